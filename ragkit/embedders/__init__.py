@@ -1,0 +1,1 @@
+"""Fillings of the Embedder seam that run on this machine."""

@@ -1,0 +1,1 @@
+"""The local store: one truth (catalog and segments) and two caches (word index, ANN codes)."""

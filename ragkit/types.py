@@ -207,3 +207,64 @@ class Loaded:
     document: Document
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an indexing run has come: files looked at of files found, chunks stored, the file in hand."""
+
+    files: int
+    total: int
+    chunks: int
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentInfo:
+    """What the index knows of one document, without its text. `modified` and `indexed` are ISO 8601, UTC.
+
+    `problems` tell what of the file is not in the index; a file that gave nothing at all has `chunks` 0
+    and is listed with the reason.
+    """
+
+    source: str
+    media_type: str = ""
+    title: str = ""
+    characters: int = 0
+    pages: int | None = None
+    chunks: int = 0
+    size: int = 0
+    sha256: str = ""
+    modified: str = ""
+    indexed: str = ""
+    metadata: Metadata = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IndexStatus:
+    """The index as a whole. `size` is bytes on disk; `vectors` also counts those kept for reuse."""
+
+    path: str
+    format: int
+    generation: int
+    documents: int
+    chunks: int
+    vectors: int
+    failed: int
+    size: int
+    embedding_model: str
+    dimension: int
+    created: str
+    changed: str
+    roots: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a check of the index looked at. `hint` is the command that mends it."""
+
+    subject: str
+    ok: bool
+    message: str
+    hint: str = ""

@@ -1,0 +1,53 @@
+"""Plain text: bytes to a document whose lines are the file's lines."""
+
+from __future__ import annotations
+
+import re
+from typing import BinaryIO
+
+from ragkit.loaders.encoding import UnknownEncodingError, decode
+from ragkit.loaders.hygiene import normalise
+from ragkit.loaders.limits import DEFAULT_LIMITS, Limits, check_text_size, unreadable
+from ragkit.loaders.sniff import binary_kind
+from ragkit.types import Document, Loaded, Problem
+
+_CONTROL = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")  # not \t \n \v \f \r and the escape of terminals
+
+
+def load_text(stream: BinaryIO, source: str, limits: Limits = DEFAULT_LIMITS) -> Loaded:
+    """Raises UnreadableDocument for an empty file, a binary one, and an encoding that cannot be told."""
+    text, metadata, problems, notes = read_text(stream, limits)
+    return Loaded(Document(source, text, media_type="text/plain", metadata=metadata), problems, notes)
+
+
+def read_text(
+    stream: BinaryIO, limits: Limits
+) -> tuple[str, dict[str, str | int | float], tuple[Problem, ...], tuple[str, ...]]:
+    """The file's cleaned text, its metadata (the encoding), what was lost, what was guessed."""
+    data = stream.read(2 * limits.text_bytes + 4)  # UTF-16 Latin text is twice its UTF-8
+    check_text_size(len(data) // 2, limits)
+    if kind := binary_kind(data):
+        raise unreadable(f"it is not text but {kind}", "give it the suffix of its kind, or remove it", "binary")
+    try:
+        decoded = decode(data)
+    except UnknownEncodingError as error:
+        raise unreadable(
+            f"its encoding could not be told: {error}", "save it as UTF-8 and index again", "encoding"
+        ) from error
+    _refuse_binary(decoded.text)
+    text = normalise(decoded.text)
+    check_text_size(len(text.encode()), limits)
+    if not text.strip():
+        raise unreadable("it is empty", "remove it, or put text into it", "empty")
+    problems = (Problem(decoded.damage, "save it as UTF-8 and index again", code="encoding"),) if decoded.damage else ()
+    return text, {"encoding": decoded.encoding}, problems, (decoded.note,) if decoded.note else ()
+
+
+def _refuse_binary(text: str) -> None:
+    controls = len(_CONTROL.findall(text))
+    if controls > 0.3 * len(text):
+        raise unreadable(
+            f"it is not text: {controls} of {len(text)} characters are control characters",
+            "give it the suffix of its kind, or remove it",
+            "binary",
+        )

@@ -1,0 +1,61 @@
+"""Conditions on documents: `key=value` and its kin, parsed once. It knows nothing of how a store evaluates them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from ragkit.errors import ConfigError
+
+Where: TypeAlias = Mapping[str, str | int | float] | Sequence[str]
+
+_CONDITION = re.compile(r"\s*([^\s=<>!]+)\s*(>=|<=|!=|=|>|<)\s*(.*?)\s*", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One comparison of a document's attribute. `op` is "=", "!=", ">=", "<=", ">", "<" or "glob"."""
+
+    key: str
+    op: str
+    value: str
+
+    @property
+    def number(self) -> float | None:
+        """The value as a number, where it reads as one: a year is compared as a number, a date as text."""
+        try:
+            return float(self.value)
+        except ValueError:
+            return None
+
+
+def parse_where(where: Where | None) -> tuple[Condition, ...]:
+    """Conditions that must all hold. A mapping compares for equality, a list holds texts such as "year>=2024".
+
+    Equality with *, ? or [ in the value is a glob. Raises ConfigError for a text without an operator.
+    """
+    if where is None:
+        return ()
+    if isinstance(where, str):
+        where = [where]
+    if isinstance(where, Mapping):
+        return tuple(_condition(key, "=", str(value)) for key, value in where.items())
+    return tuple(_parse(text) for text in where)
+
+
+def _parse(text: str) -> Condition:
+    match = _CONDITION.fullmatch(text)
+    if not match or not match[3]:
+        raise ConfigError(
+            f"the condition {text!r} has no key, operator and value",
+            'write it as key=value, for example source="contracts/*" or modified>=2024-01-01',
+        )
+    return _condition(match[1], match[2], match[3])
+
+
+def _condition(key: str, op: str, value: str) -> Condition:
+    if op == "=" and any(mark in value for mark in "*?["):
+        return Condition(key, "glob", value)
+    return Condition(key, op, value)

@@ -1,0 +1,145 @@
+"""How nouns become columns and back: checksums, JSON records, attributes and the conditions on them.
+
+It writes fragments of SQL for the catalog and runs none.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from typing import Any
+
+from ragkit.errors import IndexCorrupt
+from ragkit.filters import Condition
+from ragkit.types import Chunk, Document, DocumentInfo, Problem
+
+# A version of a document is alive in the generations from `added` up to, and without, `removed`.
+ALIVE = "added <= :at AND (removed IS NULL OR removed > :at)"
+
+
+@dataclass(frozen=True, slots=True)
+class FileStamp:
+    """Size and time of a file when it was read; `checked_ns` is the wall clock then. Zeros for no file."""
+
+    size: int = 0
+    mtime_ns: int = 0
+    checked_ns: int = 0
+
+
+def damaged(what: str) -> IndexCorrupt:
+    """The error for stored bytes that are not those that were written."""
+    return IndexCorrupt(f"{what} is damaged in the index", "run: ragkit doctor")
+
+
+def crc(*values: object) -> int:
+    """crc32 of the values, with their order and bounds."""
+    return zlib.crc32("\x1f".join(map(str, values)).encode("utf-8", "surrogatepass"))
+
+
+def chunk_crc(document: int, n: int, chunk: Chunk, vector: int) -> int:
+    """The checksum of a chunk's row together with the text that it points at."""
+    return crc(document, n, chunk.start, chunk.end, chunk.page, chunk.line, chunk.heading, vector, chunk.text)
+
+
+def iso(time_ns: int) -> str:
+    """ISO 8601 in UTC, to the second; empty for 0, which stands for no time."""
+    return datetime.fromtimestamp(time_ns / 1e9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if time_ns else ""
+
+
+def id_array(ids: Iterable[int]) -> str:
+    """Ids as the JSON array that SQLite's json_each takes, so that any number of them is one parameter."""
+    return json.dumps(list(ids))
+
+
+def problems_text(problems: Sequence[Problem]) -> str:
+    return json.dumps([asdict(problem) for problem in problems], ensure_ascii=False)
+
+
+def problems_from(text: str) -> tuple[Problem, ...]:
+    return tuple(Problem(**fields) for fields in json.loads(text))
+
+
+def record_text(document: Document) -> str:
+    """What is known of a document beside its text, as JSON."""
+    return json.dumps(
+        {
+            "media_type": document.media_type,
+            "metadata": dict(document.metadata),
+            "page_starts": document.page_starts,
+            "headings": [(heading.start, heading.level, heading.text) for heading in document.headings],
+        },
+        ensure_ascii=False,
+    )
+
+
+def attributes(document: Document, stamp: FileStamp) -> dict[str, str | int | float]:
+    """What can be filtered by, beside the source. The document's own keys win over those made here."""
+    made: dict[str, str | int | float] = {"media_type": document.media_type}
+    if suffix := PurePosixPath(document.source).suffix:
+        made["type"] = suffix[1:].lower()
+    if stamp.mtime_ns:
+        made["modified"] = iso(stamp.mtime_ns)
+    return {**made, **document.metadata}
+
+
+def info_from(
+    source: str,
+    sha256: str,
+    size: int,
+    mtime_ns: int,
+    indexed: str,
+    characters: int,
+    chunks: int,
+    record: str,
+    problems: str,
+    stored_crc: int,
+) -> DocumentInfo:  # fmt: skip - the parameters stand as the columns do
+    """A row of the table of documents as the noun. Raises IndexCorrupt where its checksum differs."""
+    if stored_crc != crc(source, sha256, characters, chunks, record):
+        raise damaged(f"the record of {source}")
+    fields: dict[str, Any] = json.loads(record)
+    metadata = fields["metadata"]
+    return DocumentInfo(
+        source,
+        media_type=fields["media_type"],
+        title=str(metadata.get("title", "")),
+        characters=characters,
+        pages=len(fields["page_starts"]) or None,
+        chunks=chunks,
+        size=size,
+        sha256=sha256,
+        modified=iso(mtime_ns),
+        indexed=indexed,
+        metadata=metadata,
+        problems=problems_from(problems),
+    )
+
+
+def matching(conditions: Sequence[Condition]) -> tuple[str, dict[str, str | float]]:
+    """The conditions as SQL on the table of documents, each beginning with AND, and the values of its parameters."""
+    sql = ""
+    values: dict[str, str | float] = {}
+    for i, condition in enumerate(conditions):
+        values[f"k{i}"] = condition.key
+        values[f"v{i}"] = condition.value
+        number = condition.number
+        if number is not None:
+            values[f"f{i}"] = number
+        sql += f" AND {_condition(condition, i, number is not None)}"
+    return sql, values
+
+
+def _condition(condition: Condition, i: int, numeric: bool) -> str:
+    op = {"glob": "GLOB", "!=": "="}.get(condition.op, condition.op)
+    negated = "NOT " if condition.op == "!=" else ""
+    if condition.key == "source":
+        return f"{negated}source {op} :v{i} AND :k{i} IS NOT NULL"
+    # A text is compared as text; a number also as a number, wherever the document's value is one.
+    test = f"(typeof(value) = 'text' AND value {op} :v{i})"
+    if numeric and op != "GLOB":
+        test = f"({test} OR (typeof(value) != 'text' AND value {op} :f{i}))"
+    return f"id {negated}IN (SELECT document FROM attribute WHERE key = :k{i} AND {test})"

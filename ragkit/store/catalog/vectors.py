@@ -1,0 +1,77 @@
+"""The tables of vectors: their names, the batches that are not sealed yet, and the segments that are."""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Iterable, Sequence
+
+from ragkit.store.catalog.rows import damaged
+from ragkit.store.segments import SegmentInfo
+
+
+class VectorTable:
+    """A vector's key comes from its model and text; the row itself stands in the tail or in a segment."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def ids(self, keys: Iterable[bytes]) -> dict[bytes, int]:
+        """Ids of the vectors that are stored under these keys; unknown keys are left out."""
+        found: dict[bytes, int] = {}
+        for key in keys:
+            row = self._db.execute("SELECT id FROM vector WHERE key = ?", (key,)).fetchone()
+            if row:
+                found[key] = row[0]
+        return found
+
+    def add(self, keys: Sequence[bytes]) -> int:
+        """Name new vectors. Ids are consecutive, and never used twice; gives the first."""
+        self._db.executemany("INSERT INTO vector(key) VALUES(?)", [(key,) for key in keys])
+        return int(self._db.execute("SELECT max(id) FROM vector").fetchone()[0]) - len(keys) + 1
+
+    def names(self) -> list[int]:
+        """Every id that has a name, ascending."""
+        return [row[0] for row in self._db.execute("SELECT id FROM vector ORDER BY id")]
+
+    def count(self) -> int:
+        return int(self._db.execute("SELECT count(*) FROM vector").fetchone()[0])
+
+    def unused(self) -> list[int]:
+        """Vectors that no chunk row uses any more, ascending: oldest first."""
+        rows = self._db.execute("SELECT id FROM vector WHERE id NOT IN (SELECT vector FROM chunk) ORDER BY id")
+        return [row[0] for row in rows]
+
+    def remove(self, ids: Iterable[int]) -> None:
+        self._db.executemany("DELETE FROM vector WHERE id = ?", [(id,) for id in ids])
+
+    def add_tail(self, first: int, rows: int, body: bytes) -> None:
+        self._db.execute("INSERT INTO tail VALUES(?, ?, ?, ?)", (first, rows, zlib.crc32(body), body))
+
+    def tail(self) -> list[tuple[int, int, bytes]]:
+        """(first id, number of rows, bytes) of each batch that is not sealed yet, in order."""
+        rows = self._db.execute("SELECT first, rows, crc, body FROM tail ORDER BY first").fetchall()
+        for first, _, check, body in rows:
+            if zlib.crc32(body) != check:
+                raise damaged(f"the batch of vectors from {first} on")
+        return [(first, count, body) for first, count, _, body in rows]
+
+    def tail_rows(self) -> int:
+        return int(self._db.execute("SELECT coalesce(sum(rows), 0) FROM tail").fetchone()[0])
+
+    def clear_tail(self) -> None:
+        self._db.execute("DELETE FROM tail")
+
+    def segments(self) -> list[SegmentInfo]:
+        """The sealed segments in order of their ids."""
+        rows = self._db.execute("SELECT name, first, last, rows, dimension, crc, size FROM segment ORDER BY first")
+        return [SegmentInfo(*row) for row in rows]
+
+    def add_segment(self, info: SegmentInfo) -> None:
+        self._db.execute(
+            "INSERT INTO segment VALUES(?, ?, ?, ?, ?, ?, ?)",
+            (info.name, info.first, info.last, info.rows, info.dimension, info.crc, info.size),
+        )
+
+    def remove_segments(self, names: Iterable[str]) -> None:
+        self._db.executemany("DELETE FROM segment WHERE name = ?", [(name,) for name in names])

@@ -1,0 +1,235 @@
+"""Text to index terms: the one analyser of the word index, the offline embedder and the measure of relevance.
+
+Russian and English by script, identifiers and codes by their parts and whole, words of one script met in the
+other by their sound. It knows nothing of documents, indexes or scores; a text's words depend on that text only.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import unicodedata
+from collections.abc import Callable
+from functools import lru_cache
+from typing import NamedTuple
+
+import Stemmer  # type: ignore[import-not-found]  # PyStemmer ships no types
+
+GRAM = 4  # characters; with 3 quality falls on prose, with 5 on inflected Russian
+MAX_TERM = 64  # characters; longer runs are base64, hashes of hashes and broken PDFs, and tantivy stops at 65 530 bytes
+_CACHED_WORDS = 1 << 16  # distinct written forms; about 40 MB when full
+
+# Written by hand: words that carry grammar, not content. Question words are among them: queries have them,
+# passages that answer do not. Negations too.
+_STOP_RU = """а без бы был была были было быть в вам вами вас весь во вот все всего всей всем всеми всему всех всю вся вы где
+    да для до его ее ей ему если есть еще же за и из или им ими их к как какая какие каким какими каких какого какое
+    какой каком какому какую ко когда которая которого которое которой котором которому которую которые который которым
+    которыми которых кто куда ли либо лишь между меня мне мной мы на над нам нами нас наш наша наше наши не него нее ней
+    нем нему нет ни ним ними них но ну о об обо однако он она они оно от ото перед по под при про с сам сама сами само
+    свое своего своей своем своему своим своими своих свой свою своя себе себя собой со так такая также такие таким
+    такими таких такого такое такой таком такому такую там те тебе тебя тем теми тех то того тоже той только том тому
+    тот ту ты у уже хотя чего чей чем чему через что чтобы чье чья эта эти этим этими этих это этого этой этом этому
+    этот эту я является являются"""
+_STOP_EN = """a about am an and any are as at be because been being between but by can could d did do does doing don for from
+    had has have having he her hers him his how i if in into is it its itself ll me my no nor not of off on or our ours
+    out over re s she should so some such t than that the their theirs them then there these they this those through to
+    too under until up ve very was we were what when where which while who whom whose why will with would you your
+    yours"""
+_STOP = frozenset(_STOP_RU.split() + _STOP_EN.split())
+
+# Invisible inside words: soft and zero-width marks, stress marks that have no composed letter. A soft hyphen at a
+# line's end takes the line break with it.
+_INVISIBLE = re.compile("\u00ad(?:\n[ \t]*)?|[\u0300\u0301\u200b-\u200f\u2060\ufeff]")
+_LINE_HYPHEN = re.compile(r"(?<=\w)[-‐‑]\n[ \t]*(?=\w)")
+_TOKEN = re.compile(r"\w+(?:[-‐‑.,:/]\w+)*")
+_WORD = re.compile(r"\w+")
+# Parts of an identifier: HTTPServer -> HTTP Server, parseDate2 -> parse Date 2, snake_case -> snake case.
+_PART = re.compile(r"[^\W\d_]+|\d+")
+_CAMEL = re.compile(r"(?<=[a-zа-яё])(?=[A-ZА-ЯЁ])|(?<=[A-ZА-ЯЁ])(?=[A-ZА-ЯЁ][a-zа-яё])")
+_DOTTED = re.compile(r"[.,:/]")
+_HYPHENS = str.maketrans("", "", "-‐‑")
+_MOST_PARTS = 8
+# Scripts that are written without spaces: their words are character pairs.
+_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
+
+_TO_CYRILLIC = str.maketrans("aceopxykmthb", "асеорхукмтнв")
+_TO_LATIN = str.maketrans("асеорхукмтнв", "aceopxykmthb")
+_LOOK_LATIN = frozenset("aceopxykmthb")
+_LOOK_CYRILLIC = frozenset("асеорхукмтнв")
+
+_CYRILLIC_SOUNDS = {"дж": "j", "кс": "x", "ция": "tion", "ый": "i"}
+_CYRILLIC_SPELLING = re.compile("|".join(_CYRILLIC_SOUNDS))
+_LETTER_SOUNDS = str.maketrans(
+    {
+        **dict(zip("абвгдезийклмнопрстуфхыэіїєґў", "abvgdeziiklmnoprstufhieiiegu", strict=True)),
+        "ж": "j",
+        "ц": "ts",
+        "ч": "ch",
+        "ш": "sh",
+        "щ": "sh",
+        "ъ": "",
+        "ь": "",
+        "ю": "iu",
+        "я": "ia",
+    }
+)
+
+
+class Fields(NamedTuple):
+    """A text's words in the forms that an index keeps, each joined by spaces in the order of the text."""
+
+    terms: str  # stems, numbers, codes, identifiers and their parts; no stop words
+    grams: str  # character 4-grams of the words, no stop words
+    stops: str  # the stop words
+    cyrillic: str  # 4-grams of the sound of Cyrillic words, in Latin letters
+    latin: str  # 4-grams of the sound of Latin words
+
+
+class _Stemmers(threading.local):
+    """A pair for each thread: a Stemmer object is not thread-safe."""
+
+    def __init__(self) -> None:
+        # No cache of its own: words are cached here, with everything else that is known of them.
+        self.russian: Callable[[str], str] = Stemmer.Stemmer("russian", 0).stemWord
+        self.english: Callable[[str], str] = Stemmer.Stemmer("english", 0).stemWord
+
+
+_stemmers = _Stemmers()
+
+
+def fields(text: str) -> Fields:
+    """What an index keeps of a text."""
+    tokens = _TOKEN.findall(_clean(text))
+    return Fields(*map(" ".join, zip(*map(_token, tokens), strict=True))) if tokens else Fields("", "", "", "", "")
+
+
+def terms(text: str) -> list[str]:
+    """Stems, numbers, codes and identifiers in the order of the text, repeated as often as they stand there."""
+    return fields(text).terms.split()
+
+
+def grams(text: str) -> list[str]:
+    """Character 4-grams of the words in the order of the text."""
+    return fields(text).grams.split()
+
+
+def _clean(text: str) -> str:
+    text = unicodedata.normalize("NFKC", text)
+    text = _INVISIBLE.sub("", text)
+    return _LINE_HYPHEN.sub("-", text)
+
+
+@lru_cache(maxsize=_CACHED_WORDS)
+def _token(token: str) -> tuple[str, str, str, str, str]:
+    """The fields of a run of words that only hyphens, dots and the like join."""
+    found = _Found()
+    words = _WORD.findall(token)
+    for word in words:
+        found.add_word(word)
+    if len(words) > 1 and len(token) <= MAX_TERM:
+        joined = token.lower().replace("ё", "е").replace(",", ".").translate(_HYPHENS)
+        if any(map(str.isdecimal, joined)):
+            found.terms.append(joined)
+        elif not _DOTTED.search(joined):
+            found.terms.append(_stem(joined))
+    return found.joined()
+
+
+class _Found:
+    """Collects the fields of one token."""
+
+    def __init__(self) -> None:
+        self.terms: list[str] = []
+        self.grams: list[str] = []
+        self.stops: list[str] = []
+        self.cyrillic: list[str] = []
+        self.latin: list[str] = []
+
+    def joined(self) -> tuple[str, str, str, str, str]:
+        return (
+            " ".join(self.terms),
+            " ".join(self.grams),
+            " ".join(self.stops),
+            " ".join(self.cyrillic),
+            " ".join(self.latin),
+        )
+
+    def add_word(self, word: str) -> None:
+        if _UNSPACED.search(word):
+            self._add_unspaced(word)
+            return
+        parts = _PART.findall(_CAMEL.sub(" ", word))
+        if len(parts) > _MOST_PARTS:  # a hash or encoded bytes, not a name
+            parts = [word]
+        if len(parts) > 1 and len(word) <= MAX_TERM:
+            self.terms.append(word.lower().replace("ё", "е"))
+        for part in parts:
+            self._add_simple(part.lower().replace("ё", "е")[:MAX_TERM])
+
+    def _add_simple(self, word: str) -> None:
+        if not word.isascii():
+            word = _one_script(_without_accents(word))
+        if word in _STOP:
+            self.stops.append(word)
+            return
+        self.terms.append(_stem(word))
+        self.grams += grams_of(word)
+        if "а" <= word[0] <= "я":
+            self.cyrillic += grams_of(sound(word))
+        elif "a" <= word[0] <= "z":
+            self.latin += grams_of(sound(word))
+        else:  # numbers are the same in both
+            self.cyrillic += grams_of(word)
+            self.latin += grams_of(word)
+
+    def _add_unspaced(self, word: str) -> None:
+        for run in _UNSPACED.findall(word):
+            pairs = [run[i : i + 2] for i in range(len(run) - 1)] or [run]
+            self.terms += pairs
+            self.grams += pairs
+        for rest in _PART.findall(_UNSPACED.sub(" ", word)):
+            self._add_simple(rest.lower()[:MAX_TERM])
+
+
+def grams_of(word: str) -> list[str]:
+    """The 4-grams of one word; the word itself where it is shorter."""
+    return [word[i : i + GRAM] for i in range(len(word) - GRAM + 1)] or [word]
+
+
+def sound(word: str) -> str:
+    """A lower-case word as it sounds, roughly, in Latin letters: the same for a name in both scripts, often.
+
+    Spelling habits of English are folded (ph, ck, th, double letters), and so are the soft and hard signs.
+    """
+    if "а" <= word[0] <= "я":
+        return _CYRILLIC_SPELLING.sub(lambda m: _CYRILLIC_SOUNDS[m[0]], word).translate(_LETTER_SOUNDS)
+    return word
+
+
+def _stem(word: str) -> str:
+    first = word[0]
+    if "а" <= first <= "я":
+        return _stemmers.russian(word)
+    if "a" <= first <= "z":
+        return _stemmers.english(word)
+    return word
+
+
+def _without_accents(word: str) -> str:
+    """Latin letters without their marks: café is found as cafe. Cyrillic й keeps its own."""
+    if "а" <= word[0] <= "я" or word.isascii():
+        return word
+    return "".join(c for c in unicodedata.normalize("NFD", word) if not unicodedata.combining(c))
+
+
+def _one_script(word: str) -> str:
+    """A word of both scripts in the one it is mostly of, where the rest are letters that look alike in both."""
+    latin = [c for c in word if "a" <= c <= "z"]
+    if not latin:
+        return word
+    cyrillic = [c for c in word if "а" <= c <= "я"]
+    if len(latin) <= len(cyrillic) and _LOOK_LATIN.issuperset(latin):
+        return word.translate(_TO_CYRILLIC)
+    if len(cyrillic) < len(latin) and _LOOK_CYRILLIC.issuperset(cyrillic):
+        return word.translate(_TO_LATIN)
+    return word

@@ -69,6 +69,8 @@ _FIT_LIMIT = 5.6  # bits a pair. Russian measures 3.4 to 4.4, Ukrainian to 5.2, 
 _MARGIN = 8.0  # bits in all between the best reading and the next: odds of 256 to 1
 _SAMPLE = 40_000  # bytes with high ones that are looked at
 _TYPOGRAPHIC = frozenset("«»„“”‘’–—…№§©®°·•±™€\u00a0")  # ordinary in any text, so they cost nothing
+_NOT_AFTER_A_LETTER = frozenset("«„€№§©±")
+_NOT_BEFORE_A_LETTER = frozenset("»™€")
 _MULTIBYTE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 _HIGH = re.compile(rb"[\x80-\xff]")
 _CESU = re.compile(rb"\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]")
@@ -270,6 +272,8 @@ def _bits(left: str, right: str) -> float:
     if "L" in (left_class, right_class) and left_class + right_class not in (" L", "L "):
         return _WRONG  # Latin and Cyrillic letters in one word
     if left.islower() and right.isupper():
+        return _WRONG
+    if (left.isalpha() and right in _NOT_AFTER_A_LETTER) or (right.isalpha() and left in _NOT_BEFORE_A_LETTER):
         return _WRONG
     if "r" in (left_class, right_class):
         return _RARE_CYRILLIC

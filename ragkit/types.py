@@ -68,6 +68,12 @@ class Chunk:
     heading: str = ""
     line: int = 1
 
+    def in_context(self, title: str) -> str:
+        """The text with the document's title and the headings above it: what is embedded and indexed for words."""
+        above = [part for part in (title, *self.heading.split(" › ")) if part]
+        above = [part for i, part in enumerate(above) if part not in above[:i] and not self.text.startswith(part)]
+        return "\n".join([" › ".join(above), self.text]) if above else self.text
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:

@@ -81,6 +81,7 @@ class Catalog:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         db = sqlite3.connect(path, isolation_level=None)
         try:
+            db.execute("PRAGMA auto_vacuum=INCREMENTAL")
             db.execute("PRAGMA journal_mode=WAL")
             db.execute(f"PRAGMA application_id={_APPLICATION_ID}")
             db.execute(f"PRAGMA user_version={FORMAT}")
@@ -123,9 +124,9 @@ class Catalog:
         """Move the log into the main file, so that a copy of the folder is small and whole."""
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    def vacuum(self) -> None:
-        """Give the space of deleted rows back to the disk."""
-        self._db.execute("VACUUM")
+    def release_space(self) -> None:
+        """Give the pages of deleted rows back to the disk."""
+        self._db.execute("PRAGMA incremental_vacuum").fetchall()
 
     def meta(self) -> dict[str, str]:
         return dict(self._db.execute("SELECT key, value FROM meta"))

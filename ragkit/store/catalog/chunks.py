@@ -45,8 +45,8 @@ class ChunkTable:
         """The chunks in ascending order of id; ids that are gone are left out."""
         return self._select("c.id IN (SELECT value FROM json_each(:ids))", {"ids": id_array(ids)})
 
-    def of_document(self, document: int, first: int, last: int) -> list[StoredChunk]:
-        """Chunks number first to last, inclusive, of a document version."""
+    def of_document(self, document: int, first: int = 0, last: int = 1 << 60) -> list[StoredChunk]:
+        """Chunks number first to last, inclusive, of a document version, in order."""
         return self._select("c.document = :d AND c.n BETWEEN :a AND :b", {"d": document, "a": first, "b": last})
 
     def _select(self, where: str, values: dict[str, Any]) -> list[StoredChunk]:

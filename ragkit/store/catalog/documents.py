@@ -109,9 +109,6 @@ class DocumentTable:
             "UPDATE attribute SET value = ? WHERE document = ? AND key = 'modified'", (iso(stamp.mtime_ns), id)
         )
 
-    def set_problems(self, id: int, problems: Sequence[Problem]) -> None:
-        self._db.execute("UPDATE document SET problems = ? WHERE id = ?", (problems_text(problems), id))
-
     def retire(self, source: str, removed: int) -> int:
         """Mark the living version as gone from generation `removed` on; gives how many there were (0 or 1)."""
         return self._db.execute(
@@ -119,7 +116,10 @@ class DocumentTable:
         ).rowcount
 
     def set_failure(self, source: str, root: int | None, stamp: FileStamp, problems: Sequence[Problem]) -> None:
-        """Remember that the file gave nothing, and why."""
+        """Remember that the file gave nothing, and why; a version from before stays, with that problem."""
+        self._db.execute(
+            "UPDATE document SET problems = ? WHERE source = ? AND removed IS NULL", (problems_text(problems), source)
+        )
         self._db.execute(
             "INSERT OR REPLACE INTO failure VALUES(?, ?, ?, ?, ?)",
             (source, root, stamp.size, stamp.mtime_ns, problems_text(problems)),

@@ -1,0 +1,102 @@
+"""Rewriting vectors: sealing the tail, merging small segments, dropping what nothing needs any more.
+
+All of it is one act: write a new segment and sync it, then one transaction swaps the names, then unlink.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from ragkit.store.catalog import Catalog
+from ragkit.store.segments import SegmentInfo, VectorBlock, map_segment, write_segment
+from ragkit.types import FloatMatrix, IntVector
+
+_KEPT_UNUSED = 8192  # vectors that no chunk uses are kept for reuse: this many, or as many as are used
+_SMALL_ROWS = 65_536  # segments are merged up to this length
+_MOST_SMALL = 16  # once there are this many small ones
+
+
+def tail_blocks(catalog: Catalog, dimension: int) -> list[VectorBlock]:
+    """The batches that are not sealed yet. Raises IndexCorrupt where one is damaged."""
+    blocks = []
+    for first, count, body in catalog.vectors.tail():
+        rows = np.frombuffer(body, dtype="<f4").reshape(count, dimension)
+        blocks.append(VectorBlock(np.arange(first, first + count, dtype=np.int64), cast("FloatMatrix", rows)))
+    return blocks
+
+
+def seal(catalog: Catalog, folder: Path, more: Sequence[VectorBlock] = ()) -> None:
+    """Make the tail, and `more` rows after it, one segment. The caller's transaction commits it."""
+    dimension = int(catalog.meta()["dimension"])
+    blocks = [*tail_blocks(catalog, dimension), *more]
+    if blocks:
+        catalog.vectors.add_segment(write_segment(folder, blocks))
+        catalog.vectors.clear_tail()
+
+
+def compact(catalog: Catalog, folder: Path) -> None:
+    """Delete versions of documents that are gone, and vectors unused for longest; merge small segments.
+
+    The word index must have caught up: readers look at the catalog as of its generation.
+    """
+    catalog.begin()
+    purged = catalog.documents.purge(catalog.generation())
+    catalog.commit()
+    drop = _droppable(catalog) if purged else np.empty(0, np.int64)
+    if len(drop):
+        catalog.begin()
+        seal(catalog, folder)
+        catalog.commit()
+    for group in _groups(catalog.vectors.segments(), drop):
+        _rewrite(catalog, folder, group, drop)
+    if purged or len(drop):
+        catalog.release_space()
+
+
+def _droppable(catalog: Catalog) -> IntVector:
+    """The vectors to give up, ascending: the oldest of the unused ones, when there are too many."""
+    unused = catalog.vectors.unused()
+    keep = max(_KEPT_UNUSED, catalog.vectors.count() - len(unused))
+    excess = len(unused) - keep
+    # Not at every excess of one: rewriting is worth it when a quarter of the kept ones has come together.
+    return np.array(unused[: excess + keep // 2] if excess > keep // 4 else [], dtype=np.int64)
+
+
+def _groups(segments: Sequence[SegmentInfo], drop: IntVector) -> list[list[SegmentInfo]]:
+    """Runs of neighbouring segments to rewrite as one: those that lose rows, and small ones when there are many."""
+    merge = sum(info.rows < _SMALL_ROWS for info in segments) > _MOST_SMALL
+    groups: list[list[SegmentInfo]] = []
+    rows = 0
+    for info in segments:
+        low, high = np.searchsorted(drop, (info.first, info.last + 1))
+        if low == high and not (merge and info.rows < _SMALL_ROWS):
+            rows = _SMALL_ROWS  # what follows is no neighbour
+            continue
+        if not groups or rows + info.rows > _SMALL_ROWS:
+            groups.append([])
+            rows = 0
+        groups[-1].append(info)
+        rows += info.rows
+    return [group for group in groups if len(group) > 1 or len(drop)]
+
+
+def _rewrite(catalog: Catalog, folder: Path, group: Sequence[SegmentInfo], drop: IntVector) -> None:
+    blocks = []
+    for info in group:
+        block = map_segment(folder, info)
+        keep = ~np.isin(block.ids, drop)
+        blocks.append(block if keep.all() else VectorBlock(block.ids[keep], block.rows[keep]))
+    kept = [block for block in blocks if len(block.ids)]
+    catalog.begin()
+    if kept:
+        catalog.vectors.add_segment(write_segment(folder, kept))
+    catalog.vectors.remove_segments(info.name for info in group)
+    low, high = np.searchsorted(drop, (group[0].first, group[-1].last + 1))
+    catalog.vectors.remove(drop[low:high].tolist())
+    catalog.commit()
+    for info in group:
+        (folder / info.name).unlink()

@@ -1,0 +1,236 @@
+"""The one writer: every change of an index passes here, and becomes true in one SQLite commit.
+
+Segments are written and synced before the commit that names them, and deleted after the commit that forgets
+them. Caches follow the commit. After any error of the disk the writer refuses to go on: what was committed is
+safe, and only reopening tells what that is.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from ragkit.errors import IndexMismatch, StoreError
+from ragkit.store.catalog import Catalog, Root
+from ragkit.store.catalog.rows import FileStamp, iso
+from ragkit.store.compaction import compact, seal
+from ragkit.store.lock import WriterLock
+from ragkit.store.segments import VectorBlock, sync_folder, unit_rows
+from ragkit.store.wordindex import catch_up
+from ragkit.types import Chunk, Document, FloatMatrix, Problem
+
+SEAL_ROWS = 8192  # the tail is sealed at this length: it is read whole at every open
+BULK_ROWS = 2048  # a commit of this many vectors goes straight into a segment
+
+
+def create_index(path: Path) -> None:
+    """Make an empty index at `path`, whole or not at all. An index that is already there is left alone.
+
+    Raises StoreError where something else stands there, or the folder cannot be made.
+    """
+    if (path / "catalog.sqlite").exists():
+        return
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise StoreError(f"{path} is there and is not an index", "name another place with -i")
+    new = path.with_name(f"{path.name}.new-{uuid.uuid4().hex[:8]}")
+    try:
+        new.mkdir(mode=0o700, parents=True)
+        (new / "vectors").mkdir(mode=0o700)
+        Catalog.create(new, {"identity": uuid.uuid4().hex, "created": iso(time.time_ns())})
+        if path.exists():
+            path.rmdir()
+        new.rename(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        shutil.rmtree(new, ignore_errors=True)
+        if (path / "catalog.sqlite").exists():  # another process was faster
+            return
+        raise StoreError(f"cannot make an index at {path}: {error}", "choose a folder that can be written") from error
+
+
+class Writer:
+    """Holds the writer's lock from construction to `close`. Not thread-safe: it belongs to one run.
+
+    Everything between two calls of `commit` becomes true together or not at all.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._vectors = folder / "vectors"
+        self._failed = ""
+        self._pending: list[VectorBlock] = []
+        self._changed = False
+        self._lock = WriterLock(folder / "writer.lock")
+        try:
+            self.catalog = Catalog(folder, write=True)
+            self._sweep()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        self.close(discard=kind is not None)
+
+    def set_model(self, model: str, dimension: int) -> None:
+        """Say which model makes the vectors. Raises IndexMismatch where the index holds another one's."""
+        meta = self.catalog.meta()
+        if "embedding_model" in meta:
+            check_model(meta, model, dimension)
+            return
+        with self._guarded():
+            self.catalog.set_meta("embedding_model", model)
+            self.catalog.set_meta("dimension", str(dimension))
+            self._changed = True
+
+    def add_vectors(self, keys: Sequence[bytes], vectors: FloatMatrix) -> None:
+        """Store new vectors, (n, d), under their n keys, none of which is known yet."""
+        dimension = int(self.catalog.meta()["dimension"])
+        if vectors.shape != (len(keys), dimension):
+            raise StoreError(
+                f"{len(keys)} texts gave vectors of shape {vectors.shape}, the index has dimension {dimension}",
+                "check the embedding model: it must return one vector of that dimension for each text",
+            )
+        if not keys:
+            return
+        rows = unit_rows(vectors)
+        with self._guarded():
+            first = self.catalog.vectors.add(keys)
+            self._pending.append(VectorBlock(np.arange(first, first + len(keys), dtype=np.int64), rows))
+            self._changed = True
+
+    def replace(
+        self,
+        document: Document,
+        chunks: Sequence[Chunk],
+        keys: Sequence[bytes],
+        *,
+        root: int | None = None,
+        stamp: FileStamp = FileStamp(),  # noqa: B008 - frozen
+        problems: Sequence[Problem] = (),
+    ) -> None:
+        """Put a version of the document in the place of the one before. `keys[i]` names the vector of `chunks[i]`."""
+        with self._guarded():
+            vectors = self.catalog.vectors.ids(set(keys))
+            added = self.catalog.generation() + 1
+            self.catalog.documents.retire(document.source, added)
+            id = self.catalog.documents.add(
+                document, root=root, stamp=stamp, problems=problems, chunks=len(chunks), added=added
+            )
+            self.catalog.chunks.add(id, chunks, [vectors[key] for key in keys])
+            self._changed = True
+
+    def remove(self, source: str) -> int:
+        """Take the document out, and what is remembered of its failures; gives how many documents there were."""
+        with self._guarded():
+            removed = self.catalog.documents.retire(source, self.catalog.generation() + 1)
+            forgotten = self.catalog.documents.forget_failure(source)
+            self._changed |= bool(removed or forgotten)
+        return removed
+
+    def touch(self, document: int, stamp: FileStamp) -> None:
+        """Note the file's new times; its content is the same."""
+        with self._guarded():
+            self.catalog.documents.touch(document, stamp)
+
+    def fail(self, source: str, root: int | None, stamp: FileStamp, problems: Sequence[Problem]) -> None:
+        """Remember that the file gave nothing. An earlier version of it stays in the index."""
+        with self._guarded():
+            self.catalog.documents.set_failure(source, root, stamp, problems)
+
+    def add_root(self, path: str, prefix: str) -> Root:
+        with self._guarded():
+            return self.catalog.add_root(path, prefix)
+
+    def commit(self) -> None:
+        """Make everything since the last commit true. Returns when it would survive a loss of power."""
+        if not self.catalog.in_transaction:
+            return
+        with self._guarded():
+            self._store_pending()
+            if self._changed:
+                self.catalog.set_meta("generation", str(self.catalog.generation() + 1))
+                self.catalog.set_meta("changed", iso(time.time_ns()))
+            self.catalog.commit()
+            self._changed = False
+        if self.catalog.vectors.tail_rows() >= SEAL_ROWS:
+            with self._guarded():
+                seal(self.catalog, self._vectors)
+                self.catalog.commit()
+
+    def update_word_index(self) -> None:
+        """Let readers see what was committed so far."""
+        catch_up(self.catalog, self._folder)
+
+    def close(self, *, discard: bool = False) -> None:
+        """Finish: caches catch up, what is dead is deleted, the lock is freed.
+
+        With `discard`, what was not committed is given up.
+        """
+        try:
+            if not discard and not self._failed:
+                self.commit()
+            if self.catalog.in_transaction:
+                self.catalog.rollback()
+            if not self._failed:
+                self.update_word_index()
+                with self._guarded():
+                    compact(self.catalog, self._vectors)
+                    self.catalog.checkpoint()
+        finally:
+            self.catalog.close()
+            self._lock.release()
+
+    def _store_pending(self) -> None:
+        blocks, self._pending = self._pending, []
+        rows = sum(len(block.ids) for block in blocks)
+        if rows >= BULK_ROWS:
+            seal(self.catalog, self._vectors, blocks)
+        elif rows:
+            body = np.concatenate([block.rows for block in blocks]).astype("<f4").tobytes()
+            self.catalog.vectors.add_tail(int(blocks[0].ids[0]), rows, body)
+
+    def _sweep(self) -> None:
+        """Delete segment files that no commit names: a crash left them."""
+        named = {info.name for info in self.catalog.vectors.segments()}
+        for path in self._vectors.glob("seg-*"):
+            if path.name not in named:
+                path.unlink()
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Run changes inside the transaction; after an error of the disk or of SQLite refuse all others."""
+        if self._failed:
+            raise StoreError(f"this writer stopped at an error: {self._failed}", "mend its cause and run again")
+        try:
+            self.catalog.begin()
+            yield
+        except (OSError, sqlite3.Error) as error:
+            self._failed = f"{type(error).__name__}: {error}"
+            self.catalog.rollback()
+            raise StoreError(
+                f"writing {self._folder} failed: {error}",
+                "nothing that was committed is lost; make room or mend the disk, and run again to continue",
+            ) from error
+
+
+def check_model(meta: dict[str, str], model: str, dimension: int | None = None) -> None:
+    """Raise IndexMismatch unless the index's vectors were made by this model, in this dimension."""
+    made_by = meta.get("embedding_model", model)
+    made_in = int(meta.get("dimension", dimension or 0))
+    if made_by != model or (dimension is not None and made_in != dimension):
+        raise IndexMismatch(
+            f"the index was made with the embedding model {made_by} (dimension {made_in}),"
+            f" now it is {model} (dimension {dimension or 'unknown'})",
+            "vectors of two models cannot be compared: index the folder into a new index with -i",
+        )

@@ -9,7 +9,7 @@ in a limited process of its own.
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -95,12 +95,19 @@ def load(stream: BinaryIO, source: str, limits: Limits = DEFAULT_LIMITS) -> Load
     first: LoadError | None = None
     for attempt in range(len(format_of(source).loaders)):
         try:
-            return load_once(stream, source, limits, attempt)
+            loaded = load_once(stream, source, limits, attempt)
         except LoadError as error:
             first = first or error
             if error.code != "unreadable":
-                raise
-    raise first or LoadError("no loader")  # the table has no format without loaders
+                break
+        else:
+            return recovered(loaded, first) if first else loaded
+    raise first or LoadError(f"{source} was not loaded")  # the loop raises or returns at its first turn
+
+
+def recovered(loaded: Loaded, first: LoadError) -> Loaded:
+    """What a format's second loader gave, with a note of why the first did not."""
+    return replace(loaded, notes=(*loaded.notes, f"read by the second parser: {first.message}"))
 
 
 def load_once(stream: BinaryIO, source: str, limits: Limits, attempt: int) -> Loaded:

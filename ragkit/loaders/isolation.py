@@ -85,9 +85,10 @@ class ParserPool:
             self._closed = True
             for server in self._running:
                 server.stop()
-        for server in [self._slots.get() for _ in range(self.workers)]:  # busy ones come back soon: they have ended
-            if server:
-                self._forget(server)
+        ended = [self._slots.get() for _ in range(self.workers)]  # busy ones come back soon: they have been stopped
+        for slot in ended:
+            if slot:
+                self._forget(slot)
         for _ in range(self.workers):
             self._slots.put(None)
 

@@ -1,1 +1,1 @@
-"""The command line: parse, call one verb of the library, render."""
+"""The command line of ragkit: each command parses, calls one verb of the library and renders what it returned."""

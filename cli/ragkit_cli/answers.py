@@ -1,0 +1,188 @@
+"""search and ask: a query in, passages or an answer out."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from ragkit_cli import payload
+from ragkit_cli.exits import DONE, NOTHING
+from ragkit_cli.options import (
+    exit_code_option,
+    index_option,
+    json_option,
+    limit_option,
+    mode_option,
+    open_index,
+    quiet_option,
+    settings,
+    text_of,
+    where_option,
+)
+from ragkit_cli.render import colours, count, escape, excerpt, one_line, out, out_json, place, say, style, width, wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ragkit.types import Answer, Citation, Hit
+
+LINES_OF_A_HIT = 5  # of a passage's eight or so; `show` prints all of it
+
+_WORD = re.compile(r"\w+")
+
+
+@click.command("search")
+@click.argument("query", nargs=-1, required=True)
+@limit_option("Hits to show; 10 unless a setting says else.")
+@mode_option
+@where_option
+@click.option("--explain", is_flag=True, help="Show what each way of searching made of every hit.")
+@index_option
+@json_option
+@exit_code_option
+@quiet_option
+def search_command(
+    query: tuple[str, ...],
+    limit: int | None,
+    mode: str | None,
+    where: tuple[str, ...],
+    explain: bool,
+    index: str | None,
+    as_json: bool,
+    exit_code: bool,
+    quiet: bool,
+) -> int:
+    """
+    \b
+    ragkit search "сроки возврата залога" -n 3
+    ragkit search warranty -w "source=manuals/*" --json
+
+    Find passages, by words and by likeness. The query may stand without quotes; `-` reads it from stdin. The
+    number after # is for `ragkit show`.
+    """
+    text = text_of(query, "query")
+    chosen = settings(index=index, limit=limit, mode=mode)
+    with open_index(chosen) as rag:
+        hits = rag.search(text, chosen.limit, mode=chosen.mode, where=where)
+    if as_json:
+        found = [payload.of_hit(hit, explain=explain) for hit in hits]
+        out_json("search", {"query": text, "mode": chosen.mode, "hits": found})
+    elif hits:
+        _print_hits(text, hits, explain=explain)
+    else:
+        say("Nothing found." + (" The conditions leave out every passage that fits." if where else ""), quiet=quiet)
+    return NOTHING if exit_code and not hits else DONE
+
+
+@click.command("ask")
+@click.argument("question", nargs=-1, required=True)
+@limit_option("Passages to answer from; 6 unless the setting `passages` says else.")
+@mode_option
+@where_option
+@click.option("--explain", is_flag=True, help="Show the passages that the answer was made from.")
+@index_option
+@json_option
+@exit_code_option
+@quiet_option
+def ask_command(
+    question: tuple[str, ...],
+    limit: int | None,
+    mode: str | None,
+    where: tuple[str, ...],
+    explain: bool,
+    index: str | None,
+    as_json: bool,
+    exit_code: bool,
+    quiet: bool,
+) -> int:
+    """
+    \b
+    ragkit ask "В какой срок возвращается залог?"
+    ragkit ask "How long is the warranty?" --json
+
+    Answer a question from the documents, each statement with source, page and line. Refuses where the
+    documents say nothing of it. The question may stand without quotes; `-` reads it from stdin.
+    """
+    text = text_of(question, "question")
+    chosen = settings(index=index, passages=limit, mode=mode)
+    with open_index(chosen) as rag:
+        answer = rag.ask(text, chosen.passages, mode=chosen.mode, where=where)
+    if as_json:
+        out_json("answer", payload.of_answer(answer, explain=explain))
+    else:
+        _print_answer(answer, explain=explain, quiet=quiet)
+    return NOTHING if exit_code and answer.status == "refused" else DONE
+
+
+def _print_hits(query: str, hits: list[Hit], *, explain: bool) -> None:
+    matches = _matcher(query)
+    for number, hit in enumerate(hits, 1):
+        if number > 1:
+            out()
+        heading = f"  › {one_line(hit.chunk.heading)}" if hit.chunk.heading else ""
+        score = style(f"({hit.score:.2f})  #{hit.id}", "dim")
+        out(f"{number}. {place(hit.chunk)}{heading}  {score}")
+        if explain:
+            out(f"   {_explanation(hit)}")
+        lines = wrap(escape(hit.chunk.text), width() - 3)
+        for line in excerpt(lines, LINES_OF_A_HIT, lambda line: sum(map(matches, _WORD.findall(line)))):
+            out(f"   {_highlighted(line, matches)}")
+
+
+def _explanation(hit: Hit) -> str:
+    def leg(name: str, score: float) -> str:
+        rank = f" (place {hit.ranks[name]})" if name in hit.ranks else ""
+        return f"{name} {score:.3f}{rank}"
+
+    return " · ".join(leg(name, score) for name, score in hit.scores.items())
+
+
+def _matcher(query: str) -> Callable[[str], bool]:
+    """Whether a written word is one of the query's, in any inflection."""
+    from ragkit.words import terms
+
+    wanted = set(terms(query))
+    return lambda word: not wanted.isdisjoint(terms(word))
+
+
+def _highlighted(line: str, matches: Callable[[str], bool]) -> str:
+    if not colours(sys.stdout):
+        return line
+    return _WORD.sub(lambda word: style(word[0], "yellow") if matches(word[0]) else word[0], line)
+
+
+def _print_answer(answer: Answer, *, explain: bool, quiet: bool) -> None:
+    if answer.status == "refused":
+        out(escape(answer.text or answer.reason or "The documents do not answer this."))
+        if answer.text and answer.reason:
+            say(escape(answer.reason), quiet=quiet)
+    else:
+        out(escape(answer.text))
+        out()
+        for citation in answer.citations:
+            _print_citation(citation)
+        if answer.reason:
+            say(escape(answer.reason), quiet=quiet)
+    if explain:
+        _print_evidence(answer)
+    if answer.mode == "extractive" and answer.status != "refused":
+        say("No chat model is configured: the answer quotes the documents.", quiet=quiet)
+
+
+def _print_citation(citation: Citation) -> None:
+    doubt = "" if citation.verification in ("exact", "normalized") else f"  quote {citation.verification}"
+    out(f"{citation.marker} {place(citation)}{style(doubt, 'red')}")
+
+
+def _print_evidence(answer: Answer) -> None:
+    out()
+    out(f"Made from {count(len(answer.hits), 'passage')}, {_timings(answer.timings)}:")
+    for hit in answer.hits:
+        out(f"  #{hit.id}  {place(hit.chunk)}  ({hit.score:.2f})  {_explanation(hit)}".rstrip())
+
+
+def _timings(timings: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {seconds * 1000:.0f} ms" for name, seconds in timings.items())

@@ -1,0 +1,187 @@
+"""index, list, show and remove: the documents of an index and what became of them."""
+
+from __future__ import annotations
+
+import glob
+import shlex
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from ragkit.errors import ConfigError
+from ragkit_cli import payload
+from ragkit_cli.exits import DONE, FAILED, PARTLY
+from ragkit_cli.options import index_option, json_option, open_index, quiet_option, settings, where_option
+from ragkit_cli.passages import print_document, print_neighbours
+from ragkit_cli.render import columns, count, number, one_line, out, out_json, problem, say, size
+from ragkit_cli.reports import print_report
+
+if TYPE_CHECKING:
+    from ragkit.rag import RAG
+    from ragkit.types import DocumentInfo
+
+
+@click.command("index")
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(exists=True))
+@click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
+@index_option
+@json_option
+@quiet_option
+@click.option("-v", "--verbose", is_flag=True, help="Name every file that changed, with what was decided for it.")
+def index_command(
+    paths: tuple[str, ...], dry_run: bool, index: str | None, as_json: bool, quiet: bool, verbose: bool
+) -> int:
+    """
+    \b
+    ragkit index ~/docs
+    ragkit index ~/docs --dry-run
+
+    Bring the index up to date with a folder of documents: what is new or changed is read, what is gone is
+    removed, what is unchanged costs nothing. Interrupt it and run it again at any time. Exit code 3 where a
+    file or a page could not be read.
+    """
+    from ragkit_cli.progress import bar
+
+    chosen = settings(index=index)
+    reports = []
+    with open_index(chosen) as rag:
+        for path in paths:
+            with bar(path, wanted=not (quiet or as_json)) as progress:
+                reports.append(rag.index_folder(path, progress=progress, dry_run=dry_run))
+    if as_json:
+        found = [payload.of_report(report) for report in reports]
+        out_json("index", {"index": str(chosen.index), "dry_run": dry_run, "folders": found})
+    else:
+        for report in reports:
+            print_report(report, dry_run=dry_run, quiet=quiet, verbose=verbose)
+        if not dry_run and any(report.new + report.changed + report.unchanged for report in reports):
+            chosen_by = f"-i {shlex.quote(index)} " if index else ""
+            say(f'Next: ragkit ask {chosen_by}"your question"', quiet=quiet)
+    return DONE if all(report.complete for report in reports) else PARTLY
+
+
+@click.command("list")
+@where_option
+@click.option("--failed", is_flag=True, help="Only documents of which something is not in the index.")
+@index_option
+@json_option
+@quiet_option
+def list_command(where: tuple[str, ...], failed: bool, index: str | None, as_json: bool, quiet: bool) -> int:
+    """
+    \b
+    ragkit list -w "source=contracts/*"
+    ragkit list --failed
+
+    List the documents of the index, and what of them could not be read.
+    """
+    with open_index(settings(index=index)) as rag:
+        found = rag.documents(where)
+    if failed:
+        found = [info for info in found if info.problems]
+    if as_json:
+        out_json("list", {"documents": [payload.of_info(info) for info in found]})
+        return DONE
+    for line in columns([_row(info) for info in found]):
+        out(line)
+    if not failed:
+        for info in found:
+            for each in info.problems:
+                say(f"{one_line(info.source)}   {problem(each)}", quiet=quiet)
+    say(count(len(found), "document") + (" with problems" if failed else ""), quiet=quiet)
+    return DONE
+
+
+def _row(info: DocumentInfo) -> list[str]:
+    pages = count(info.pages, "page") if info.pages is not None else ""
+    return [one_line(info.source), size(info.size), pages, count(info.chunks, "chunk"), one_line(info.title)]
+
+
+@click.command("show")
+@click.argument("what", metavar="ID|SOURCE")
+@click.option("-p", "--page", metavar="N", type=click.IntRange(min=1), help="Only this page of a document.")
+@index_option
+@json_option
+def show_command(what: str, page: int | None, index: str | None, as_json: bool) -> int:
+    """
+    \b
+    ragkit show 42
+    ragkit show contracts/lease.pdf --page 3
+
+    Print a passage with its neighbours, by the number that `search` shows after #, or the text of a document
+    with the line numbers that citations use.
+    """
+    number_given = what.removeprefix("#")
+    with open_index(settings(index=index)) as rag:
+        if number_given.isascii() and number_given.isdigit():
+            if page is not None:
+                raise click.UsageError("--page goes with a document, not with a passage")
+            hits = rag.neighbours(int(number_given))
+            if as_json:
+                out_json("show", {"id": int(number_given), "passages": [payload.of_hit(hit) for hit in hits]})
+            else:
+                print_neighbours(int(number_given), hits)
+            return DONE
+        document = rag.document(what)
+    if as_json and page is None:
+        out_json("document", payload.of_document(document))
+    elif as_json:
+        raise click.UsageError("--page is for reading; page_starts in the JSON says where each page begins")
+    else:
+        print_document(document, page)
+    return DONE
+
+
+@click.command("remove")
+@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Name what would be removed, and remove nothing.")
+@index_option
+@json_option
+@quiet_option
+def remove_command(
+    sources: tuple[str, ...], yes: bool, dry_run: bool, index: str | None, as_json: bool, quiet: bool
+) -> int:
+    """
+    \b
+    ragkit remove "drafts/*" --dry-run
+    ragkit remove old.pdf -y
+
+    Take documents out of the index. The files stay where they are, and come back with the next `ragkit index`
+    of their folder. SOURCE is a name as `ragkit list` shows it; * stands for any characters.
+    """
+    with open_index(settings(index=index)) as rag:
+        named = _named(rag, sources)
+        if not dry_run and named and not yes:
+            _confirm(named)
+        if not dry_run:
+            for source in named:
+                rag.remove(glob.escape(source))
+    if as_json:
+        out_json("remove", {"dry_run": dry_run, "removed": named})
+    else:
+        for source in named:
+            out(one_line(source))
+        say(f"{'Would remove' if dry_run else 'Removed'} {count(len(named), 'document')}", quiet=quiet)
+    if not named:
+        say("No document has such a name; `ragkit list` shows the names.", quiet=quiet or as_json)
+        return FAILED
+    return DONE
+
+
+def _named(rag: RAG, sources: tuple[str, ...]) -> list[str]:
+    """The documents that are meant, each once, in the order given. A file may be called lease[1].pdf."""
+    found: dict[str, None] = {}
+    for source in sources:
+        infos = rag.documents([f"source={source}"]) or rag.documents([f"source={glob.escape(source)}"])
+        found.update(dict.fromkeys(info.source for info in infos))
+    return list(found)
+
+
+def _confirm(named: list[str]) -> None:
+    if not sys.stdin.isatty():
+        raise ConfigError(
+            f"{count(len(named), 'document')} would be removed, and there is no terminal to ask at", "add --yes"
+        )
+    shown = ", ".join(map(one_line, named[:5])) + (f" and {number(len(named) - 5)} more" if len(named) > 5 else "")
+    click.confirm(f"Remove {shown} from the index?", abort=True, err=True)

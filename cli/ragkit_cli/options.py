@@ -1,0 +1,69 @@
+"""Options that mean the same in every command, and how a command comes by its index."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ragkit.errors import ConfigError
+from ragkit.settings import MODES, load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ragkit.rag import RAG
+    from ragkit.settings import Settings
+
+    Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+index_option = click.option(
+    "-i", "--index", metavar="PATH", type=click.Path(), help="The index: a folder; else the nearest .ragkit upwards."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object; docs/json.md lists it.")
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say nothing but results and errors.")
+mode_option = click.option("--mode", type=click.Choice(MODES), help="How to search; hybrid unless a setting says else.")
+where_option = click.option(
+    "-w",
+    "--where",
+    metavar="CONDITION",
+    multiple=True,
+    help="Only documents with key=value; also != >= <= > <, and * in a value. Repeat: all must hold.",
+)
+exit_code_option = click.option("--exit-code", is_flag=True, help="Exit with 4 where nothing is found or answered.")
+
+
+def limit_option(about: str) -> Callable[[Decorated], Decorated]:
+    """-n/--limit, with what it limits."""
+    return click.option("-n", "--limit", metavar="N", type=click.IntRange(min=1), help=about)
+
+
+def settings(**arguments: object) -> Settings:
+    """All layers of settings, with the command line's on top. None was not given."""
+    return load_settings(arguments, said_in="command line")
+
+
+def open_index(chosen: Settings) -> RAG:
+    """The index with what searches it. Imported here: help and mistakes need none of it."""
+    from ragkit.assembly import build
+
+    return build(chosen)
+
+
+def text_of(words: Sequence[str], what: str) -> str:
+    """A query from the words of the command line, quoted or not; `-` alone reads it from stdin."""
+    if tuple(words) == ("-",):
+        try:
+            text = sys.stdin.buffer.read().decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise ConfigError(
+                f"the {what} on stdin is not UTF-8 (byte {error.start})", "convert it, for example with iconv"
+            ) from error
+    else:
+        text = " ".join(words)
+        if not text.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise ConfigError(f"the {what} is not UTF-8", "run in a UTF-8 locale, or give it on stdin with -")
+    if not text.strip():
+        raise ConfigError(f"the {what} is empty", f"give some words, or `-` and the {what} on stdin")
+    return text.strip()

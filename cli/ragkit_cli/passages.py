@@ -1,0 +1,52 @@
+"""A passage among its neighbours, and a whole document, as text on a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ragkit.errors import ConfigError
+from ragkit_cli.render import count, escape, one_line, out, place, style, width, wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ragkit.types import Document, Hit
+
+
+def print_neighbours(wanted: int, hits: Sequence[Hit]) -> None:
+    """The passage in full behind a bar, its neighbours around it without the text that they share with it."""
+    middle = next(hit for hit in hits if hit.id == wanted)
+    heading = f"  › {one_line(middle.chunk.heading)}" if middle.chunk.heading else ""
+    out(f"{place(middle.chunk)}{heading}  #{wanted}")
+    for hit in hits:
+        text, chunk = hit.chunk.text, hit.chunk
+        if chunk.start < middle.chunk.start:
+            text = text[: middle.chunk.start - chunk.start]
+        elif chunk.start > middle.chunk.start:
+            text = text[max(0, middle.chunk.end - chunk.start) :]
+        lines = wrap(escape(text), width() - 2)
+        for line in lines:
+            out(f"┃ {line}" if hit.id == wanted else style(f"  {line}", "dim"))
+
+
+def print_document(document: Document, page: int | None) -> None:
+    """The text with line numbers, counted from the top of each page where the document has pages."""
+    pages = pages_of(document)
+    if page is not None and not document.page_starts:
+        raise ConfigError(f"{document.source} has no pages", "leave --page away")
+    if page is not None and page > len(pages):
+        raise ConfigError(f"{document.source} has {count(len(pages), 'page')}, not {page}", "give a page that it has")
+    for number, text in enumerate(pages, 1):
+        if page is not None and number != page:
+            continue
+        if document.page_starts:
+            out(style(f"── page {number} ──", "dim"))
+        for line_number, line in enumerate(text.split("\n"), 1):
+            out(f"{style(f'{line_number:>5}', 'dim')}  {escape(line)}")
+
+
+def pages_of(document: Document) -> list[str]:
+    """The text of each page; one for a document without pages."""
+    starts = document.page_starts or (0,)
+    ends = (*starts[1:], len(document.text))
+    return [document.text[start:end].removesuffix("\n") for start, end in zip(starts, ends, strict=True)]

@@ -1,0 +1,187 @@
+"""What the commands print: data to stdout, everything else to stderr, and nothing that could steer a terminal.
+
+It knows documents, passages and numbers as text; what is printed when is decided by the commands.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from ragkit.types import Chunk, Citation, Problem
+
+THIN = "\u202f"  # narrow no-break space, between the thousands of a number
+WIDTH_OF_A_PIPE = 100  # columns where there is no terminal to ask
+
+# Controls (colours, cursor, title, clipboard) and marks that turn the direction of text around, in a document or
+# in a file's name, would change what the terminal shows. Newline and tab are text.
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_UNSAFE_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+class OutputClosed(Exception):
+    """The reader of stdout has gone, as `head` does."""
+
+
+def escape(text: str) -> str:
+    r"""Text of a document with controls and direction marks made visible, as \u001b; newlines stay."""
+    return _UNSAFE.sub(lambda mark: f"\\u{ord(mark[0]):04x}", text)
+
+
+def one_line(text: str) -> str:
+    """As `escape`, for names and headings: on one line."""
+    return escape(" ".join(text.split()) if "\n" in text or "\t" in text else text)
+
+
+def out(text: str = "") -> None:
+    """A line of data."""
+    try:
+        click.echo(text, color=colours(sys.stdout))
+    except BrokenPipeError as error:
+        raise OutputClosed from error
+
+
+def say(text: str, *, quiet: bool = False) -> None:
+    """A line to the person at the terminal, on stderr."""
+    if not quiet:
+        click.echo(text, err=True, color=colours(sys.stderr))
+
+
+def out_json(schema: str, payload: Mapping[str, object]) -> None:
+    """One JSON object on one line, named with its schema."""
+    out(to_json({"schema": f"ragkit.{schema}/1", **payload}))
+
+
+def to_json(value: Mapping[str, object]) -> str:
+    """JSON that is readable in Russian and safe on a terminal."""
+    import json  # 3 ms, for machines only
+
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return _UNSAFE_IN_JSON.sub(lambda mark: f"\\u{ord(mark[0]):04x}", text)
+
+
+def write_error(code: str, message: str, hint: str, *, as_json: bool) -> None:
+    """What went wrong and what to do, on stderr."""
+    if as_json:
+        say(to_json({"error": {"code": code, "message": message, "hint": hint}}))
+        return
+    say(f"{style('Error:', 'red', sys.stderr)} {escape(message)}")
+    if hint:
+        say(f"  Hint: {escape(hint)}")
+
+
+def colours(stream: TextIO) -> bool:
+    """Whether colours may be written there: to a terminal, unless NO_COLOR is set."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def style(text: str, colour: str, stream: TextIO | None = None) -> str:
+    """The text in a colour, or "bold" or "dim", where the stream may show it."""
+    if not colours(stream or sys.stdout):
+        return text
+    if colour in ("bold", "dim"):
+        return click.style(text, **{colour: True})
+    return click.style(text, fg=colour)
+
+
+def number(value: int) -> str:
+    """1 204, with narrow spaces."""
+    return f"{value:,}".replace(",", THIN)
+
+
+def count(value: int, one: str, many: str = "") -> str:
+    """1 chunk, 1 204 chunks."""
+    return f"{number(value)} {one if value == 1 else many or one + 's'}"
+
+
+def size(value: int) -> str:
+    """Bytes in the largest unit that leaves a whole part: 1.4 MB. Units are powers of 1000."""
+    amount, unit = float(value), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if amount < 1000 or unit == "TB":
+            break
+        amount /= 1000
+    return f"{value} B" if unit == "B" else f"{amount:.1f} {unit}"
+
+
+def near_path(path: str) -> str:
+    """The path as a person would write it here: relative to this folder or to the home folder."""
+    from pathlib import Path  # 3 ms that help need not pay
+
+    absolute, here, home = Path(path).absolute(), Path.cwd(), Path.home()
+    if absolute.is_relative_to(here):
+        return one_line(str(absolute.relative_to(here)))
+    if absolute.is_relative_to(home):
+        return one_line(str("~" / absolute.relative_to(home)))
+    return one_line(str(absolute))
+
+
+def place(where: Chunk | Citation) -> str:
+    """contract.pdf  page 3, line 12"""
+    page = f"page {where.page}, " if where.page is not None else ""
+    return f"{style(one_line(where.source), 'bold')}  {page}line {where.line}"
+
+
+def problem(what: Problem) -> str:
+    """What kept text out of the index, and its cure, on one line."""
+    page = f"page {what.page}: " if what.page is not None and f"page {what.page}" not in what.reason else ""
+    return one_line(f"{page}{what.reason}" + (f"; {what.cure}" if what.cure else ""))
+
+
+def columns(rows: Iterable[Sequence[str]], *, indent: str = "", widest: int = 48) -> list[str]:
+    """Rows with all columns but the last padded to line up; a cell wider than `widest` does not move the others."""
+    rows = list(rows)
+    last = max((len(row) for row in rows), default=0) - 1
+    widths = [min(widest, max(len(row[i]) for row in rows if len(row) > i)) for i in range(last)]
+    return [
+        (indent + "".join(f"{cell:<{width}}   " for cell, width in zip(row, widths, strict=False)) + row[-1]).rstrip()
+        if len(row) > last
+        else (indent + "   ".join(row)).rstrip()
+        for row in rows
+    ]
+
+
+def width() -> int:
+    """Columns of the terminal, or of a line in a pipe."""
+    if not sys.stdout.isatty():
+        return WIDTH_OF_A_PIPE
+    import shutil
+
+    return max(40, min(shutil.get_terminal_size().columns, 120))
+
+
+def wrap(text: str, most: int) -> list[str]:
+    """The lines of a text without its blank ones, each broken between words to at most `most` columns."""
+    lines: list[str] = []
+    for line in text.expandtabs(4).splitlines():
+        current = ""
+        for word in line.split():
+            if current and len(current) + 1 + len(word) > most:
+                lines.append(current)
+                current = word
+            else:
+                current = f"{current} {word}" if current else word
+        if current:
+            lines.append(current)
+    return lines
+
+
+def excerpt(lines: list[str], most: int, weight: Callable[[str], int]) -> list[str]:
+    """The `most` neighbouring lines of greatest weight, the first of equals, with … where lines are left out."""
+    if len(lines) <= most:
+        return lines
+    weights = [weight(line) for line in lines]
+    start = max(range(len(lines) - most + 1), key=lambda i: (sum(weights[i : i + most]), -i))
+    chosen = lines[start : start + most]
+    if start:
+        chosen[0] = f"… {chosen[0]}"
+    if start + most < len(lines):
+        chosen[-1] = f"{chosen[-1]} …"
+    return chosen

@@ -1,0 +1,86 @@
+"""What a run of `index` did, in a line of counts and as few lines of trouble as say it all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ragkit_cli.render import columns, count, near_path, number, one_line, out, problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ragkit.types import FileReport, IndexReport, Problem
+
+MOST_LINES = 20
+NAMES_OF_A_REASON = 3
+
+
+def print_report(report: IndexReport, *, dry_run: bool, quiet: bool, verbose: bool) -> None:
+    """The counts, the files where asked for, and every problem. Quiet leaves the problems only."""
+    if not quiet:
+        out(summary(report, dry_run=dry_run))
+    if verbose:
+        for line in columns([_row(each) for each in report.files], indent="  "):
+            out(line)
+    for line in troubles(report.files):
+        out(line)
+
+
+def summary(report: IndexReport, *, dry_run: bool) -> str:
+    """Indexed ~/docs into .ragkit: 12 new, 3 changed, … · 1 204 chunks embedded, 311 reused"""
+    verb = "Would index" if dry_run else "Indexed"
+    names = ("new", "changed", "removed", "unchanged", "failed")
+    files = ", ".join(f"{number(getattr(report, name))} {name}" for name in names)
+    chunks = f"{count(report.embedded, 'chunk')} embedded, {number(report.reused)} reused"
+    return f"{verb} {near_path(report.root)} into {near_path(report.index)}: {files} · {chunks}"
+
+
+def troubles(files: Iterable[FileReport]) -> list[str]:
+    """One line for each problem while that stays readable, else one for each kind, and how to see all."""
+    rows = [(report.source, text) for report in files for text in _texts(report.problems)]
+    if len(rows) <= MOST_LINES:
+        return columns([(one_line(source), text) for source, text in rows], indent="  ")
+    kinds: dict[str, dict[str, None]] = {}
+    for report in files:
+        for each in report.problems:
+            kinds.setdefault(each.reason, {})[report.source] = None
+    ordered = sorted(kinds.items(), key=lambda kind: -len(kind[1]))
+    lines = []
+    for reason, sources in ordered[:MOST_LINES]:
+        shown = ", ".join(map(one_line, list(sources)[:NAMES_OF_A_REASON]))
+        more = f" and {number(len(sources) - NAMES_OF_A_REASON)} more" if len(sources) > NAMES_OF_A_REASON else ""
+        lines.append(f"  {one_line(reason)}: {shown}{more}")
+    if len(ordered) > MOST_LINES:
+        lines.append(f"  and {count(len(ordered) - MOST_LINES, 'other reason')}")
+    return [*lines, "All of them: ragkit list --failed"]
+
+
+def _texts(problems: Iterable[Problem]) -> list[str]:
+    """Problems of one file; the pages that share a reason share a line."""
+    pages: dict[tuple[str, str], list[int]] = {}
+    texts = []
+    for each in problems:
+        if each.page is None:
+            texts.append(problem(each))
+        else:
+            pages.setdefault((each.reason, each.cure), []).append(each.page)
+    for (reason, cure), numbers in pages.items():
+        where = f"page {numbers[0]}" if len(numbers) == 1 else f"pages {spans(numbers)}"
+        texts.append(one_line(f"{where}: {reason}" + (f"; {cure}" if cure else "")))
+    return texts
+
+
+def spans(numbers: Iterable[int]) -> str:
+    """1-3, 7, 9-10"""
+    runs: list[list[int]] = []
+    for each in sorted(set(numbers)):
+        if runs and each == runs[-1][1] + 1:
+            runs[-1][1] = each
+        else:
+            runs.append([each, each])
+    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
+
+
+def _row(report: FileReport) -> list[str]:
+    notes = "; ".join(map(one_line, report.notes))
+    return [str(report.status), one_line(report.source), count(report.chunks, "chunk"), notes]

@@ -1,4 +1,4 @@
-"""The local Store: catalog, segments, word index and ANN codes behind one door.
+"""The local Store: catalog, segments and word index behind one door.
 
 Readers never wait. A search looks at one snapshot: the catalog as of the generation that the word index
 reflects, even while a writer is ahead of it. It knows nothing of files, models or answers.
@@ -6,39 +6,24 @@ reflects, even while a writer is ahead of it. It knows nothing of files, models 
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
-import numpy as np
-
-from ragkit.errors import ConfigError, IndexCorrupt, IndexLocked, IndexNotFound, StoreError
+from ragkit.errors import ConfigError, IndexCorrupt, IndexLocked, StoreError
 from ragkit.filters import Condition
-from ragkit.ranking import fuse, merge_neighbours
 from ragkit.store.catalog import FORMAT, Catalog
 from ragkit.store.catalog.chunks import StoredChunk
 from ragkit.store.compaction import tail_blocks
 from ragkit.store.lexical import LexicalIndex, LexicalUnusable
+from ragkit.store.retrieval import View, retrieve
 from ragkit.store.segments import VectorSet, map_segment, unit_rows
 from ragkit.store.wordindex import in_memory, lexical_path
 from ragkit.store.writer import Writer, check_model, create_index
-from ragkit.types import Document, DocumentInfo, FloatVector, Hit, IndexStatus
-
-CANDIDATES = 100  # of each leg, at least; the legs' scores are compared over the union of them
-_T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """What a search looks at. `at` is behind `generation` only while a writer is at work."""
-
-    generation: int
-    at: int
-    vectors: VectorSet
-    words: LexicalIndex
+from ragkit.types import Document, DocumentInfo, Finding, FloatVector, Hit, IndexStatus
 
 
 class LocalStore:
@@ -48,17 +33,60 @@ class LocalStore:
         self.path = path
         self._idle: list[Catalog] = []  # connections that no thread is using
         self._lock = threading.Lock()
-        self._view: _View | None = None
-        self._closed = False
+        self._view: View | None = None
 
-    # -- reading
+    def close(self) -> None:
+        with self._lock:
+            idle, self._idle, self._view = self._idle, [], None
+        for catalog in idle:
+            catalog.close()
+
+    def writing(self) -> Writer:
+        """The one writer, for a `with` block; makes the index where there is none. Raises IndexLocked at once."""
+        create_index(self.path)
+        return Writer(self.path)
+
+    def check_model(self, model: str) -> None:
+        """Raise IndexMismatch where another model made the vectors."""
+        with self._catalog() as catalog:
+            check_model(catalog.meta(), model)
+
+    def search(
+        self,
+        query: str,
+        vector: FloatVector | None,
+        *,
+        k: int,
+        conditions: Sequence[Condition] = (),
+    ) -> list[Hit]:
+        """The k best passages, best first, by words and by `vector`; by one of them where the other is None or empty.
+
+        Conditions are exact: whenever k passages fulfil them and a leg can score them, k are returned.
+        """
+        unit = None if vector is None else unit_rows(vector[None, :])[0]
+        try:
+            with self._reading() as (catalog, view):
+                return retrieve(catalog, view, query, unit, k=k, conditions=conditions)
+        except LexicalUnusable:  # damage that only reading it shows
+            self._view = None
+            shutil.rmtree(lexical_path(self.path))
+            with self._reading() as (catalog, view):
+                return retrieve(catalog, view, query, unit, k=k, conditions=conditions)
+
+    def idf(self, terms: Sequence[str]) -> Mapping[str, float]:
+        """How much each term says: ln(1 + (N - n + 0.5) / (n + 0.5)) where n of N chunks hold it."""
+        with self._reading() as (_, view):
+            return view.words.idf(terms)
+
+    def vector_keys(self, keys: Sequence[bytes]) -> set[bytes]:
+        """Which of these keys have a vector."""
+        if not self.exists():
+            return set()
+        with self._catalog() as catalog:
+            return set(catalog.vectors.ids(keys))
 
     def exists(self) -> bool:
         return (self.path / "catalog.sqlite").exists()
-
-    def search(
-        self, query: str, vector: FloatVector | None, *, k: int, conditions: Sequence[Condition] = ()
-    ) -> list[Hit]: ...
 
     def documents(self, conditions: Sequence[Condition] = ()) -> list[DocumentInfo]:
         """The documents that fulfil the conditions, by source; without conditions, files that failed too."""
@@ -78,6 +106,94 @@ class LocalStore:
         with self._catalog() as catalog, catalog.snapshot():
             found = catalog.chunks.by_id([id])
             if not found:
-                raise ConfigError(f"chunk {id} is not in the index", "ids come from ragkit search, until the file changes")
-            here = found[0]
-            return catalog.chunks.of_document(here.document, here.n - before, here.n + after)
+                raise ConfigError(
+                    f"chunk {id} is not in the index", "take the id from a new search: the file has changed"
+                )
+            return catalog.chunks.of_document(found[0].document, found[0].n - before, found[0].n + after)
+
+    def status(self) -> IndexStatus:
+        with self._catalog() as catalog, catalog.snapshot() as at:
+            meta = catalog.meta()
+            counts = catalog.documents.counts(at)
+            return IndexStatus(
+                path=str(self.path),
+                format=FORMAT,
+                generation=at,
+                vectors=catalog.vectors.count(),
+                size=sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file()),
+                embedding_model=meta.get("embedding_model", ""),
+                dimension=int(meta.get("dimension", 0)),
+                created=meta["created"],
+                changed=meta.get("changed", ""),
+                roots=tuple(root.path for root in catalog.roots()),
+                **counts,
+            )
+
+    def check(self) -> list[Finding]:
+        """Read every stored byte and compare it with its checksum; compare the counts; look at the caches."""
+        from ragkit.store.check import check_index
+
+        with self._catalog() as catalog, catalog.snapshot() as at:
+            return check_index(catalog, self.path, at)
+
+    @contextmanager
+    def _catalog(self) -> Iterator[Catalog]:
+        """A connection of this thread's own, for as long as the block lasts."""
+        with self._lock:
+            catalog = self._idle.pop() if self._idle else None
+        catalog = catalog or Catalog(self.path)
+        try:
+            yield catalog
+        except sqlite3.DatabaseError as error:
+            catalog.close()
+            raise IndexCorrupt(f"{catalog.path} cannot be read: {error}", "run: ragkit doctor") from error
+        except BaseException:
+            catalog.close()
+            raise
+        with self._lock:
+            self._idle.append(catalog)
+
+    @contextmanager
+    def _reading(self) -> Iterator[tuple[Catalog, View]]:
+        """A connection inside a snapshot, with the vectors and the words that belong to it."""
+        with self._catalog() as catalog:
+            behind_is_fine = in_memory_only = False
+            while True:
+                with catalog.snapshot() as generation:
+                    view = self._view_of(catalog, generation, behind_is_fine, in_memory_only)
+                    if view is not None:
+                        yield catalog, view
+                        return
+                try:
+                    Writer(self.path).close()  # a writer leaves with the word index up to date
+                except IndexLocked:
+                    behind_is_fine = True
+                except (StoreError, OSError):
+                    in_memory_only = True
+
+    def _view_of(self, catalog: Catalog, generation: int, behind_is_fine: bool, in_memory_only: bool) -> View | None:
+        """The view of this snapshot; None where the word index must catch up first, or is ahead of the snapshot."""
+        view = self._view
+        if view is not None and view.generation == view.at == generation:
+            return view
+        try:
+            words = LexicalIndex.open(lexical_path(self.path))
+            at = words.generation
+        except LexicalUnusable:
+            words, at = None, 0
+        if in_memory_only or (behind_is_fine and at == 0):
+            words, at = in_memory(catalog, generation), generation
+        if words is None or at > generation or (at < generation and not behind_is_fine):
+            return None
+        try:
+            vectors = _vectors(catalog, self.path)
+        except FileNotFoundError:  # a compaction has replaced a segment since the snapshot began
+            return None
+        self._view = view = View(generation, at, vectors, words)
+        return view
+
+
+def _vectors(catalog: Catalog, folder: Path) -> VectorSet:
+    dimension = int(catalog.meta().get("dimension", 0))
+    sealed = [map_segment(folder / "vectors", info) for info in catalog.vectors.segments()]
+    return VectorSet([*sealed, *tail_blocks(catalog, dimension)])

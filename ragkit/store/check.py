@@ -1,0 +1,124 @@
+"""Reading an index through: every checksum, every count, every cache. It changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ragkit.errors import IndexCorrupt
+from ragkit.store.catalog import Catalog
+from ragkit.store.compaction import tail_blocks
+from ragkit.store.lexical import LexicalIndex, LexicalUnusable
+from ragkit.store.segments import map_segment, segment_is_intact
+from ragkit.store.wordindex import lexical_path
+from ragkit.types import Finding
+
+_LOST = "restore the index from a copy, or delete it and index the folder again"
+
+
+def check_index(catalog: Catalog, folder: Path, at: int) -> list[Finding]:
+    """One finding for each part of the index, in a fixed order; several for a part with several faults."""
+    return [
+        *_part("catalog", lambda: _catalog(catalog)),
+        *_part("documents", lambda: _documents(catalog)),
+        *_part("vectors", lambda: _vectors(catalog, folder / "vectors")),
+        *_part("word index", lambda: _words(catalog, folder, at)),
+        *_part("files", lambda: _files(catalog, folder / "vectors")),
+    ]
+
+
+def _part(subject: str, look: Callable[[], Iterator[Finding | str]]) -> Iterator[Finding]:
+    """Faults of one part, or that it is sound: the last text that `look` gives says how much was read."""
+    sound, summary = True, ""
+    for seen in look():
+        if isinstance(seen, Finding):
+            sound = False
+            yield seen
+        else:
+            summary = seen
+    if sound:
+        yield Finding(subject, True, summary)
+
+
+def _catalog(catalog: Catalog) -> Iterator[Finding | str]:
+    for problem in catalog.sqlite_problems():
+        yield Finding("catalog", False, f"{catalog.path.name}: {problem}", _LOST)
+    yield "the database is whole"
+
+
+def _documents(catalog: Catalog) -> Iterator[Finding | str]:
+    documents = chunks = 0
+    for id in catalog.documents.ids():
+        try:
+            expected = catalog.documents.verify(id)
+            found = len(catalog.chunks.of_document(id))
+        except IndexCorrupt as error:
+            yield Finding("documents", False, error.message, _LOST)
+            continue
+        if found != expected:
+            yield Finding("documents", False, f"document {id} has {found} chunks, {expected} were written", _LOST)
+        documents += 1
+        chunks += found
+    yield f"{documents} documents with {chunks} chunks agree with their checksums"
+
+
+def _vectors(catalog: Catalog, folder: Path) -> Iterator[Finding | str]:
+    held = []
+    for info in catalog.vectors.segments():
+        try:
+            block = map_segment(folder, info)
+        except FileNotFoundError:
+            yield Finding("vectors", False, f"segment {info.name} is missing", _LOST)
+            continue
+        except IndexCorrupt as error:
+            yield Finding("vectors", False, error.message, _LOST)
+            continue
+        if not segment_is_intact(folder, info):
+            yield Finding("vectors", False, f"segment {info.name} differs from its checksum", _LOST)
+        held.append(block.ids)
+    try:
+        held += [block.ids for block in tail_blocks(catalog, int(catalog.meta().get("dimension", 0)))]
+    except IndexCorrupt as error:
+        yield Finding("vectors", False, error.message, _LOST)
+    ids = np.sort(np.concatenate([np.empty(0, np.int64), *held]))
+    if not np.array_equal(ids, catalog.vectors.names()):
+        yield Finding("vectors", False, f"{len(ids)} vectors are stored, {catalog.vectors.count()} are named", _LOST)
+    if lost := catalog.chunks.count_without_vector():
+        yield Finding("vectors", False, f"{lost} chunks have no vector", _LOST)
+    yield f"{len(ids)} vectors in {len(held)} parts agree with their checksums"
+
+
+def _words(catalog: Catalog, folder: Path, at: int) -> Iterator[Finding | str]:
+    rebuild = "it is made again by the next search"
+    try:
+        index = LexicalIndex.open(lexical_path(folder))
+        seen, count = index.generation, len(index)
+    except LexicalUnusable as error:
+        yield Finding("word index", False, error.message, rebuild)
+        return
+    expected = catalog.documents.counts(at)["chunks"]
+    if seen != at:
+        yield Finding("word index", False, f"it reflects generation {seen}, the catalog is at {at}", rebuild)
+    elif count != expected:
+        yield Finding(
+            "word index",
+            False,
+            f"it holds {count} chunks, the catalog {expected}",
+            f"delete {lexical_path(folder)}: {rebuild}",
+        )
+    yield f"{count} chunks, at the catalog's generation {at}"
+
+
+def _files(catalog: Catalog, folder: Path) -> Iterator[Finding | str]:
+    named = {info.name for info in catalog.vectors.segments()}
+    stray = sorted(path.name for path in folder.iterdir() if path.name not in named)
+    if stray:
+        yield Finding(
+            "files",
+            False,
+            f"{len(stray)} files belong to nothing: {', '.join(stray[:3])}",
+            "the next ragkit index deletes them",
+        )
+    yield f"{len(named)} segment files, each named by the catalog"

@@ -96,11 +96,11 @@ def load_settings(
         if values["index"] != here / FOLDER or values["index"].is_dir():
             origins["index"] = f"nearest {FOLDER} upwards"
     settings = Settings(**values, origins=origins)
-    if settings.chunk_overlap >= settings.chunk_size:
+    if settings.chunk_overlap > settings.chunk_size // 2:
         raise ConfigError(
             f"chunk_overlap is {settings.chunk_overlap} ({settings.origin('chunk_overlap')}), but chunk_size is "
             f"{settings.chunk_size} ({settings.origin('chunk_size')})",
-            "set chunk_overlap below chunk_size; a quarter of it is usual",
+            f"set chunk_overlap to {settings.chunk_size // 2} or less, half of chunk_size; a quarter is usual",
         )
     return settings
 

@@ -1,0 +1,130 @@
+"""Settings come from four layers, each value says which, and a mistake is named where it was made."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from ragkit.errors import ConfigError
+from ragkit.settings import Settings, find_index, load_settings, names
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project with a settings file and a folder below it."""
+    (tmp_path / "ragkit.toml").write_text('limit = 8\nmode = "lexical"\nindex = "notes.idx"\n', "utf-8")
+    (tmp_path / "letters").mkdir()
+    return tmp_path
+
+
+def test_the_nearer_layer_wins_and_says_so(project: Path) -> None:
+    """Arguments beat the environment, the environment beats ragkit.toml, ragkit.toml beats the default."""
+    settings = load_settings(
+        {"limit": 3, "mode": None}, environ={"RAGKIT_LIMIT": "5", "RAGKIT_PASSAGES": "4"}, cwd=project / "letters"
+    )
+    assert (settings.limit, settings.passages, settings.mode, settings.chunk_size) == (3, 4, "lexical", 800)
+    assert settings.origin("limit") == "argument"
+    assert settings.origin("passages") == "environment RAGKIT_PASSAGES"
+    assert settings.origin("mode") == str(project / "ragkit.toml")
+    assert settings.origin("chunk_size") == "default"
+
+
+def test_a_path_in_the_file_is_relative_to_the_file(project: Path) -> None:
+    """`index` in ragkit.toml names the same folder from wherever in the project it is read."""
+    assert load_settings(environ={}, cwd=project / "letters").index == project / "notes.idx"
+
+
+def test_the_index_is_found_upwards(tmp_path: Path) -> None:
+    """-i, else RAGKIT_INDEX, else the nearest .ragkit upwards, else ./.ragkit."""
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    assert find_index(environ={}, cwd=below) == below / ".ragkit"
+    (tmp_path / "a" / ".ragkit").mkdir()
+    assert find_index(environ={}, cwd=below) == tmp_path / "a" / ".ragkit"
+    assert find_index(environ={"RAGKIT_INDEX": "x"}, cwd=below) == below / "x"
+    assert find_index("y", environ={"RAGKIT_INDEX": "x"}, cwd=below) == below / "y"
+    settings = load_settings(environ={}, cwd=below)
+    assert (settings.index, settings.origin("index")) == (tmp_path / "a" / ".ragkit", "nearest .ragkit upwards")
+
+
+def test_home_is_expanded() -> None:
+    """`~` works where no shell expands it: in the file and in the environment."""
+    assert find_index(environ={"RAGKIT_INDEX": "~/idx"}) == Path.home() / "idx"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "said"),
+    [
+        ({"limt": 3}, {}, ["limt", "argument", "did you mean limit?"]),
+        ({}, {"RAGKIT_CHUNKSIZE": "3"}, ["chunksize", "RAGKIT_CHUNKSIZE", "did you mean chunk_size?"]),
+        ({"qqqqqq": 3}, {}, ["qqqqqq", "chunk_size, chunk_overlap"]),
+        ({"limit": 0}, {}, ["limit", "0", "argument", "from 1 to 10000"]),
+        ({"limit": "many"}, {}, ["limit", "'many'", "no whole number"]),
+        ({"limit": True}, {}, ["limit", "True", "no whole number"]),
+        ({"limit": 2.5}, {}, ["limit", "2.5", "no whole number"]),
+        ({}, {"RAGKIT_WORKERS": "-1"}, ["workers", "'-1'", "RAGKIT_WORKERS", "from 0 to 256"]),
+        ({"mode": "fuzzy"}, {}, ["mode", "'fuzzy'", "hybrid, dense, lexical"]),
+        ({"max_file_size": "3 bananas"}, {}, ["max_file_size", "'3 bananas'"]),
+        ({"index": ""}, {}, ["index", "no path"]),
+        ({"chunk_size": 150}, {}, ["chunk_overlap is 200 (default)", "chunk_size is 150 (argument)"]),
+    ],
+)
+def test_a_mistake_is_named_with_its_place(
+    tmp_path: Path, arguments: dict[str, object], environ: dict[str, str], said: list[str]
+) -> None:
+    """The error holds the setting, the value, where it was said and what to do."""
+    with pytest.raises(ConfigError) as caught:
+        load_settings(arguments, environ=environ, cwd=tmp_path)
+    for part in said:
+        assert part in f"{caught.value.message} | {caught.value.hint}"
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"limt = 3", "unknown setting 'limt'"),
+        (b"limit = ", "not TOML"),
+        (b'mode = "\xef\xf0\xe8\xe2"', "not TOML in UTF-8"),
+        (b"limit = [1]", "no whole number"),
+        (b"[search]\nlimit = 3", "unknown setting 'search'"),
+    ],
+)
+def test_a_mistake_in_the_file_names_the_file(tmp_path: Path, content: bytes, said: str) -> None:
+    """A typing mistake in ragkit.toml is an error with the file's path, never ignored."""
+    (tmp_path / "ragkit.toml").write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        load_settings(environ={}, cwd=tmp_path)
+    assert said in caught.value.message
+    assert str(tmp_path / "ragkit.toml") in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("said", "bytes_meant"), [("10", 10), ("10 KiB", 10_240), ("2MiB", 2 << 20), ("1gib", 1 << 30), (77, 77)]
+)
+def test_sizes_may_have_a_unit(tmp_path: Path, said: object, bytes_meant: int) -> None:
+    """Bytes may be written with the binary units."""
+    assert load_settings({"max_file_size": said}, environ={}, cwd=tmp_path).max_file_size == bytes_meant
+
+
+def test_an_empty_variable_is_not_set(tmp_path: Path) -> None:
+    """`RAGKIT_LIMIT= ragkit search …` is the shell's way to unset a variable for one command."""
+    assert load_settings(environ={"RAGKIT_LIMIT": ""}, cwd=tmp_path).limit == 10
+
+
+def test_every_setting_is_explained() -> None:
+    """`names` lists every field, each with its sentence."""
+    assert list(names()) == [field.name for field in fields(Settings) if field.name != "origins"]
+    assert all(names().values())
+
+
+def test_settings_import_nothing_heavy() -> None:
+    """Reading the settings imports neither numpy nor click, nor tomllib where there is no file."""
+    code = "import sys, ragkit.settings as s; s.load_settings(cwd='/'); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "ragkit.settings" in loaded
+    assert not {"numpy", "click", "tomllib", "difflib"} & set(loaded)

@@ -11,6 +11,7 @@ import threading
 import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import Stemmer  # type: ignore[import-not-found]  # PyStemmer ships no types
@@ -19,10 +20,10 @@ GRAM = 4  # characters; with 3 quality falls on prose, with 5 on inflected Russi
 MAX_TERM = 64  # characters; longer runs are base64, hashes of hashes and broken PDFs, and tantivy stops at 65 530 bytes
 _CACHED_WORDS = 1 << 16  # distinct written forms; about 40 MB when full
 
-# Written by hand: words that carry grammar, not content. Question words are among them: queries have them,
-# passages that answer do not. Negations too.
-_STOP_RU = """а без бы был была были было быть в вам вами вас весь во вот все всего всей всем всеми всему всех всю вся вы где
-    да для до его ее ей ему если есть еще же за и из или им ими их к как какая какие каким какими каких какого какое
+# Written by hand: words that carry grammar, not content. Question words are among them, since queries have them and
+# passages that answer do not; "us" is not, since it is also a country.
+_STOP_RU = """а без бы был была были было быть в вам вами вас весь во вот все всего всей всем всеми всему всех всю вся
+    вы где да для до его ее ей ему если есть еще же за и из или им ими их к как какая какие каким какими каких какого какое
     какой каком какому какую ко когда которая которого которое которой котором которому которую которые который которым
     которыми которых кто куда ли либо лишь между меня мне мной мы на над нам нами нас наш наша наше наши не него нее ней
     нем нему нет ни ним ними них но ну о об обо однако он она они оно от ото перед по под при про с сам сама сами само
@@ -30,9 +31,9 @@ _STOP_RU = """а без бы был была были было быть в ва�
     такими таких такого такое такой таком такому такую там те тебе тебя тем теми тех то того тоже той только том тому
     тот ту ты у уже хотя чего чей чем чему через что чтобы чье чья эта эти этим этими этих это этого этой этом этому
     этот эту я является являются"""
-_STOP_EN = """a about am an and any are as at be because been being between but by can could d did do does doing don for from
-    had has have having he her hers him his how i if in into is it its itself ll me my no nor not of off on or our ours
-    out over re s she should so some such t than that the their theirs them then there these they this those through to
+_STOP_EN = """a about am an and any are as at be because been being between but by can could d did do does doing don
+    for from had has have having he her hers him his how i if in into is it its itself ll me my no nor not of off on or
+    our ours out over re s she should so some such t than that the their theirs them then there these they this those through to
     too under until up ve very was we were what when where which while who whom whose why will with would you your
     yours"""
 _STOP = frozenset(_STOP_RU.split() + _STOP_EN.split())
@@ -48,7 +49,8 @@ _PART = re.compile(r"[^\W\d_]+|\d+")
 _CAMEL = re.compile(r"(?<=[a-zа-яё])(?=[A-ZА-ЯЁ])|(?<=[A-ZА-ЯЁ])(?=[A-ZА-ЯЁ][a-zа-яё])")
 _DOTTED = re.compile(r"[.,:/]")
 _HYPHENS = str.maketrans("", "", "-‐‑")
-_MOST_PARTS = 8
+_DOUBLE = re.compile(r"(.)\1+")
+_MOST_PARTS = 8  # of one identifier; what has more is a hash or encoded bytes, not a name
 # Scripts that are written without spaces: their words are character pairs.
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
 
@@ -57,29 +59,33 @@ _TO_LATIN = str.maketrans("асеорхукмтнв", "aceopxykmthb")
 _LOOK_LATIN = frozenset("aceopxykmthb")
 _LOOK_CYRILLIC = frozenset("асеорхукмтнв")
 
-_CYRILLIC_SOUNDS = {"дж": "j", "кс": "x", "ция": "tion", "ый": "i"}
-_CYRILLIC_SPELLING = re.compile("|".join(_CYRILLIC_SOUNDS))
-_LETTER_SOUNDS = str.maketrans(
+# How a letter sounds, roughly, in Latin letters. Kept coarse: ц and z, х and h, е and э are one.
+_CYRILLIC_SOUNDS = str.maketrans(
     {
-        **dict(zip("абвгдезийклмнопрстуфхыэіїєґў", "abvgdeziiklmnoprstufhieiiegu", strict=True)),
-        "ж": "j",
-        "ц": "ts",
+        **dict(zip("абвгдежзийклмнопрстуфхцыэіїєґў", "abvgdejziiklmnoprstufhzieiiegu", strict=True)),
         "ч": "ch",
         "ш": "sh",
         "щ": "sh",
         "ъ": "",
         "ь": "",
-        "ю": "iu",
+        "ю": "u",
         "я": "ia",
     }
 )
+# English spelling by its usual sound, the longest match first; then what both scripts fold.
+_SPELLINGS = """tion=zi sch=sh tch=ch igh=ai ph=f th=t ck=k qu=kv q=k x=ks wh=v w=v kh=h zh=j oo=u ee=i ea=i ou=u ay=ei
+    ew=u aw=o au=o ce=se ci=si cy=si ch=ch c=k y=i"""
+_LATIN_SOUNDS = dict(pair.split("=") for pair in _SPELLINGS.split())
+_LATIN_SPELLING = re.compile("|".join(_LATIN_SOUNDS))
+_COMMON_SOUNDS = {"dj": "j", "ai": "ei", "ei": "e", "ie": "e", "ts": "z", "iu": "u"}
 
 
 class Fields(NamedTuple):
     """A text's words in the forms that an index keeps, each joined by spaces in the order of the text."""
 
     terms: str  # stems, numbers, codes, identifiers and their parts; no stop words
-    grams: str  # character 4-grams of the words, no stop words
+    grams: str  # character 4-grams of the words with their edges, no stop words
+    pairs: str  # neighbouring stems, stop words among them
     stops: str  # the stop words
     cyrillic: str  # 4-grams of the sound of Cyrillic words, in Latin letters
     latin: str  # 4-grams of the sound of Latin words
@@ -100,7 +106,11 @@ _stemmers = _Stemmers()
 def fields(text: str) -> Fields:
     """What an index keeps of a text."""
     tokens = _TOKEN.findall(_clean(text))
-    return Fields(*map(" ".join, zip(*map(_token, tokens), strict=True))) if tokens else Fields("", "", "", "", "")
+    if not tokens:
+        return Fields("", "", "", "", "", "")
+    terms, grams, stops, cyrillic, latin, stems = map(" ".join, zip(*map(_token, tokens), strict=True))
+    pairs = " ".join([f"{first}_{second}" for first, second in pairwise(stems.split())])
+    return Fields(terms, grams, pairs, stops, cyrillic, latin)
 
 
 def terms(text: str) -> list[str]:
@@ -120,8 +130,8 @@ def _clean(text: str) -> str:
 
 
 @lru_cache(maxsize=_CACHED_WORDS)
-def _token(token: str) -> tuple[str, str, str, str, str]:
-    """The fields of a run of words that only hyphens, dots and the like join."""
+def _token(token: str) -> tuple[str, str, str, str, str, str]:
+    """Of words that hyphens, dots and the like join: terms, grams, stop words, sounds by script, stems in order."""
     found = _Found()
     words = _WORD.findall(token)
     for word in words:
@@ -144,80 +154,88 @@ class _Found:
         self.stops: list[str] = []
         self.cyrillic: list[str] = []
         self.latin: list[str] = []
+        self.stems: list[str] = []
 
-    def joined(self) -> tuple[str, str, str, str, str]:
-        return (
-            " ".join(self.terms),
-            " ".join(self.grams),
-            " ".join(self.stops),
-            " ".join(self.cyrillic),
-            " ".join(self.latin),
-        )
+    def joined(self) -> tuple[str, str, str, str, str, str]:
+        columns = (self.terms, self.grams, self.stops, self.cyrillic, self.latin, self.stems)
+        terms, grams, stops, cyrillic, latin, stems = map(" ".join, columns)
+        return terms, grams, stops, cyrillic, latin, stems
 
     def add_word(self, word: str) -> None:
         if _UNSPACED.search(word):
             self._add_unspaced(word)
             return
         parts = _PART.findall(_CAMEL.sub(" ", word))
-        if len(parts) > _MOST_PARTS:  # a hash or encoded bytes, not a name
+        if len(parts) > _MOST_PARTS:
             parts = [word]
         if len(parts) > 1 and len(word) <= MAX_TERM:
-            self.terms.append(word.lower().replace("ё", "е"))
+            whole = word.lower().replace("ё", "е")
+            self.terms.append(whole)
+            self.grams += grams_of(whole)
         for part in parts:
             self._add_simple(part.lower().replace("ё", "е")[:MAX_TERM])
 
     def _add_simple(self, word: str) -> None:
         if not word.isascii():
             word = _one_script(_without_accents(word))
+        stem = _stem(word)
+        self.stems.append(stem)
         if word in _STOP:
             self.stops.append(word)
             return
-        self.terms.append(_stem(word))
+        self.terms.append(stem)
         self.grams += grams_of(word)
-        if "а" <= word[0] <= "я":
+        if _is_cyrillic(word):
             self.cyrillic += grams_of(sound(word))
         elif "a" <= word[0] <= "z":
             self.latin += grams_of(sound(word))
-        else:  # numbers are the same in both
-            self.cyrillic += grams_of(word)
-            self.latin += grams_of(word)
 
     def _add_unspaced(self, word: str) -> None:
         for run in _UNSPACED.findall(word):
             pairs = [run[i : i + 2] for i in range(len(run) - 1)] or [run]
             self.terms += pairs
             self.grams += pairs
+            self.stems += pairs
         for rest in _PART.findall(_UNSPACED.sub(" ", word)):
             self._add_simple(rest.lower()[:MAX_TERM])
 
 
 def grams_of(word: str) -> list[str]:
-    """The 4-grams of one word; the word itself where it is shorter."""
+    """The 4-grams of one word between two edges, each marked by an underscore: _wor, word, ord_."""
+    word = f"_{word}_"
     return [word[i : i + GRAM] for i in range(len(word) - GRAM + 1)] or [word]
 
 
 def sound(word: str) -> str:
-    """A lower-case word as it sounds, roughly, in Latin letters: the same for a name in both scripts, often.
+    """A lower-case word as it sounds, roughly, in Latin letters: often one for a name in both scripts.
 
-    Spelling habits of English are folded (ph, ck, th, double letters), and so are the soft and hard signs.
+    Panthers and Пэнтерс are panters and penters. A key for matching, not a transliteration to read.
     """
-    if "а" <= word[0] <= "я":
-        return _CYRILLIC_SPELLING.sub(lambda m: _CYRILLIC_SOUNDS[m[0]], word).translate(_LETTER_SOUNDS)
-    return word
+    if _is_cyrillic(word):
+        word = word.translate(_CYRILLIC_SOUNDS)
+    else:
+        word = _LATIN_SPELLING.sub(lambda found: _LATIN_SOUNDS[found[0]], word)
+    word = _DOUBLE.sub(r"\1", word)
+    for spelling, folded in _COMMON_SOUNDS.items():
+        word = word.replace(spelling, folded)
+    return _DOUBLE.sub(r"\1", word)
+
+
+def _is_cyrillic(word: str) -> bool:
+    return "\u0400" <= word[0] <= "\u04ff"
 
 
 def _stem(word: str) -> str:
-    first = word[0]
-    if "а" <= first <= "я":
+    if _is_cyrillic(word):
         return _stemmers.russian(word)
-    if "a" <= first <= "z":
+    if "a" <= word[0] <= "z":
         return _stemmers.english(word)
     return word
 
 
 def _without_accents(word: str) -> str:
     """Latin letters without their marks: café is found as cafe. Cyrillic й keeps its own."""
-    if "а" <= word[0] <= "я" or word.isascii():
+    if _is_cyrillic(word):
         return word
     return "".join(c for c in unicodedata.normalize("NFD", word) if not unicodedata.combining(c))
 

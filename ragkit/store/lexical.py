@@ -21,9 +21,9 @@ from ragkit.errors import StoreError
 # Part of the name of a field, so that an index made by another version of this file or of `words` does not open.
 _VERSION = 1
 _MARKER = f"marker_v{_VERSION}"
-_TEXT_FIELDS = ("terms", "grams", "stops", "cyrillic", "latin")
 GRAM_WEIGHT = 0.22  # of a 4-gram beside a stem; one value for all languages and kinds of text
-SOUND_WEIGHT = 0.05  # of a 4-gram met across scripts
+PAIR_WEIGHT = 0.2  # of two neighbouring words
+SOUND_WEIGHT = 0.3  # of a 4-gram of sounds met in the other script
 _HEAP = 64_000_000  # bytes; tantivy's least is 15 MB a thread
 _MOST_CLAUSES = 400  # distinct terms of one query; the rest are the commonest, which say least
 
@@ -179,7 +179,7 @@ class LexicalIndex:
 
 def _schema() -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
-    for name in _TEXT_FIELDS:
+    for name in words.Fields._fields:
         builder.add_text_field(name, tokenizer_name="whitespace", index_option="freq")
     for name in ("chunk", "document", _MARKER):
         builder.add_unsigned_field(name, indexed=True, fast=True)
@@ -200,12 +200,13 @@ def _weights(text: str) -> dict[tuple[str, str], float]:
     weighted = [
         ("terms", found.terms, 1.0),
         ("grams", found.grams, GRAM_WEIGHT),
+        ("pairs", found.pairs, PAIR_WEIGHT),
         # Words of one script are looked for among the sounds of the other.
         ("latin", found.cyrillic, SOUND_WEIGHT),
         ("cyrillic", found.latin, SOUND_WEIGHT),
     ]
     if not found.terms.strip():
-        weighted = [("stops", found.stops, 1.0)]
+        weighted = [("stops", found.stops, 1.0), ("pairs", found.pairs, PAIR_WEIGHT)]
     weights: dict[tuple[str, str], float] = {}
     for field, joined, weight in weighted:
         for term, count in Counter(joined.split()).items():

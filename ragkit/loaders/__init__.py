@@ -92,17 +92,26 @@ def load(stream: BinaryIO, source: str, limits: Limits = DEFAULT_LIMITS) -> Load
 
     The second loader of a format is tried where the first fails for a damaged file.
     """
-    first: LoadError | None = None
+    failure: LoadError | None = None
     for attempt in range(len(format_of(source).loaders)):
         try:
             loaded = load_once(stream, source, limits, attempt)
         except LoadError as error:
-            first = first or error
-            if error.code != "unreadable":
+            failure = graver(failure, error)
+            if error.code not in TRY_ANOTHER:
                 break
         else:
-            return recovered(loaded, first) if first else loaded
-    raise first or LoadError(f"{source} was not loaded")  # the loop raises or returns at its first turn
+            return recovered(loaded, failure) if failure else loaded
+    raise failure or LoadError(f"{source} was not loaded")  # the loop raises or returns at its first turn
+
+
+# Failures that another parser may not share. A file that looks empty to one may be damaged.
+TRY_ANOTHER = frozenset(["unreadable", "crash", "timeout", "memory", "empty"])
+
+
+def graver(first: LoadError | None, second: LoadError) -> LoadError:
+    """The failure to report of two parsers: the first's, unless that found the file empty and the second did not."""
+    return second if first is None or (first.code == "empty" and second.code != "empty") else first
 
 
 def recovered(loaded: Loaded, first: LoadError) -> Loaded:

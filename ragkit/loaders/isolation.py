@@ -21,7 +21,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
 from ragkit.errors import LoadError
-from ragkit.loaders import format_of, recovered
+from ragkit.loaders import TRY_ANOTHER, format_of, graver, recovered
 from ragkit.loaders.frames import unpack
 from ragkit.loaders.limits import DEFAULT_LIMITS, Limits, unreadable
 from ragkit.loaders.parser_server import ForkServer, Outcome, PipeServer, Request, Server, ServerDied
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from ragkit.types import Loaded
 
 _LEAST_SECONDS = 1.0  # a second parser is not begun with less CPU or wall time than this
-_TRY_ANOTHER = frozenset(["unreadable", "crash", "timeout", "memory"])
 _CLOCKS = {"SIGXCPU": "cpu_seconds", "SIGALRM": "wall_seconds"}
 
 
@@ -101,22 +100,22 @@ class ParserPool:
         with _descriptor(file) as descriptor:
             ends = time.monotonic() + self.limits.wall_seconds
             cpu_left = self.limits.cpu_seconds
-            first: LoadError | None = None
+            failure: LoadError | None = None
             for attempt in range(len(loaders)):
                 wall_left = ends - time.monotonic()
-                if first and min(cpu_left, wall_left) < _LEAST_SECONDS:
+                if failure and min(cpu_left, wall_left) < _LEAST_SECONDS:
                     break
                 try:
                     outcome = self._run(descriptor, Request(source, attempt, cpu_left, wall_left))
                     cpu_left -= outcome.cpu
                     loaded = self._open(outcome, source)
                 except LoadError as error:
-                    first = first or error
-                    if error.code not in _TRY_ANOTHER:
+                    failure = graver(failure, error)
+                    if error.code not in TRY_ANOTHER:
                         break
                 else:
-                    return recovered(loaded, first) if first else loaded
-            raise first or LoadError(f"{source} was not loaded")  # the loop raises or returns at its first turn
+                    return recovered(loaded, failure) if failure else loaded
+            raise failure or LoadError(f"{source} was not loaded")  # the loop raises or returns at its first turn
 
     def _open(self, outcome: Outcome, source: str) -> Loaded:
         if outcome.frame is None:
@@ -132,9 +131,11 @@ class ParserPool:
             what = "of CPU time" if name == "SIGXCPU" else "in all"
             limit = getattr(self.limits, clock)
             return unreadable(f"it takes more than {limit:g} s {what} to read", "split it, or save it anew", "timeout")
-        used = f", having used {rss >> 20} MiB of memory" if rss > self.limits.memory // 2 else ""
+        if rss > self.limits.memory // 2:  # allocators abort when they are refused
+            reason = f"its parser used {rss >> 20} of {self.limits.memory >> 20} MiB of memory and ended ({name})"
+            return unreadable(reason, "split it, or save it anew", "memory")
         return unreadable(
-            f"its parser crashed ({name}{used})", "open it in its program, save it anew and index again", "crash"
+            f"its parser crashed ({name})", "open it in its program, save it anew and index again", "crash"
         )
 
     def _run(self, descriptor: int, request: Request) -> Outcome:

@@ -22,20 +22,20 @@ _CACHED_WORDS = 1 << 16  # distinct written forms; about 40 MB when full
 
 # Written by hand: words that carry grammar, not content. Question words are among them, since queries have them and
 # passages that answer do not; "us" is not, since it is also a country.
-_STOP_RU = """а без бы был была были было быть в вам вами вас весь во вот все всего всей всем всеми всему всех всю вся
-    вы где да для до его ее ей ему если есть еще же за и из или им ими их к как какая какие каким какими каких какого какое
-    какой каком какому какую ко когда которая которого которое которой котором которому которую которые который которым
-    которыми которых кто куда ли либо лишь между меня мне мной мы на над нам нами нас наш наша наше наши не него нее ней
-    нем нему нет ни ним ними них но ну о об обо однако он она они оно от ото перед по под при про с сам сама сами само
-    свое своего своей своем своему своим своими своих свой свою своя себе себя собой со так такая также такие таким
-    такими таких такого такое такой таком такому такую там те тебе тебя тем теми тех то того тоже той только том тому
-    тот ту ты у уже хотя чего чей чем чему через что чтобы чье чья эта эти этим этими этих это этого этой этом этому
-    этот эту я является являются"""
-_STOP_EN = """a about am an and any are as at be because been being between but by can could d did do does doing don
-    for from had has have having he her hers him his how i if in into is it its itself ll me my no nor not of off on or
-    our ours out over re s she should so some such t than that the their theirs them then there these they this those through to
-    too under until up ve very was we were what when where which while who whom whose why will with would you your
-    yours"""
+_STOP_RU = """а без бы был была были было быть в вам вами вас весь во вот все всего всей всем всеми всему всех всю
+    вся вы где да для до его ее ей ему если есть еще же за и из или им ими их к как какая какие каким какими каких
+    какого какое какой каком какому какую ко когда которая которого которое которой котором которому которую
+    которые который которым которыми которых кто куда ли либо лишь между меня мне мной мы на над нам нами нас наш
+    наша наше наши не него нее ней нем нему нет ни ним ними них но ну о об обо однако он она они оно от ото перед
+    по под при про с сам сама сами само свое своего своей своем своему своим своими своих свой свою своя себе себя
+    собой со так такая также такие таким такими таких такого такое такой таком такому такую там те тебе тебя тем
+    теми тех то того тоже той только том тому тот ту ты у уже хотя чего чей чем чему через что чтобы чье чья эта
+    эти этим этими этих это этого этой этом этому этот эту я является являются"""
+_STOP_EN = """a about am an and any are as at be because been being between but by can could d did do does doing
+    don for from had has have having he her hers him his how i if in into is it its itself ll me my no nor not of
+    off on or our ours out over re s she should so some such t than that the their theirs them then there these
+    they this those through to too under until up ve very was we were what when where which while who whom whose
+    why will with would you your yours"""
 _STOP = frozenset(_STOP_RU.split() + _STOP_EN.split())
 
 # Invisible inside words: soft and zero-width marks, stress marks that have no composed letter. A soft hyphen at a

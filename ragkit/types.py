@@ -68,12 +68,6 @@ class Chunk:
     heading: str = ""
     line: int = 1
 
-    def in_context(self, title: str) -> str:
-        """The text with the document's title and the headings above it: what is embedded and indexed for words."""
-        above = [part for part in (title, *self.heading.split(" › ")) if part]
-        above = [part for i, part in enumerate(above) if part not in above[:i] and not self.text.startswith(part)]
-        return "\n".join([" › ".join(above), self.text]) if above else self.text
-
 
 @dataclass(frozen=True, slots=True)
 class Hit:
@@ -152,6 +146,19 @@ class Answer:
     model: str = ""
     usage: Usage = Usage()
     timings: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FileStamp:
+    """Size and time of a file when it was read, `checked_ns` the wall clock then; zeros for no file.
+
+    `sidecar` is the size and time of the file with its metadata, where there is one.
+    """
+
+    size: int = 0
+    mtime_ns: int = 0
+    checked_ns: int = 0
+    sidecar: str = ""
 
 
 class FileStatus(StrEnum):

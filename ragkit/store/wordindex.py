@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from ragkit.chunking import contextual_text
 from ragkit.store.catalog import Catalog
 from ragkit.store.lexical import LexicalIndex, LexicalUnusable
 
@@ -43,4 +44,4 @@ def _rows(catalog: Catalog, documents: Iterable[int]) -> Iterator[tuple[int, int
     for document in documents:
         title = catalog.documents.title(document)
         for stored in catalog.chunks.of_document(document):
-            yield stored.id, document, stored.chunk.in_context(title)
+            yield stored.id, document, contextual_text(title, stored.chunk)

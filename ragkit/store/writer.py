@@ -20,12 +20,12 @@ import numpy as np
 
 from ragkit.errors import IndexMismatch, StoreError
 from ragkit.store.catalog import Catalog, Root
-from ragkit.store.catalog.rows import FileStamp, iso
+from ragkit.store.catalog.rows import iso
 from ragkit.store.compaction import compact, seal
 from ragkit.store.lock import WriterLock
 from ragkit.store.segments import VectorBlock, sync_folder, unit_rows
 from ragkit.store.wordindex import catch_up
-from ragkit.types import Chunk, Document, FloatMatrix, Problem
+from ragkit.types import Chunk, Document, FileStamp, FloatMatrix, Problem
 
 SEAL_ROWS = 8192  # the tail is sealed at this length: it is read whole at every open
 BULK_ROWS = 2048  # a commit of this many vectors goes straight into a segment
@@ -148,9 +148,23 @@ class Writer:
         with self._guarded():
             self.catalog.documents.set_failure(source, root, stamp, problems)
 
+    @property
+    def failed(self) -> bool:
+        """Whether an error of the disk has stopped this writer."""
+        return bool(self._failed)
+
     def add_root(self, path: str, prefix: str) -> Root:
         with self._guarded():
             return self.catalog.add_root(path, prefix)
+
+    def remove_root(self, root: Root) -> None:
+        """Forget a root with its documents and failures; their vectors stay for reuse."""
+        with self._guarded():
+            sources = [s for s, known in self.catalog.documents.known().items() if known.root == root.id]
+            failed = [s for s, (at, _) in self.catalog.documents.failures().items() if at == root.id]
+            for source in {*sources, *failed}:
+                self.remove(source)
+            self.catalog.remove_root(root.id)
 
     def commit(self) -> None:
         """Make everything since the last commit true. Returns when it would survive a loss of power."""

@@ -29,7 +29,7 @@ CREATE TABLE root(id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, prefix TEXT
 CREATE TABLE document(
   id INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL, root INTEGER, added INTEGER NOT NULL, removed INTEGER,
   sha256 TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, checked_ns INTEGER NOT NULL,
-  indexed TEXT NOT NULL, characters INTEGER NOT NULL, chunks INTEGER NOT NULL,
+  sidecar TEXT NOT NULL, indexed TEXT NOT NULL, characters INTEGER NOT NULL, chunks INTEGER NOT NULL,
   record TEXT NOT NULL, problems TEXT NOT NULL, crc INTEGER NOT NULL);
 CREATE UNIQUE INDEX document_alive ON document(source) WHERE removed IS NULL;
 CREATE INDEX document_removed ON document(removed) WHERE removed IS NOT NULL;
@@ -143,6 +143,9 @@ class Catalog:
     def add_root(self, path: str, prefix: str) -> Root:
         cursor = self._db.execute("INSERT INTO root(path, prefix) VALUES(?, ?)", (path, prefix))
         return Root(int(cursor.lastrowid or 0), path, prefix)
+
+    def remove_root(self, root: int) -> None:
+        self._db.execute("DELETE FROM root WHERE id = ?", (root,))
 
     def sqlite_problems(self) -> list[str]:
         """What SQLite's own check of the file says; empty where it is whole."""

@@ -12,7 +12,6 @@ from ragkit.errors import ConfigError
 from ragkit.filters import Condition
 from ragkit.store.catalog.rows import (
     ALIVE,
-    FileStamp,
     attributes,
     crc,
     damaged,
@@ -23,7 +22,7 @@ from ragkit.store.catalog.rows import (
     problems_text,
     record_text,
 )
-from ragkit.types import Document, DocumentInfo, Heading, Problem
+from ragkit.types import Document, DocumentInfo, FileStamp, Heading, Problem
 
 _PIECE = 16_384  # characters of a document's text in one row: a passage is cut out of one or two of them
 
@@ -48,7 +47,8 @@ class DocumentTable:
     def known(self) -> dict[str, Known]:
         """Every living document by source."""
         rows = self._db.execute(
-            "SELECT source, id, root, sha256, size, mtime_ns, checked_ns, problems FROM document WHERE removed IS NULL"
+            "SELECT source, id, root, sha256, size, mtime_ns, checked_ns, sidecar, problems FROM document"
+            " WHERE removed IS NULL"
         )
         return {
             source: Known(id, root, sha256, FileStamp(*stamp), problems_from(problems))
@@ -82,9 +82,9 @@ class DocumentTable:
         record = record_text(document)
         check = crc(document.source, document.sha256, len(document.text), chunks, record)
         cursor = self._db.execute(
-            "INSERT INTO document(source, root, added, sha256, size, mtime_ns, checked_ns, indexed, characters, chunks,"
-            " record, problems, crc) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (document.source, root, added, document.sha256, stamp.size, stamp.mtime_ns, stamp.checked_ns,
+            "INSERT INTO document(source, root, added, sha256, size, mtime_ns, checked_ns, sidecar, indexed,"
+            " characters, chunks, record, problems, crc) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (document.source, root, added, document.sha256, stamp.size, stamp.mtime_ns, stamp.checked_ns, stamp.sidecar,
              iso(time.time_ns()), len(document.text), chunks, record, problems_text(problems), check),
         )  # fmt: skip
         id = int(cursor.lastrowid or 0)
@@ -102,8 +102,8 @@ class DocumentTable:
     def touch(self, id: int, stamp: FileStamp) -> None:
         """The file has a new time, and the same bytes."""
         self._db.execute(
-            "UPDATE document SET size = ?, mtime_ns = ?, checked_ns = ? WHERE id = ?",
-            (stamp.size, stamp.mtime_ns, stamp.checked_ns, id),
+            "UPDATE document SET size = ?, mtime_ns = ?, checked_ns = ?, sidecar = ? WHERE id = ?",
+            (stamp.size, stamp.mtime_ns, stamp.checked_ns, stamp.sidecar, id),
         )
         self._db.execute(
             "UPDATE attribute SET value = ? WHERE document = ? AND key = 'modified'", (iso(stamp.mtime_ns), id)

@@ -8,26 +8,17 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
 
 from ragkit.errors import IndexCorrupt
 from ragkit.filters import Condition
-from ragkit.types import Chunk, Document, DocumentInfo, Problem
+from ragkit.types import Chunk, Document, DocumentInfo, FileStamp, Problem
 
 # A version of a document is alive in the generations from `added` up to, and without, `removed`.
 ALIVE = "added <= :at AND (removed IS NULL OR removed > :at)"
-
-
-@dataclass(frozen=True, slots=True)
-class FileStamp:
-    """Size and time of a file when it was read; `checked_ns` is the wall clock then. Zeros for no file."""
-
-    size: int = 0
-    mtime_ns: int = 0
-    checked_ns: int = 0
 
 
 def damaged(what: str) -> IndexCorrupt:

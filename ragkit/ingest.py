@@ -1,0 +1,313 @@
+"""From a folder to the index: find, compare, load, chunk, reuse or embed, store. It spends as little as it can.
+
+A file whose size and time are those of last time is not opened; one with the same bytes is not loaded; a text
+that was embedded before, under whatever name, is not embedded again. What is committed stays done: a run that
+was interrupted goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+from ragkit.chunking import contextual_text
+from ragkit.errors import ConfigError, LoadError
+from ragkit.folders import FoundFile, find, opened, walk
+from ragkit.loaders.hygiene import normalise
+from ragkit.loaders.isolation import ParserPool
+from ragkit.protocols import Chunker, Embedder
+from ragkit.roots import Scope, scope_of
+from ragkit.store.catalog.documents import Known
+from ragkit.store.writer import Writer
+from ragkit.types import Chunk, Document, FileReport, FileStamp, FileStatus, IndexReport, Loaded, Problem, Progress
+
+EMBED_BATCH = 256  # texts given to the embedder at once; their vectors are stored before the next batch is made
+COMMIT_CHUNKS = 2048  # a commit at least this often: what a kill can cost
+COMMIT_SECONDS = 5.0
+WORD_INDEX_SECONDS = 30.0  # during a long run readers see what was committed at least this often
+_RACY_NS = (
+    2_000_000_000  # a file changed this shortly before it was read may change again in the same tick of its clock
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A file that was looked at: it has the same bytes as `known`, or it was loaded, or there is a problem."""
+
+    file: FoundFile
+    stamp: FileStamp
+    known: Known | None = None
+    loaded: Loaded | None = None
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """A document cut into chunks, with the key of each chunk's vector and the text that the vector is made from."""
+
+    document: Document
+    chunks: Sequence[Chunk]
+    texts: Sequence[str]
+    keys: Sequence[bytes]
+    root: int | None = None
+    stamp: FileStamp = FileStamp()  # noqa: RUF009 - frozen
+    problems: Sequence[Problem] = ()
+
+
+class Ingest:
+    """One run that brings documents into an index. With `dry_run` nothing is embedded and nothing stored."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        embedder: Embedder,
+        chunker: Chunker,
+        *,
+        progress: Callable[[Progress], None] | None = None,
+        dry_run: bool = False,
+    ) -> None:
+        self._writer = writer
+        self._embedder = embedder
+        self._chunker = chunker
+        self._progress = progress or (lambda _: None)
+        self._dry_run = dry_run
+        self._batch: list[_Cut] = []
+        self._unpaid: set[bytes] = set()  # keys that a dry run would have embedded by now
+        self._counts: Counter[str] = Counter()
+        self._reports: list[FileReport] = []
+        self._began = self._committed = self._shown = time.monotonic()
+        self._uncommitted = 0
+
+    def folder(self, path: Path, index: Path, parsers: ParserPool, *, max_file_size: int) -> IndexReport:
+        """Make the index agree with a folder, or with one file. Raises ConfigError where there is neither."""
+        if not path.exists():
+            raise ConfigError(f"{path} does not exist", "name a folder or a file that does")
+        place = path.resolve()
+        whole = place.is_dir()
+        files = list(walk(place, max_file_size=max_file_size)) if whole else [find(place, max_file_size=max_file_size)]
+        scope = scope_of(self._writer, place if whole else place.parent, index)
+        files = [replace(file, source=scope.prefix + file.source) for file in files]
+        known = {s: k for s, k in self._writer.catalog.documents.known().items() if k.root == scope.root.id}
+        failed = {s for s, (root, _) in self._writer.catalog.documents.failures().items() if root == scope.root.id}
+        with self._committed_at_the_end():
+            for done, seen in enumerate(self._look_at_all(files, known, failed, parsers), 1):
+                self._take(seen, known.get(seen.file.source), scope.root.id)
+                self._progress(Progress(done, len(files), self._counts["chunks"], seen.file.source))
+            self._flush()
+            if whole:
+                self._remove_missing({*known, *failed}, files, scope)
+        return self._report(str(path), str(index))
+
+    def documents(self, documents: Iterable[Document], index: Path) -> IndexReport:
+        """Put documents that the caller made into the index, each in the place of one with the same source."""
+        with self._committed_at_the_end():
+            for document in documents:
+                clean = _clean(document)
+                self._flush_if_held(clean.source)
+                existing = self._writer.catalog.documents.get(self._writer.catalog.generation() + 1, clean.source)
+                if existing == clean:
+                    self._counts["unchanged"] += 1
+                else:
+                    self._add(self._cut(clean), FileStatus.CHANGED if existing else FileStatus.NEW)
+            self._flush()
+        return self._report("", str(index))
+
+    # -- looking at files
+
+    def _look_at_all(
+        self, files: Sequence[FoundFile], known: Mapping[str, Known], failed: set[str], parsers: ParserPool
+    ) -> Iterator[_Seen]:
+        """Every file in order, a few of them in the making at a time."""
+        with ThreadPoolExecutor(parsers.workers) as pool:
+            waiting: deque[_Seen | Future[_Seen]] = deque()
+            try:
+                for file in files:
+                    before = None if file.source in failed else known.get(file.source)
+                    if file.problem:
+                        waiting.append(_Seen(file, file.stamp, problem=file.problem))
+                    elif before and _untouched(file.stamp, before.stamp):
+                        waiting.append(_Seen(file, before.stamp, known=before))
+                    else:
+                        waiting.append(pool.submit(_look_at, file, before, parsers))
+                    while waiting and (len(waiting) > 4 * parsers.workers or isinstance(waiting[0], _Seen)):
+                        yield _result(waiting.popleft())
+                while waiting:
+                    yield _result(waiting.popleft())
+            except BaseException:  # an interrupt: what has not begun is not begun any more
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def _take(self, seen: _Seen, known: Known | None, root: int) -> None:
+        """Record what became of a file; hold what was loaded until there is a batch."""
+        source = seen.file.source
+        if seen.problem:
+            self._writer.fail(source, root, seen.stamp, [seen.problem])
+            notes = ("the version indexed before stays",) if known else ()
+            self._note(FileReport(source, FileStatus.FAILED, problems=(seen.problem,), notes=notes))
+        elif seen.known:
+            if seen.stamp != seen.known.stamp:
+                self._writer.touch(seen.known.id, seen.stamp)
+            self._note(FileReport(source, FileStatus.UNCHANGED, problems=seen.known.problems))
+        elif seen.loaded:
+            cut = self._cut(seen.loaded.document, root, seen.stamp, seen.loaded.problems)
+            self._add(cut, FileStatus.CHANGED if known else FileStatus.NEW, seen.loaded.notes)
+
+    def _remove_missing(self, stored: set[str], files: Sequence[FoundFile], scope: Scope) -> None:
+        """Take out what the folder no longer has. Of a folder that could not be read, nothing is taken out."""
+        found = {file.source for file in files}
+        unread = tuple(f.source for f in files if f.problem and f.problem.code == "unreadable_folder")
+        for source in sorted(stored - found):
+            kept = not source.startswith(scope.prefix) or (unread and source.startswith(unread))
+            if not kept and self._writer.remove(source):
+                self._note(FileReport(source, FileStatus.REMOVED))
+
+    # -- chunks and vectors
+
+    def _cut(
+        self,
+        document: Document,
+        root: int | None = None,
+        stamp: FileStamp = FileStamp(),  # noqa: B008 - frozen
+        problems: Sequence[Problem] = (),
+    ) -> _Cut:
+        chunks = self._chunker(document)
+        texts = [contextual_text(document.title, chunk) for chunk in chunks]
+        keys = [vector_key(self._embedder.model, text) for text in texts]
+        return _Cut(document, chunks, texts, keys, root, stamp, problems)
+
+    def _add(self, cut: _Cut, status: FileStatus, notes: Sequence[str] = ()) -> None:
+        source = cut.document.source
+        self._note(FileReport(source, status, len(cut.chunks), tuple(cut.problems), tuple(notes)))
+        self._counts["chunks"] += len(cut.chunks)
+        self._batch.append(cut)
+        if sum(len(held.chunks) for held in self._batch) >= EMBED_BATCH:
+            self._flush()
+
+    def _flush_if_held(self, source: str) -> None:
+        if any(cut.document.source == source for cut in self._batch):
+            self._flush()
+
+    def _flush(self) -> None:
+        """Embed what the batch lacks, then put its documents in their places."""
+        batch, self._batch = self._batch, []
+        texts = {key: text for cut in batch for key, text in zip(cut.keys, cut.texts, strict=True)}
+        stored = self._writer.catalog.vectors.ids(texts)
+        missing = [key for key in texts if key not in stored and key not in self._unpaid]
+        self._counts["embedded"] += len(missing)
+        if self._dry_run:
+            self._unpaid.update(missing)
+            return
+        for keys in _batches(missing, EMBED_BATCH):
+            vectors = self._embedder.embed_documents([texts[key] for key in keys])
+            self._writer.set_model(self._embedder.model, vectors.shape[1])
+            self._writer.add_vectors(keys, vectors)
+            self._commit_if_due(len(keys))
+        for cut in batch:
+            self._writer.replace(
+                cut.document, cut.chunks, cut.keys, root=cut.root, stamp=cut.stamp, problems=cut.problems
+            )
+        self._commit_if_due(0)
+
+    def _commit_if_due(self, rows: int) -> None:
+        self._uncommitted += rows
+        now = time.monotonic()
+        if self._uncommitted >= COMMIT_CHUNKS or now - self._committed > COMMIT_SECONDS:
+            self._writer.commit()
+            self._uncommitted, self._committed = 0, now
+        if now - self._shown > WORD_INDEX_SECONDS:
+            self._writer.commit()
+            self._writer.update_word_index()
+            self._shown = time.monotonic()
+
+    @contextmanager
+    def _committed_at_the_end(self) -> Iterator[None]:
+        """Commit what was done, also when something stops the run: what was paid for is kept."""
+        try:
+            yield
+        finally:
+            if not self._dry_run and not self._writer.failed:
+                self._writer.commit()
+
+    # -- the report
+
+    def _note(self, report: FileReport) -> None:
+        self._counts[report.status] += 1
+        if report.status is not FileStatus.UNCHANGED or report.problems:
+            self._reports.append(report)
+
+    def _report(self, root: str, index: str) -> IndexReport:
+        return IndexReport(
+            root,
+            index,
+            new=self._counts[FileStatus.NEW],
+            changed=self._counts[FileStatus.CHANGED],
+            removed=self._counts[FileStatus.REMOVED],
+            unchanged=self._counts[FileStatus.UNCHANGED],
+            failed=self._counts[FileStatus.FAILED],
+            embedded=self._counts["embedded"],
+            reused=self._counts["chunks"] - self._counts["embedded"],
+            files=tuple(sorted(self._reports, key=lambda report: report.source)),
+            seconds=time.monotonic() - self._began,
+        )
+
+
+def vector_key(model: str, text: str) -> bytes:
+    """The name of the vector that a model makes of a text: sha256, 32 bytes."""
+    return hashlib.sha256(f"{model}\0{text}".encode()).digest()
+
+
+def _untouched(now: FileStamp, before: FileStamp) -> bool:
+    same = (now.size, now.mtime_ns, now.sidecar) == (before.size, before.mtime_ns, before.sidecar)
+    return same and before.mtime_ns < before.checked_ns - _RACY_NS
+
+
+def _look_at(file: FoundFile, before: Known | None, parsers: ParserPool) -> _Seen:
+    """Open a file and load it, unless its bytes are those of before. One that changes meanwhile is tried again."""
+    for last in (False, True):
+        try:
+            with opened(file) as content:
+                same = before and (before.sha256, before.stamp.sidecar) == (content.sha256, content.stamp.sidecar)
+                if same:
+                    return _Seen(file, content.stamp, known=before)
+                loaded = parsers.load(content.stream, file.source)
+            document = replace(
+                loaded.document, sha256=content.sha256, metadata={**loaded.document.metadata, **content.metadata}
+            )
+            return _Seen(file, content.stamp, loaded=replace(loaded, document=document))
+        except LoadError as error:
+            if last or error.code != "changed":
+                return _Seen(file, file.stamp, problem=Problem(error.message, error.hint, code=error.code))
+    raise AssertionError  # the loop returns at its second turn
+
+
+def _result(item: _Seen | Future[_Seen]) -> _Seen:
+    return item if isinstance(item, _Seen) else item.result()
+
+
+def _clean(document: Document) -> Document:
+    """The document as it can be stored. Raises ConfigError where that is not possible."""
+    if not document.source:
+        raise ConfigError("a document has no source", "give each document a name of its own")
+    text = normalise(document.text)
+    if not text.strip():
+        raise ConfigError(f"{document.source!r} has no text", "leave it out")
+    if text != document.text and (document.page_starts or document.headings):
+        raise ConfigError(
+            f"the text of {document.source!r} is not normalised, so its pages and headings would point elsewhere",
+            "make the text with ragkit.normalise(text), and the offsets in that",
+        )
+    sha256 = document.sha256 or hashlib.sha256(document.text.encode("utf-8", "surrogatepass")).hexdigest()
+    return replace(document, text=text, sha256=sha256, metadata=dict(document.metadata))
+
+
+def _batches(keys: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
+    rest = iter(keys)
+    while batch := list(islice(rest, size)):
+        yield batch

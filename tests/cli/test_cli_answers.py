@@ -1,0 +1,117 @@
+"""search, show and ask: passages and answers with their places."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from shell import Cli, process
+
+
+def test_search_shows_place_heading_score_and_text(cli: Cli, shelf: Path) -> None:
+    """A hit is its place, its headings, its score, its number and its text, on stdout."""
+    run = cli("search", "возврат залога", "-n", "1", "-i", shelf)
+    assert (run.code, run.err) == (0, "")
+    head, *text = run.out.splitlines()
+    assert head.startswith("1. contracts/lease.md  line ")
+    assert "›" in head
+    assert "десяти рабочих дней" in " ".join(text)
+    assert "page" not in head
+
+
+def test_the_query_needs_no_quotes_and_may_come_on_stdin(cli: Cli, shelf: Path) -> None:
+    """Words of the command line are joined; `-` reads the query from stdin."""
+    quoted = cli("search", "возврат залога", "--json", "-i", shelf).json
+    assert cli("search", "возврат", "залога", "--json", "-i", shelf).json == quoted
+    piped = process("search", "-", "--json", "-i", shelf, stdin="\ufeffвозврат залога\n".encode())
+    assert json.loads(piped.stdout) == quoted
+    wrong = process("search", "-", "-i", shelf, stdin="залог".encode("cp1251"))
+    assert wrong.returncode == 2
+    assert "not UTF-8" in wrong.stderr.decode()
+
+
+def test_limit_mode_and_where_do_what_they_say(cli: Cli, shelf: Path) -> None:
+    """-n bounds the hits, --mode chooses the legs, -w bounds the documents."""
+    assert len(cli("search", "the kettle залог", "-n", "1", "--json", "-i", shelf).json["hits"]) == 1  # type: ignore[arg-type]  # JSON
+    for mode in ("hybrid", "dense", "lexical"):
+        assert cli("search", "warranty", "--mode", mode, "--json", "-i", shelf).json["mode"] == mode
+    found = cli("search", "kettle залог", "-w", "source=contracts/*", "--json", "-i", shelf).json["hits"]
+    assert {hit["source"] for hit in found} == {"contracts/lease.md"}  # type: ignore[attr-defined]  # JSON
+
+
+def test_explain_shows_each_leg(cli: Cli, shelf: Path) -> None:
+    """--explain: what dense and lexical search made of each hit, and its place in each."""
+    run = cli("search", "warranty", "-n", "1", "--explain", "-i", shelf)
+    assert "lexical" in run.out
+    assert "place 1" in run.out
+
+
+def test_nothing_found_is_no_failure_unless_asked(cli: Cli, shelf: Path) -> None:
+    """An empty result exits with 0, with 4 where --exit-code asks; the text is on stderr, the JSON list is empty."""
+    nothing = ["search", "залог", "-w", "source=nowhere/*", "-i", shelf]
+    run = cli(*nothing)
+    assert (run.code, run.out) == (0, "")
+    assert run.err.startswith("Nothing found.")
+    assert cli(*nothing, "--exit-code").code == 4
+    assert cli(*nothing, "--json").json["hits"] == []
+    assert cli(*nothing, "-q").err == ""
+
+
+def test_show_prints_the_passage_that_search_numbers(cli: Cli, shelf: Path) -> None:
+    """The number after # leads to the passage in full, with or without the #."""
+    hit = cli("search", "возврат залога", "-n", "1", "--json", "-i", shelf).json["hits"][0]  # type: ignore[index]  # JSON
+    run = cli("show", hit["id"], "-i", shelf)
+    assert run.code == 0
+    shown = " ".join(line.removeprefix("┃ ") for line in run.out.splitlines() if line.startswith("┃"))
+    assert shown.split() == hit["text"].split()
+    assert cli("show", f"#{hit['id']}", "-i", shelf).out == run.out
+    unknown = cli("show", "999999", "-i", shelf)
+    assert (unknown.code, unknown.out) == (2, "")
+    assert "999999" in unknown.err
+
+
+def test_show_numbers_the_lines_of_a_document_as_citations_do(cli: Cli, shelf: Path) -> None:
+    """The line number of a hit is the number at which `show SOURCE` prints it."""
+    hit = cli("search", "citric acid", "-n", "1", "--json", "-i", shelf).json["hits"][0]  # type: ignore[index]  # JSON
+    lines = cli("show", "kettle.md", "-i", shelf).out.splitlines()
+    number, text = lines[hit["line"] - 1].strip().split(maxsplit=1)
+    assert int(number) == hit["line"]
+    assert hit["text"].startswith(text)
+    assert "no pages" in cli("show", "kettle.md", "--page", "1", "-i", shelf).err
+
+
+@pytest.mark.parametrize(
+    ("question", "words", "source"),
+    [
+        ("В какой срок возвращается залог?", "десяти рабочих дней", "contracts/lease.md"),
+        ("How long is the warranty of the kettle?", "twenty-four months", "kettle.md"),
+        ("Где лежит ключ от подвала?", "у консьержки", "windows.txt"),
+    ],
+)
+def test_ask_quotes_the_documents_with_their_places(
+    cli: Cli, shelf: Path, question: str, words: str, source: str
+) -> None:
+    """An answer is sentences of the documents, each with source and line; stderr says that no model wrote it."""
+    run = cli("ask", question, "-i", shelf)
+    assert run.code == 0
+    assert words in run.out
+    assert f"[1] {source}  line " in run.out
+    assert run.err.count("\n") == 1
+    assert run.err.startswith("No chat model is configured")
+    assert cli("ask", question, "-q", "-i", shelf).err == ""
+
+
+def test_ask_refuses_what_is_not_in_the_documents(cli: Cli, shelf: Path) -> None:
+    """A question that no document touches is refused; exit code 4 only where --exit-code asks."""
+    question = "Кто изобрёл синхрофазотрон?"
+    answer = cli("ask", question, "--json", "-i", shelf).json
+    assert answer["status"] == "refused"
+    assert answer["citations"] == []
+    assert cli("ask", question, "-i", shelf).code == 0
+    assert cli("ask", question, "--exit-code", "-i", shelf).code == 4
+
+
+def test_ask_explains_what_it_read(cli: Cli, shelf: Path) -> None:
+    """--explain lists the passages that the answer was made from."""
+    assert "#" in cli("ask", "How long is the warranty?", "--explain", "-i", shelf).out

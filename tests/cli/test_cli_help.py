@@ -1,0 +1,123 @@
+"""Help, completion and mistakes: what the command line says before it does anything."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from shell import Cli
+
+from ragkit_cli.main import COMMANDS, commands
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_begins_with_an_example_to_paste(cli: Cli, name: str) -> None:
+    """The first line under the usage of every command is a command that can be pasted."""
+    run = cli(name, "--help")
+    assert run.code == 0
+    assert run.out.split("\n\n")[1].strip().split("\n")[0].startswith(f"ragkit {name}")
+
+
+def test_help_names_every_command(cli: Cli) -> None:
+    """`ragkit --help` lists the table of commands with a line for each."""
+    run = cli("--help")
+    assert run.code == 0
+    for name, (_, about) in COMMANDS.items():
+        assert f"{name} " in run.out
+        assert about in run.out
+
+
+def test_help_imports_no_library_but_click() -> None:
+    """Help costs the import of click and of nothing else that is large."""
+    code = "import sys; from ragkit_cli.main import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.split(".")[0] for name in run.stderr.split()}
+    assert "click" in loaded
+    assert not loaded & {
+        "numpy",
+        "tantivy",
+        "faiss",
+        "rich",
+        "httpx",
+        "json",
+        "sqlite3",
+        "tomllib",
+        "Stemmer",
+        "pathlib",
+    }
+
+
+def test_search_imports_no_parser_and_no_bar(shelf: Path) -> None:
+    """A search imports neither the parsers, nor rich, nor httpx, nor faiss for a small index."""
+    code = f"import sys; from ragkit_cli.main import main; main(['search', 'залог', '-i', {str(shelf)!r}]); "
+    run = subprocess.run(
+        [sys.executable, "-c", code + "print(*sys.modules, file=sys.stderr)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = {name.split(".")[0] for name in run.stderr.split()}
+    assert "tantivy" in loaded
+    assert not loaded & {"rich", "httpx", "faiss", "pypdf", "pypdfium2", "docx", "lxml", "difflib", "tomllib"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["serch", "x"], "Did you mean 'search'?"),
+        (["search", "x", "--limti", "3"], "Did you mean '--limit'?"),
+        (["search", "x", "--mode", "fuzzy"], "'hybrid', 'dense', 'lexical'"),
+        (["search", "x", "-n", "0"], "x>=1"),
+        (["search"], "Missing argument"),
+        (["search", ""], "the query is empty"),
+        (["search", "x", "-w", "year"], "'year' has no key, operator and value"),
+        (["index", "nowhere"], "does not exist"),
+        (["show", "7", "--page", "2"], "--page goes with a document"),
+        (["completion", "tcsh"], "'bash', 'zsh', 'fish'"),
+    ],
+)
+def test_a_mistake_exits_with_2_and_names_the_cure(cli: Cli, shelf: Path, arguments: list[str], said: str) -> None:
+    """A wrong command, flag or value is refused on stderr, with the nearest right one; stdout stays empty."""
+    place = ["-i", str(shelf)] if arguments[0] in ("search", "show") and arguments[-1] != "--help" else []
+    run = cli(*arguments, *place)
+    assert (run.code, run.out) == (2, "")
+    assert said in run.err
+    as_json = cli(*arguments, *place, "--json") if arguments[0] not in ("completion", "serch") else None
+    if as_json:
+        assert said in json.loads(as_json.err)["error"]["message"] + json.loads(as_json.err)["error"]["hint"]
+
+
+def test_an_unknown_setting_is_refused_by_every_command(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mistyped variable or key is an error that names the nearest setting."""
+    monkeypatch.setenv("RAGKIT_LIMTI", "3")
+    run = cli("config")
+    assert run.code == 2
+    assert "limti" in run.err
+    assert "did you mean limit?" in run.err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["search", "x"], ["ask", "x"], ["status"], ["list"], ["show", "1"], ["remove", "x", "-y"], ["doctor"]]
+)
+def test_a_missing_index_exits_with_5(cli: Cli, tmp_path: Path, arguments: list[str]) -> None:
+    """Every command that reads says which index it looked for and how to make one, and makes none itself."""
+    run = cli(*arguments)
+    assert (run.code, run.out) == (5, "")
+    assert str(tmp_path / ".ragkit") in run.err
+    assert "ragkit index" in run.err
+    error = json.loads(cli(*arguments, "--json").err)["error"]
+    assert error["code"] == "index_not_found"
+    assert not (tmp_path / ".ragkit").exists()
+
+
+def test_the_table_and_the_modules_agree() -> None:
+    """Every name of the table is a command of that name, with an option for help."""
+    context = click.Context(commands)
+    for name in COMMANDS:
+        found = commands.get_command(context, name)
+        assert found is not None
+        assert found.name == name

@@ -1,0 +1,56 @@
+"""index: a folder in, a line of counts, the troubles and the next command out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from shell import MANUAL, Cli
+
+
+def test_index_reports_counts_troubles_and_the_next_command(cli: Cli, docs: Path, tmp_path: Path) -> None:
+    """One line of counts, one line for each trouble, the next command on stderr; exit code 3 for the trouble."""
+    run = cli("index", docs)
+    assert run.code == 3
+    first, trouble = run.out.splitlines()
+    assert first.startswith("Indexed docs into .ragkit: 3 new, 0 changed, 0 removed, 0 unchanged, 1 failed · ")
+    assert trouble.strip().startswith("letter.doc")
+    assert run.err.strip() == 'Next: ragkit ask "your question"'
+    assert (tmp_path / ".ragkit").is_dir()
+
+    (docs / "letter.doc").unlink()
+    (docs / "kettle.md").write_text(MANUAL.replace("citric acid", "vinegar"), "utf-8")
+    (docs / "windows.txt").unlink()
+    run = cli("index", docs)
+    assert run.code == 0
+    assert "0 new, 1 changed, " in run.out
+    assert " 1 unchanged, 0 failed" in run.out
+
+
+def test_index_is_found_upwards(cli: Cli, docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was indexed in a folder is found from any folder below it."""
+    cli("index", docs)
+    monkeypatch.chdir(docs / "contracts")
+    assert "lease.md" in cli("search", "залог").out
+
+
+def test_dry_run_changes_nothing(cli: Cli, docs: Path, tmp_path: Path) -> None:
+    """A dry run counts what would be done and leaves no index behind."""
+    run = cli("index", docs, "--dry-run")
+    assert run.out.startswith("Would index docs into .ragkit: 3 new")
+    assert not (tmp_path / ".ragkit").exists()
+
+
+def test_quiet_leaves_troubles_only(cli: Cli, docs: Path) -> None:
+    """-q: a job in the night writes what went wrong and nothing else."""
+    run = cli("index", docs, "-q")
+    assert "letter.doc" in run.out
+    assert "Indexed" not in run.out
+    assert run.err == ""
+
+
+def test_verbose_names_every_file(cli: Cli, docs: Path) -> None:
+    """-v: each file with what became of it and what was decided for it."""
+    run = cli("index", docs, "-v")
+    for name in ("contracts/lease.md", "kettle.md", "windows.txt", "letter.doc"):
+        assert name in run.out

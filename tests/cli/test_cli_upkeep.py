@@ -1,0 +1,94 @@
+"""list, remove, status, doctor, config and completion."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from shell import LEASE, MANUAL, Cli, process
+
+
+def test_list_names_the_documents_and_their_troubles(cli: Cli, shelf: Path) -> None:
+    """`list` shows every document, `--failed` those of which something is missing, -w those that fulfil it."""
+    listed = {row.split()[0] for row in cli("list", "-i", shelf).out.splitlines()}
+    assert {"contracts/lease.md", "kettle.md", "windows.txt"} <= listed
+    failed = cli("list", "--failed", "-i", shelf)
+    assert "letter.doc" in failed.out
+    assert "kettle.md" not in failed.out
+    assert cli("list", "-w", "source=contracts/*", "-i", shelf).out.split()[0] == "contracts/lease.md"
+
+
+def test_remove_asks_first_and_can_be_rehearsed(cli: Cli, docs: Path) -> None:
+    """Without a terminal to ask at, --yes is needed; --dry-run names and keeps; then the document is gone."""
+    cli("index", docs)
+    refused = process("remove", "contracts/*", stdin=b"")
+    assert refused.returncode == 2
+    assert "--yes" in refused.stderr.decode()
+    assert cli("remove", "contracts/*", "--dry-run").out == "contracts/lease.md\n"
+    assert "lease.md" in cli("list").out
+    run = cli("remove", "contracts/*", "-y")
+    assert (run.code, run.out) == (0, "contracts/lease.md\n")
+    assert run.err == "Removed 1 document\n"
+    assert "lease.md" not in cli("list").out + cli("search", "залог").out
+    assert cli("remove", "contracts/*", "-y").code == 1
+
+
+def test_a_name_with_brackets_is_a_name(cli: Cli, tmp_path: Path) -> None:
+    """lease[1].md is removed by its name, though brackets are also a pattern; lease1.md stays."""
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "lease[1].md").write_text(LEASE, "utf-8")
+    (tmp_path / "docs" / "other.md").write_text(MANUAL, "utf-8")
+    cli("index", tmp_path / "docs")
+    assert cli("remove", "lease[1].md", "-y").out == "lease[1].md\n"
+    assert cli("list").out.split()[0] == "other.md"
+
+
+def test_status_counts_and_names_the_model(cli: Cli, shelf: Path) -> None:
+    """`status` says how much is indexed, from where, by which model."""
+    run = cli("status", "-i", shelf)
+    status = cli("status", "-i", shelf, "--json").json
+    assert status["documents"] == 3
+    assert status["failed"] == 1
+    assert str(status["embedding_model"]) in run.out
+
+
+def test_doctor_finds_a_sound_index_sound(cli: Cli, shelf: Path) -> None:
+    """On a sound index every finding is ok and the exit code is 0."""
+    run = cli("doctor", "-i", shelf)
+    assert run.code == 0
+    assert "wrong" not in run.out
+    assert "The index is sound." in run.err
+
+
+def test_doctor_finds_a_flipped_bit(cli: Cli, docs: Path, tmp_path: Path) -> None:
+    """One changed letter in the stored text is found, with exit code 5 and the command that mends it."""
+    cli("index", docs)
+    catalog = tmp_path / ".ragkit" / "catalog.sqlite"
+    stored = catalog.read_bytes()
+    text = b"citric acid"
+    assert text in stored
+    catalog.write_bytes(stored.replace(text, b"citric acib"))
+    run = cli("doctor")
+    assert run.code == 5
+    assert "wrong" in run.out
+    assert "run: " in run.out
+
+
+def test_config_says_where_each_value_came_from(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every setting with value and origin, the command line's included."""
+    (tmp_path / "ragkit.toml").write_text("chunk_size = 500\n", "utf-8")
+    monkeypatch.setenv("RAGKIT_LIMIT", "3")
+    rows = {row.split()[0]: " ".join(row.split()[1:]) for row in cli("config", "-i", "x").out.splitlines()}
+    assert rows["limit"] == "3 environment RAGKIT_LIMIT"
+    assert rows["chunk_size"] == f"500 {tmp_path / 'ragkit.toml'}"
+    assert rows["mode"] == "hybrid default"
+    assert rows["index"] == f"{tmp_path / 'x'} command line"
+
+
+def test_completion_completes_commands_and_options(cli: Cli) -> None:
+    """The shell's question is answered by the program itself; the script asks it."""
+    assert "_RAGKIT_COMPLETE=bash_complete" in cli("completion", "bash").out
+    words = {"COMP_WORDS": "ragkit se", "COMP_CWORD": "1", "_RAGKIT_COMPLETE": "bash_complete"}
+    assert process(**words).stdout.split() == [b"plain,search"]
+    words = {"COMP_WORDS": "ragkit search --mo", "COMP_CWORD": "2", "_RAGKIT_COMPLETE": "bash_complete"}
+    assert process(**words).stdout.split() == [b"plain,--mode"]

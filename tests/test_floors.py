@@ -15,6 +15,7 @@ FLOORS = [  # from the ground up; names are prefixes
     ["ragkit.ranking", "ragkit.prompts", "ragkit.citations"],
     # what fills the seams
     ["ragkit.loaders", "ragkit.folders", "ragkit.chunking", "ragkit.embedders", "ragkit.store", "ragkit.providers"],
+    ["ragkit.roots", "ragkit.extractive"],
     ["ragkit.ingest", "ragkit.evaluation"],
     ["ragkit.rag"],
     ["ragkit.assembly"],

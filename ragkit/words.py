@@ -105,12 +105,17 @@ _stemmers = _Stemmers()
 
 def fields(text: str) -> Fields:
     """What an index keeps of a text."""
-    tokens = _TOKEN.findall(_clean(text))
-    if not tokens:
+    columns = list(zip(*map(token_fields, tokens(text)), strict=True))
+    if not columns:
         return Fields("", "", "", "", "", "")
-    terms, grams, stops, cyrillic, latin, stems = map(" ".join, zip(*map(_token, tokens), strict=True))
+    terms, grams, stems, stops, cyrillic, latin = map(" ".join, columns)
     pairs = " ".join([f"{first}_{second}" for first, second in pairwise(stems.split())])
     return Fields(terms, grams, pairs, stops, cyrillic, latin)
+
+
+def tokens(text: str) -> list[str]:
+    """The written words in order; those that hyphens, dots and the like join are one: ГОСТ, 7.32-2017."""
+    return _TOKEN.findall(_clean(text))
 
 
 def terms(text: str) -> list[str]:
@@ -130,8 +135,8 @@ def _clean(text: str) -> str:
 
 
 @lru_cache(maxsize=_CACHED_WORDS)
-def _token(token: str) -> tuple[str, str, str, str, str, str]:
-    """Of words that hyphens, dots and the like join: terms, grams, stop words, sounds by script, stems in order."""
+def token_fields(token: str) -> Fields:
+    """The fields of one of `tokens`, with the stems that will be paired in place of the pairs."""
     found = _Found()
     words = _WORD.findall(token)
     for word in words:
@@ -156,10 +161,9 @@ class _Found:
         self.latin: list[str] = []
         self.stems: list[str] = []
 
-    def joined(self) -> tuple[str, str, str, str, str, str]:
-        columns = (self.terms, self.grams, self.stops, self.cyrillic, self.latin, self.stems)
-        terms, grams, stops, cyrillic, latin, stems = map(" ".join, columns)
-        return terms, grams, stops, cyrillic, latin, stems
+    def joined(self) -> Fields:
+        columns = (self.terms, self.grams, self.stems, self.stops, self.cyrillic, self.latin)
+        return Fields(*map(" ".join, columns))
 
     def add_word(self, word: str) -> None:
         if _UNSPACED.search(word):

@@ -116,7 +116,7 @@ def graver(first: LoadError | None, second: LoadError) -> LoadError:
 
 def recovered(loaded: Loaded, first: LoadError) -> Loaded:
     """What a format's second loader gave, with a note of why the first did not."""
-    return replace(loaded, notes=(*loaded.notes, f"read by the second parser: {first.message}"))
+    return replace(loaded, notes=(*loaded.notes, f"the first parser failed ({first.message}); read by the second"))
 
 
 def load_once(stream: BinaryIO, source: str, limits: Limits, attempt: int) -> Loaded:

@@ -15,7 +15,7 @@ from pypdfium2 import raw
 from ragkit.loaders.limits import DEFAULT_LIMITS, Limits, unreadable
 from ragkit.loaders.pages import Bookmark, Look, Page, check_page_count, check_pages_size, document_of_pages
 from ragkit.loaders.pdf_second import NoOutlineError, outline_and_properties
-from ragkit.loaders.sniff import binary_kind, looks_like_html
+from ragkit.loaders.sniff import check_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ _MAX_BOOKMARKS = 20_000
 
 def load_pdf(stream: BinaryIO, source: str, limits: Limits = DEFAULT_LIMITS) -> Loaded:
     """Raises UnreadableDocument: encrypted, no_text, empty, damaged, too large."""
-    check_is_pdf(stream)
+    check_kind(stream, "a PDF", b"%PDF-")
     data = stream.read(_IN_MEMORY + 1)
     stream.seek(0)
     try:
@@ -45,19 +45,6 @@ def load_pdf(stream: BinaryIO, source: str, limits: Limits = DEFAULT_LIMITS) -> 
         except NoOutlineError:
             bookmarks, properties = list(_outline(document)), document.get_metadata_dict(skip_empty=True)
     return document_of_pages(source, pages, bookmarks, properties)
-
-
-def check_is_pdf(stream: BinaryIO) -> None:
-    """Raise where the bytes are plainly another format, whatever the name says."""
-    head = stream.read(2048)
-    stream.seek(0)
-    if not head:
-        raise unreadable("it is empty", "remove it, or copy it again", "empty")
-    if b"%PDF-" in head:
-        return
-    kind = "an HTML page" if looks_like_html(head) else binary_kind(head)
-    if kind:
-        raise unreadable(f"it is not a PDF but {kind}", "give it the suffix of its kind", "misnamed")
 
 
 def _cannot_open(error: pypdfium2.PdfiumError) -> Exception:

@@ -14,6 +14,7 @@ from pypdf.generic import Destination
 
 from ragkit.loaders.limits import DEFAULT_LIMITS, Limits, unreadable
 from ragkit.loaders.pages import Bookmark, Look, Page, check_page_count, check_pages_size, document_of_pages
+from ragkit.loaders.sniff import check_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +29,7 @@ logging.getLogger("pypdf").addHandler(logging.NullHandler())  # it warns of what
 
 def load_pdf_second(stream: BinaryIO, source: str, limits: Limits = DEFAULT_LIMITS) -> Loaded:
     """The text by pypdf. Raises UnreadableDocument as `load_pdf` does."""
+    check_kind(stream, "a PDF", b"%PDF-")
     reader = _open(stream)
     check_page_count(len(reader.pages), limits)
     pages, size = [], 0

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import BinaryIO
+
+from ragkit.loaders.limits import unreadable
+
 # Longer signatures first. MZ, BM and the like are too short to trust in a file that may be text.
 _SIGNATURES = (
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office file (.doc, .xls) or an encrypted one"),
@@ -44,3 +48,20 @@ def looks_like_html(data: bytes) -> bool:
     """Whether `data` begins as HTML documents do."""
     head = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     return head.startswith((b"<!doctype html", b"<html", b"<head", b"<body"))
+
+
+def check_kind(stream: BinaryIO, expected: str, signature: bytes) -> None:
+    """Raise where the bytes are none, or plainly of another kind than `expected`; leaves the stream at its start.
+
+    Readers accept rubbish before the signature, so that it is sought in the first 2048 bytes. Bytes of no known
+    kind pass: a damaged file is the parser's to judge.
+    """
+    stream.seek(0)
+    head = stream.read(2048)
+    stream.seek(0)
+    if not head:
+        raise unreadable("it is empty", "remove it, or copy it again", "empty")
+    if signature in head:
+        return
+    if kind := "an HTML page" if looks_like_html(head) else binary_kind(head):
+        raise unreadable(f"it is not {expected} but {kind}", "give it the suffix of its kind", "misnamed")

@@ -122,9 +122,14 @@ def recovered(loaded: Loaded, first: LoadError) -> Loaded:
 def load_once(stream: BinaryIO, source: str, limits: Limits, attempt: int) -> Loaded:
     """Load by the loader at place `attempt` of the format. Raises LoadError, whatever the parser raises."""
     module, function = format_of(source).loaders[attempt].split(":")
-    loader: Callable[[BinaryIO, str, Limits], Loaded] = getattr(
-        importlib.import_module(f"ragkit.loaders.{module}"), function
-    )
+    try:
+        loader: Callable[[BinaryIO, str, Limits], Loaded] = getattr(
+            importlib.import_module(f"ragkit.loaders.{module}"), function
+        )
+    except ImportError as error:
+        raise unreadable(
+            f"its parser cannot be imported: {error}", "install ragkit with its dependencies", "no_parser"
+        ) from error
     stream.seek(0)
     try:
         return loader(stream, source, limits)

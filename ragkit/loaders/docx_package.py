@@ -125,69 +125,6 @@ class Package:
         return root
 
 
-_OTHER_KINDS.items() if self._has_folder(folder)), "")
-        if kind:
-            raise unreadable(f"it is not a Word document but {kind}", "give it the suffix of its kind", "misnamed")
-        raise unreadable("it has no word/document.xml", _ANEW)
-
-    def _has_folder(self, folder: str) -> bool:
-        return any(name.startswith(folder) for name in self._entries)
-
-    def _relations(self, part: str) -> list[tuple[str, str, str]]:
-        """(id, last word of the kind, part name) of each relation of `part`; "" for the package itself."""
-        folder, name = posixpath.split(part)
-        root = self.tree(posixpath.join(folder, "_rels", f"{name}.rels"))
-        if root is None:
-            return []
-        return [
-            (
-                attribute(relation, "Id"),
-                attribute(relation, "Type").rpartition("/")[2],
-                posixpath.normpath(posixpath.join("/", folder, attribute(relation, "Target"))).lstrip("/"),
-            )
-            for relation in children(root, "Relationship")
-            if attribute(relation, "TargetMode") != "External"
-        ]
-
-    def related(self, kind: str) -> str:
-        """The name of the main part's part of a kind ("styles", "footnotes"), or the name that Word gives it."""
-        return next((target for _, found, target in self._own if found == kind), f"word/{kind}.xml")
-
-    def related_id(self, identity: str) -> str:
-        """The name of the part that the main part refers to by this id, or ""."""
-        return next((target for found, _, target in self._own if found == identity), "")
-
-    def read(self, name: str) -> bytes | None:
-        """A part's bytes, None where there is no such part. Raises UnreadableDocument for a bomb or damage."""
-        entry = self._entries.get(name.lower())
-        if entry is None:
-            return None
-        if entry.flag_bits & 1:
-            raise unreadable("it is encrypted", "remove the password and index again", "encrypted")
-        ratio = entry.file_size / max(entry.compress_size, 1)
-        if entry.file_size > _MAX_PART or (entry.file_size > _RATIO_FROM and ratio > _MAX_RATIO):
-            size = f"{entry.file_size >> 20} MiB from {entry.compress_size >> 10} KiB"
-            raise unreadable(f"{name} unpacks to {size}, as attacks do", _ANEW, "too_large")
-        try:
-            with self._zip.open(entry) as part:
-                data = part.read(_MAX_PART + 1)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
-            raise unreadable(f"{name} is damaged: {error}", _ANEW) from error
-        if len(data) > _MAX_PART:
-            raise unreadable(f"{name} unpacks to more than {_MAX_PART >> 20} MiB", _ANEW, "too_large")
-        return data
-
-    def tree(self, name: str) -> Element | None:
-        """A part as XML, None where there is none; damage goes to `faults`."""
-        data = self.read(name)
-        if data is None:
-            return None
-        root, fault = parse_xml(data, name)
-        if fault:
-            self.faults.append(fault)
-        return root
-
-
 _OTHER_KINDS = {"xl/": "a spreadsheet (.xlsx)", "ppt/": "a presentation (.pptx)", "content.xml": "an .odt document"}
 
 

@@ -89,7 +89,7 @@ def _warm(source: str, attempt: int) -> None:
         return
     try:
         importlib.import_module(module)
-    except ImportError:
+    except Exception:  # noqa: BLE001 - whatever it is, the fork that meets it again reports it
         return
     gc.collect()
     gc.freeze()  # forks then share these pages

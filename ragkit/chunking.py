@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ragkit.errors import ConfigError
-from ragkit.positions import PATH_SEPARATOR, Positions, line_of, page_of
-from ragkit.sentences import paragraph_starts, sentence_starts, sentences
+from ragkit.positions import Positions, contextual_text
+from ragkit.sentences import paragraph_starts, sentence_starts
 from ragkit.types import Chunk
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ragkit.types import Document
 
-__all__ = ["Positions", "RecursiveChunker", "contextual_text", "line_of", "page_of", "sentences"]
+__all__ = ["RecursiveChunker", "contextual_text"]
 
 # A boundary ends a chunk only when this share of `size` is filled: a stronger boundary may come earlier.
 _HEADING_FILL = 0.25
@@ -37,8 +37,6 @@ _SENTENCE_ENDS = frozenset('.!?…:;»”"')
 _JOINER = "\u200d"
 _JOINING = frozenset("\u200d\ufe0e\ufe0f" + "".join(map(chr, range(0x1F3FB, 0x1F400))))
 _LONGEST_CLUSTER = 32  # characters that one letter with its marks may have before it is cut like any other text
-_MARKUP = re.compile(r"[#*_`>]+")
-_LONGEST_REPEATED = 32  # characters of markup and numbering that may stand before a repeated heading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +51,13 @@ class RecursiveChunker:
     - A heading never ends a chunk while there is text under it.
     - The next chunk repeats up to `overlap` characters, from the start of a sentence where there is one; nothing
       is repeated across a heading.
+
+    Of fifteen sizes and overlaps 800 and 200 are within .005 of the best at both budgets that were measured: they
+    find .860 of the characters that answer in 2000 characters of retrieved text and .934 in 4000, as a mean over
+    six sets (`benchmarks/chunking.py`). 500 to 1200 characters lie within .03 of that, 1600 loses .055 at
+    2000; slices of 800 that heed no sentence find .817 and .902. Without an overlap 800 finds .840 and .920.
+    How full a chunk must be before a paragraph may end it changes less than .01; what a heading does is not
+    measured, since these sets have none.
     """
 
     size: int = 800
@@ -229,25 +234,3 @@ def _first_headings(positions: Positions) -> tuple[list[int], list[int], list[in
 def _joins(character: str) -> bool:
     """Whether it belongs to the character before it: an accent, a joiner, a variation or a skin tone."""
     return unicodedata.category(character) in ("Mn", "Mc", "Me") or character in _JOINING
-
-
-def contextual_text(title: str, chunk: Chunk) -> str:
-    """What is embedded and indexed for a chunk: title, heading path and text, nothing said twice.
-
-    A title that is the outermost heading is left out, and so is a last heading with which the text begins.
-    """
-    path = chunk.heading.split(PATH_SEPARATOR) if chunk.heading else []
-    if title.strip() and not (path and _same(path[0], title)):
-        path.insert(0, " ".join(title.split()))
-    beginning = _plain(chunk.text[: _LONGEST_REPEATED + len(path[-1])]) if path else ""
-    if path and beginning.startswith(_plain(path[-1])):
-        path.pop()
-    return f"{PATH_SEPARATOR.join(path)}\n{chunk.text}" if path else chunk.text
-
-
-def _same(left: str, right: str) -> bool:
-    return _plain(left) == _plain(right)
-
-
-def _plain(text: str) -> str:
-    return " ".join(_MARKUP.sub(" ", text).casefold().split())

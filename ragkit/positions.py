@@ -1,4 +1,4 @@
-"""Offsets of a document to pages, lines and heading paths.
+"""Offsets of a document to pages, lines and heading paths, and the words that tell a chunk's place.
 
 Everything comes from the offsets that the loader gave; nothing is carried along by hand, so a quote, a chunk and
 a heading that stand at the same place are told to stand at the same place.
@@ -11,11 +11,13 @@ from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ragkit.types import Document
+    from ragkit.types import Chunk, Document
 
 PATH_SEPARATOR = " › "
 _LONGEST_HEADING = 160  # characters of one heading in a path: a paragraph in a heading's style is no label
 _VISIBLE = re.compile(r"\S")
+_MARKUP = re.compile(r"[#*_`>]+")
+_LONGEST_REPEATED = 32  # characters of markup and numbering that may stand before a repeated heading
 _UNDERLINE = re.compile(r"[^\S\n]*(?:=++|-++)[^\S\n]*(?:\n|\Z)")
 
 
@@ -99,6 +101,20 @@ def line_of(document: Document, offset: int) -> int:
     return document.text.count("\n", min(top, offset), offset) + 1
 
 
+def contextual_text(title: str, chunk: Chunk) -> str:
+    """What is embedded and indexed for a chunk: title, heading path and text, nothing said twice.
+
+    A title that is the outermost heading is left out, and so is a last heading with which the text begins.
+    """
+    path = chunk.heading.split(PATH_SEPARATOR) if chunk.heading else []
+    if title.strip() and not (path and _same(path[0], title)):
+        path.insert(0, " ".join(title.split()))
+    beginning = _plain(chunk.text[: _LONGEST_REPEATED + len(path[-1])]) if path else ""
+    if path and beginning.startswith(_plain(path[-1])):
+        path.pop()
+    return f"{PATH_SEPARATOR.join(path)}\n{chunk.text}" if path else chunk.text
+
+
 def _paths(levels: list[int], labels: list[str]) -> list[tuple[str, ...]]:
     """For each heading the labels above it and its own: a heading closes those of its level and deeper."""
     open_levels: list[int] = []
@@ -111,3 +127,11 @@ def _paths(levels: list[int], labels: list[str]) -> list[tuple[str, ...]]:
         open_labels.append(label)
         paths.append(tuple(open_labels))
     return paths
+
+
+def _same(left: str, right: str) -> bool:
+    return _plain(left) == _plain(right)
+
+
+def _plain(text: str) -> str:
+    return " ".join(_MARKUP.sub(" ", text).casefold().split())

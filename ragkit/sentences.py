@@ -17,6 +17,8 @@ _NUMBERING = re.compile(r"\(?\d{1,4}(?:\.\d{1,4})*+\Z")
 _PARAGRAPH = re.compile(r"(?:\A|\n[^\S\n]*+\n)\s*+")
 _MARKER = re.compile(r"(?:[-*•–—▪●]|#{1,6}|\(?\d{1,3}(?:\.\d{1,3})*+[.)]|[a-zа-яё]\))[^\S\n]")
 
+_GOES_ON = frozenset("|,;:)]}/=+&%<>")  # no sentence begins with one of these: a cell of a table ends, a formula
+
 _LONGEST_ABBREVIATION = 6
 _LOOKBACK = 24  # characters before a full stop that are read for an abbreviation
 _FULL_LINE = 0.75  # a line shorter than this share of the widest was ended by its writer, not by the margin
@@ -80,6 +82,8 @@ def _after_terminals(text: str) -> list[int]:
         if opening is None or opening.end() == size:
             continue
         following = text[opening.end()]
+        if following in _GOES_ON:
+            continue
         # The sentence begins at its dash or quote, not at the letter behind it.
         start = end + len(text[end : opening.end()]) - len(text[end : opening.end()].lstrip())
         full_stop = end - stop == 1 and text[stop] == "."

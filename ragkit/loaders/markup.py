@@ -51,14 +51,19 @@ def _xml_parser(*, recover: bool) -> etree.XMLParser:
     )
 
 
-def parse_html(text: str) -> Element:
-    """The root of a page, mended as browsers do. Raises UnreadableDocument where there is nothing."""
-    # Encoded anew, for lxml refuses text that declares an encoding of its own.
-    parser = html.HTMLParser(encoding="utf-8", no_network=True, huge_tree=False, remove_comments=True, remove_pis=True)
+def parse_html(text: str) -> tuple[Element, str]:
+    """The root of a page, mended as browsers do, and "" or why reading ended before the page did.
+
+    Raises UnreadableDocument where there is nothing.
+    """
+    # Encoded anew, for lxml refuses text that declares an encoding of its own. Without huge_tree it drops silently
+    # what nests deeper than 256; with it the process's limits are the bound.
+    parser = html.HTMLParser(encoding="utf-8", no_network=True, huge_tree=True, remove_comments=True, remove_pis=True)
     root = html.document_fromstring(text.encode(), parser=parser) if text.strip() else None
     if root is None:
         raise unreadable("it is empty", "remove it, or put text into it", "empty")
-    return root
+    fatal = [entry for entry in parser.error_log if entry.level == etree.ErrorLevels.FATAL]
+    return root, f"{fatal[0].message} at line {fatal[0].line}" if fatal else ""
 
 
 def local_name(element: Element) -> str:

@@ -52,9 +52,9 @@ class RecursiveChunker:
     - The next chunk repeats up to `overlap` characters, from the start of a sentence where there is one; nothing
       is repeated across a heading.
 
-    Of fifteen sizes and overlaps 800 and 200 are within .005 of the best at both budgets that were measured: they
+    Of fifteen sizes and overlaps 800 and 200 are within .01 of the best at both budgets that were measured: they
     find .860 of the characters that answer in 2000 characters of retrieved text and .934 in 4000, as a mean over
-    six sets (`benchmarks/chunking.py`). 500 to 1200 characters lie within .03 of that, 1600 loses .055 at
+    six sets (`benchmarks/chunking.py`). 500 to 1200 characters lie within .03 of that, 1600 loses more than .05 at
     2000; slices of 800 that heed no sentence find .817 and .902. Without an overlap 800 finds .840 and .920.
     How full a chunk must be before a paragraph may end it changes less than .01; what a heading does is not
     measured, since these sets have none.

@@ -21,12 +21,20 @@ from ragkit.chunking import contextual_text
 from ragkit.errors import ConfigError, LoadError
 from ragkit.folders import FoundFile, find, opened, walk
 from ragkit.loaders.hygiene import normalise
-from ragkit.loaders.isolation import ParserPool
-from ragkit.protocols import Chunker, Embedder
+from ragkit.protocols import Chunker, Embedder, Parsers, Writer
 from ragkit.roots import Scope, scope_of
-from ragkit.store.catalog.documents import Known
-from ragkit.store.writer import Writer
-from ragkit.types import Chunk, Document, FileReport, FileStamp, FileStatus, IndexReport, Loaded, Problem, Progress
+from ragkit.types import (
+    Chunk,
+    Document,
+    FileReport,
+    FileStamp,
+    FileStatus,
+    IndexReport,
+    Known,
+    Loaded,
+    Problem,
+    Progress,
+)
 
 EMBED_BATCH = 256  # texts given to the embedder at once; their vectors are stored before the next batch is made
 COMMIT_CHUNKS = 2048  # a commit at least this often: what a kill can cost
@@ -85,7 +93,7 @@ class Ingest:
         self._began = self._committed = self._shown = time.monotonic()
         self._uncommitted = 0
 
-    def folder(self, path: Path, index: Path, parsers: ParserPool, *, max_file_size: int) -> IndexReport:
+    def folder(self, path: Path, index: Path, parsers: Parsers, *, max_file_size: int) -> IndexReport:
         """Make the index agree with a folder, or with one file. Raises ConfigError where there is neither."""
         if not path.exists():
             raise ConfigError(f"{path} does not exist", "name a folder or a file that does")
@@ -94,8 +102,8 @@ class Ingest:
         files = list(walk(place, max_file_size=max_file_size)) if whole else [find(place, max_file_size=max_file_size)]
         scope = scope_of(self._writer, place if whole else place.parent, index)
         files = [replace(file, source=scope.prefix + file.source) for file in files]
-        known = {s: k for s, k in self._writer.catalog.documents.known().items() if k.root == scope.root.id}
-        failed = {s for s, (root, _) in self._writer.catalog.documents.failures().items() if root == scope.root.id}
+        known = {s: k for s, k in self._writer.known().items() if k.root == scope.root.id}
+        failed = {s for s, root in self._writer.failures().items() if root == scope.root.id}
         with self._committed_at_the_end():
             for done, seen in enumerate(self._look_at_all(files, known, failed, parsers), 1):
                 self._take(seen, known.get(seen.file.source), scope.root.id)
@@ -111,7 +119,7 @@ class Ingest:
             for document in documents:
                 clean = _clean(document)
                 self._flush_if_held(clean.source)
-                existing = self._writer.catalog.documents.get(self._writer.catalog.generation() + 1, clean.source)
+                existing = self._writer.document(clean.source)
                 if existing == clean:
                     self._counts["unchanged"] += 1
                 else:
@@ -122,7 +130,7 @@ class Ingest:
     # -- looking at files
 
     def _look_at_all(
-        self, files: Sequence[FoundFile], known: Mapping[str, Known], failed: set[str], parsers: ParserPool
+        self, files: Sequence[FoundFile], known: Mapping[str, Known], failed: set[str], parsers: Parsers
     ) -> Iterator[_Seen]:
         """Every file in order, a few of them in the making at a time."""
         with ThreadPoolExecutor(parsers.workers) as pool:
@@ -153,7 +161,7 @@ class Ingest:
             self._note(FileReport(source, FileStatus.FAILED, problems=(seen.problem,), notes=notes))
         elif seen.known:
             if seen.stamp != seen.known.stamp:
-                self._writer.touch(seen.known.id, seen.stamp)
+                self._writer.touch(source, seen.stamp)
             self._note(FileReport(source, FileStatus.UNCHANGED, problems=seen.known.problems))
         elif seen.loaded:
             cut = self._cut(seen.loaded.document, root, seen.stamp, seen.loaded.problems)
@@ -198,7 +206,7 @@ class Ingest:
         """Embed what the batch lacks, then put its documents in their places."""
         batch, self._batch = self._batch, []
         texts = {key: text for cut in batch for key, text in zip(cut.keys, cut.texts, strict=True)}
-        stored = self._writer.catalog.vectors.ids(texts)
+        stored = self._writer.stored(texts)
         missing = [key for key in texts if key not in stored and key not in self._unpaid]
         self._counts["embedded"] += len(missing)
         if self._dry_run:
@@ -223,7 +231,7 @@ class Ingest:
             self._uncommitted, self._committed = 0, now
         if now - self._shown > WORD_INDEX_SECONDS:
             self._writer.commit()
-            self._writer.update_word_index()
+            self._writer.publish()
             self._shown = time.monotonic()
 
     @contextmanager
@@ -232,7 +240,7 @@ class Ingest:
         try:
             yield
         finally:
-            if not self._dry_run and not self._writer.failed:
+            if not self._writer.failed:
                 self._writer.commit()
 
     # -- the report
@@ -268,7 +276,7 @@ def _untouched(now: FileStamp, before: FileStamp) -> bool:
     return same and before.mtime_ns < before.checked_ns - _RACY_NS
 
 
-def _look_at(file: FoundFile, before: Known | None, parsers: ParserPool) -> _Seen:
+def _look_at(file: FoundFile, before: Known | None, parsers: Parsers) -> _Seen:
     """Open a file and load it, unless its bytes are those of before. One that changes meanwhile is tried again."""
     for last in (False, True):
         try:

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from ragkit.types import Chunk, Document, FloatMatrix, FloatVector, Hit, Loaded
+    from pathlib import Path
 
-# A file's bytes, open for reading at the start, and its source name -> the text with its landmarks.
-# Raises LoadError.
-Loader: TypeAlias = "Callable[[BinaryIO, str], Loaded]"
+    from ragkit.filters import Condition
+    from ragkit.types import (
+        Chunk,
+        Document,
+        DocumentInfo,
+        FileStamp,
+        Finding,
+        FloatMatrix,
+        FloatVector,
+        Hit,
+        IndexStatus,
+        Known,
+        Loaded,
+        Problem,
+        Root,
+    )
+
 Chunker: TypeAlias = "Callable[[Document], list[Chunk]]"
 Reranker: TypeAlias = "Callable[[str, Sequence[Hit]], list[Hit]]"
 
@@ -31,3 +45,101 @@ class Embedder(Protocol):
     def embed_query(self, text: str) -> FloatVector:
         """(d,) float32; comparable by cosine with the rows of `embed_documents`."""
         ...
+
+
+class Parsers(Protocol):
+    """What reads files, for as long as one run. `load` is called from `workers` threads at once."""
+
+    @property
+    def workers(self) -> int: ...
+
+    def load(self, file: BinaryIO, source: str) -> Loaded:
+        """The text of an open file with its landmarks. Raises LoadError with the reason and the cure."""
+        ...
+
+
+class Writer(Protocol):
+    """All changes of an index. What stands between two calls of `commit` becomes true together or not at all."""
+
+    @property
+    def failed(self) -> bool: ...
+
+    def known(self) -> Mapping[str, Known]: ...
+
+    def failures(self) -> Mapping[str, int | None]: ...
+
+    def document(self, source: str) -> Document | None: ...
+
+    def stored(self, keys: Iterable[bytes]) -> set[bytes]:
+        """Which of these keys have a vector already."""
+        ...
+
+    def set_model(self, model: str, dimension: int) -> None:
+        """Raises IndexMismatch where another model made the vectors that are there."""
+        ...
+
+    def add_vectors(self, keys: Sequence[bytes], vectors: FloatMatrix) -> None:
+        """(n, d) float32, row i for key i; rows of any length but zero."""
+        ...
+
+    def replace(
+        self,
+        document: Document,
+        chunks: Sequence[Chunk],
+        keys: Sequence[bytes],
+        *,
+        root: int | None,
+        stamp: FileStamp,
+        problems: Sequence[Problem],
+    ) -> None:
+        """Put a document in the place of the one with its source. Every key has a vector by now."""
+        ...
+
+    def remove(self, source: str) -> int: ...
+
+    def touch(self, source: str, stamp: FileStamp) -> None: ...
+
+    def fail(self, source: str, root: int | None, stamp: FileStamp, problems: Sequence[Problem]) -> None: ...
+
+    def roots(self) -> Sequence[Root]: ...
+
+    def add_root(self, path: str, prefix: str) -> Root: ...
+
+    def remove_root(self, root: Root) -> None: ...
+
+    def commit(self) -> None: ...
+
+    def publish(self) -> None:
+        """Let searches see what was committed, at a time when bringing caches up to date is worth it."""
+        ...
+
+
+class Store(Protocol):
+    """Documents, chunks and vectors. `search` takes words and vector together: fusion happens where the data is."""
+
+    @property
+    def path(self) -> Path: ...
+
+    def writing(self, *, discard: bool = False) -> AbstractContextManager[Writer]: ...
+
+    def remove(self, source: str) -> int: ...
+
+    def check_model(self, model: str) -> None: ...
+
+    def search(
+        self, query: str, vector: FloatVector | None, *, k: int, conditions: Sequence[Condition] = ()
+    ) -> list[Hit]: ...
+
+    def idf(self, terms: Sequence[str]) -> Mapping[str, float]: ...
+
+    def documents(self, conditions: Sequence[Condition] = ()) -> list[DocumentInfo]: ...
+
+    def document(self, source: str) -> Document: ...
+
+    def neighbours(self, id: int, before: int, after: int) -> list[tuple[int, Chunk]]: ...
+
+    def status(self) -> IndexStatus: ...
+
+    def check(self) -> list[Finding]: ...
+
+    def close(self) -> None: ...

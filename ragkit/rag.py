@@ -1,51 +1,158 @@
 """class RAG: every flow of ragkit as one straight line. It knows the seams, and no filling by name."""
-# The signatures below are settled; their bodies are being written.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
-from typing import Self, TypeAlias
+from typing import Self
 
+from ragkit.errors import ConfigError
+from ragkit.extractive import extract
+from ragkit.filters import Where, parse_where
+from ragkit.protocols import Chunker, Embedder, Parsers, Store
 from ragkit.types import Answer, Document, DocumentInfo, Finding, Hit, IndexReport, IndexStatus, Progress
 
-# {"source": "contracts/*", "year": 2024} or ["year>=2024", "source=contracts/*"]; all conditions must hold
-Where: TypeAlias = Mapping[str, str | int | float] | Sequence[str]
+MODES = ("hybrid", "dense", "lexical")
 
 
 class RAG:
-    """An open index with the models around it."""
+    """An index with the models around it. `ragkit.open` makes one; threads may share it for reading.
+
+    Args:
+        store: where documents, chunks and vectors are kept.
+        embedder: makes vectors of texts and queries.
+        chunker: cuts documents.
+        parsers: makes what reads files; called once for each run over a folder.
+        max_file_size: bytes; larger files are reported and not read.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        embedder: Embedder,
+        chunker: Chunker,
+        parsers: Callable[[], AbstractContextManager[Parsers]],
+        *,
+        max_file_size: int,
+    ) -> None:
+        self._store = store
+        self._embedder = embedder
+        self._chunker = chunker
+        self._parsers = parsers
+        self._max_file_size = max_file_size
+
+    @property
+    def path(self) -> Path:
+        """Where the index is."""
+        return self._store.path
 
     def index_folder(
         self, path: str | Path, *, progress: Callable[[Progress], None] | None = None, dry_run: bool = False
-    ) -> IndexReport: ...
+    ) -> IndexReport:
+        """Make the index agree with a folder, or with one file; run again, it costs only what changed.
 
-    def add(self, documents: Iterable[Document]) -> IndexReport: ...
+        What could not be read is in the report, with its reason and cure; everything else is indexed.
+
+        Args:
+            path: a folder, with all that is below it, or a file.
+            progress: called after each file, from this thread.
+            dry_run: tell what would be done; nothing is embedded, nothing stored.
+
+        Raises:
+            ConfigError: the path does not exist.
+            IndexLocked: another writer is at work.
+            IndexMismatch: another embedding model made the index.
+        """
+        from ragkit.ingest import Ingest
+
+        with self._store.writing(discard=dry_run) as writer, self._parsers() as parsers:
+            run = Ingest(writer, self._embedder, self._chunker, progress=progress, dry_run=dry_run)
+            return run.folder(Path(path), self._store.path, parsers, max_file_size=self._max_file_size)
+
+    def add(self, documents: Iterable[Document]) -> IndexReport:
+        """Put documents into the index, each in the place of one with the same source."""
+        from ragkit.ingest import Ingest
+
+        with self._store.writing() as writer:
+            return Ingest(writer, self._embedder, self._chunker).documents(documents, self._store.path)
 
     def remove(self, source: str) -> int:
-        """Number of documents removed; `source` may be a glob."""
-        ...
+        """Take out a document, or all that a glob matches; gives how many.
 
-    def search(self, query: str, k: int = 10, *, mode: str = "hybrid", where: Where | None = None) -> list[Hit]: ...
+        A file that stays in its folder comes back with the next run over the folder.
+        """
+        return self._store.remove(source)
 
-    def ask(self, question: str, k: int = 6, *, mode: str = "hybrid", where: Where | None = None) -> Answer: ...
+    def search(self, query: str, k: int = 10, *, mode: str = "hybrid", where: Where | None = None) -> list[Hit]:
+        """The k best passages, best first; neighbours in one document come as one.
 
-    def documents(self, where: Where | None = None) -> list[DocumentInfo]: ...
+        Args:
+            query: a question or words, in any language.
+            k: passages wanted; fewer come only where fewer fulfil the conditions, or in "lexical" mode match.
+            mode: "hybrid" for words and vectors together, "lexical" or "dense" for one of them.
+            where: conditions on documents, {"type": "pdf"} or ["year>=2024", "source=contracts/*"]; all must hold.
 
-    def document(self, source: str) -> Document: ...
+        Raises:
+            ConfigError: an empty query, an unknown mode, a key that no document has.
+            IndexNotFound: there is no index yet.
+            IndexMismatch: another embedding model made the index.
+        """
+        if mode not in MODES:
+            raise ConfigError(f"the mode is {mode!r}", f"choose one of: {', '.join(MODES)}")
+        if not query.strip():
+            raise ConfigError("the query is empty", "say what to look for")
+        if k < 1:
+            raise ConfigError(f"{k} passages are wanted", "ask for one or more")
+        conditions = parse_where(where)
+        if mode == "lexical":
+            return self._store.search(query, None, k=k, conditions=conditions)
+        self._store.check_model(self._embedder.model)
+        vector = self._embedder.embed_query(query)  # (d,)
+        return self._store.search(query if mode == "hybrid" else "", vector, k=k, conditions=conditions)
+
+    def ask(self, question: str, k: int = 6, *, mode: str = "hybrid", where: Where | None = None) -> Answer:
+        """Answer with sentences of the k best passages, verbatim, each with source, page and line.
+
+        Where nothing indexed is about the question, the status is "refused" and `reason` says why.
+        """
+        began = time.perf_counter()
+        hits = self.search(question, k, mode=mode, where=where)
+        found = time.perf_counter()
+        answer = extract(question, hits, idf=self._store.idf, document=self._store.document)
+        return replace(answer, timings={"search": found - began, "answer": time.perf_counter() - found})
+
+    def documents(self, where: Where | None = None) -> list[DocumentInfo]:
+        """What is in the index, by source; without conditions also the files that gave nothing, with the reason."""
+        return self._store.documents(parse_where(where))
+
+    def document(self, source: str) -> Document:
+        """The whole text of a document as it was indexed, with its landmarks. Raises ConfigError for an unknown one."""
+        return self._store.document(source)
 
     def neighbours(self, id: int, *, before: int = 1, after: int = 1) -> list[Hit]:
-        """The chunk with its neighbours in document order; score 0. Raises ConfigError for an unknown id."""
-        ...
+        """The chunk with that id and those around it, in the order of the document; score 0.
 
-    def status(self) -> IndexStatus: ...
+        Raises ConfigError for an id that is not in the index.
+        """
+        return [Hit(stored_id, chunk, 0.0) for stored_id, chunk in self._store.neighbours(id, before, after)]
+
+    def status(self) -> IndexStatus:
+        """The index as a whole. Raises IndexNotFound where there is none."""
+        return self._store.status()
 
     def check(self) -> list[Finding]:
-        """Checksums, counts and caches of the whole index."""
-        ...
+        """Read the whole index through: checksums, counts, caches. Changes nothing."""
+        return self._store.check()
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let go of all files. A closed RAG opens them again when it is used."""
+        self._store.close()
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
-    def __exit__(self, *exc: object) -> None: ...
+    def __exit__(self, *exc: object) -> None:
+        self.close()

@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from ragkit.store.catalog import Root
-from ragkit.store.writer import Writer
+from ragkit.protocols import Writer
+from ragkit.types import Root
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ def scope_of(writer: Writer, folder: Path, index: Path) -> Scope:
     again under their new sources, with their vectors.
     """
     home = index.resolve().parent
-    roots = {(home / root.path).resolve(): root for root in writer.catalog.roots()}
+    roots = {(home / root.path).resolve(): root for root in writer.roots()}
     for place, root in roots.items():
         if folder == place or place in folder.parents:
             inside = folder.relative_to(place).as_posix()
@@ -34,7 +34,7 @@ def scope_of(writer: Writer, folder: Path, index: Path) -> Scope:
     for place, root in roots.items():
         if folder in place.parents:
             writer.remove_root(root)
-    taken = {root.prefix for root in writer.catalog.roots()}
+    taken = {root.prefix for root in writer.roots()}
     name = next(name for name in _names(folder.name) if name not in taken)
     root = writer.add_root(_stored(folder, home), name)
     return Scope(root, root.prefix)

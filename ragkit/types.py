@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
-if TYPE_CHECKING:  # numpy takes longer to import than everything here: annotations alone must not pay for it
+if TYPE_CHECKING:
     import numpy as np
 
-    FloatMatrix: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.float32]]  # (n, d)
-    FloatVector: TypeAlias = np.ndarray[tuple[int], np.dtype[np.float32]]  # (d,)
-    IntVector: TypeAlias = np.ndarray[tuple[int], np.dtype[np.int64]]  # (n,)
+# Text, not objects: numpy takes longer to import than everything here, and annotations alone must not pay for it.
+FloatMatrix: TypeAlias = "np.ndarray[tuple[int, int], np.dtype[np.float32]]"  # (n, d)
+FloatVector: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.float32]]"  # (d,)
+IntVector: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.int64]]"  # (n,)
 
 Metadata: TypeAlias = Mapping[str, str | int | float]
 
@@ -159,6 +160,25 @@ class FileStamp:
     mtime_ns: int = 0
     checked_ns: int = 0
     sidecar: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """An indexed folder. The sources below it are `prefix` + the path relative to it."""
+
+    id: int
+    path: str
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What an index remembers of a file, to tell whether it changed. `root` is None for what is no file."""
+
+    root: int | None
+    sha256: str
+    stamp: FileStamp
+    problems: tuple[Problem, ...]
 
 
 class FileStatus(StrEnum):

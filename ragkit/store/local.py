@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from ragkit.errors import ConfigError, IndexCorrupt, IndexLocked, StoreError
 from ragkit.filters import Condition
 from ragkit.store.catalog import FORMAT, Catalog
-from ragkit.store.catalog.chunks import StoredChunk
 from ragkit.store.compaction import tail_blocks
 from ragkit.store.lexical import LexicalIndex, LexicalUnusable
 from ragkit.store.retrieval import View, retrieve
 from ragkit.store.segments import VectorSet, map_segment, unit_rows
 from ragkit.store.wordindex import in_memory, lexical_path
 from ragkit.store.writer import Writer, check_model, create_index
-from ragkit.types import Document, DocumentInfo, Finding, FloatVector, Hit, IndexStatus
+from ragkit.types import Chunk, Document, DocumentInfo, Finding, FloatVector, Hit, IndexStatus
 
 
 class LocalStore:
@@ -41,10 +41,24 @@ class LocalStore:
         for catalog in idle:
             catalog.close()
 
-    def writing(self) -> Writer:
-        """The one writer, for a `with` block; makes the index where there is none. Raises IndexLocked at once."""
-        create_index(self.path)
-        return Writer(self.path)
+    @contextmanager
+    def writing(self, *, discard: bool = False) -> Iterator[Writer]:
+        """The one writer; makes the index where there is none. Raises IndexLocked at once.
+
+        With `discard` nothing is kept, and no index is made.
+        """
+        with tempfile.TemporaryDirectory() if discard and not self.exists() else nullcontext(self.path) as folder:
+            path = self.path if folder is self.path else Path(folder) / "index"
+            create_index(path)
+            with Writer(path, discard=discard) as writer:
+                yield writer
+
+    def remove(self, source: str) -> int:
+        """Take out a document, or all whose source a glob matches; gives how many."""
+        with self._catalog():  # raises IndexNotFound: removing makes no index
+            pass
+        with self.writing() as writer:
+            return sum(writer.remove(name) for name in writer.matching(source))
 
     def check_model(self, model: str) -> None:
         """Raise IndexMismatch where another model made the vectors."""
@@ -78,13 +92,6 @@ class LocalStore:
         with self._reading() as (_, view):
             return view.words.idf(terms)
 
-    def vector_keys(self, keys: Sequence[bytes]) -> set[bytes]:
-        """Which of these keys have a vector."""
-        if not self.exists():
-            return set()
-        with self._catalog() as catalog:
-            return set(catalog.vectors.ids(keys))
-
     def exists(self) -> bool:
         return (self.path / "catalog.sqlite").exists()
 
@@ -101,7 +108,7 @@ class LocalStore:
             raise ConfigError(f"{source!r} is not in the index", "see what is: ragkit list")
         return document
 
-    def neighbours(self, id: int, before: int, after: int) -> list[StoredChunk]:
+    def neighbours(self, id: int, before: int, after: int) -> list[tuple[int, Chunk]]:
         """A chunk with those around it, in order. Raises ConfigError for an id that is not in the index."""
         with self._catalog() as catalog, catalog.snapshot():
             found = catalog.chunks.by_id([id])
@@ -109,7 +116,9 @@ class LocalStore:
                 raise ConfigError(
                     f"chunk {id} is not in the index", "take the id from a new search: the file has changed"
                 )
-            return catalog.chunks.of_document(found[0].document, found[0].n - before, found[0].n + after)
+            here = found[0]
+            around = catalog.chunks.of_document(here.document, here.n - before, here.n + after)
+            return [(stored.id, stored.chunk) for stored in around]
 
     def status(self) -> IndexStatus:
         with self._catalog() as catalog, catalog.snapshot() as at:

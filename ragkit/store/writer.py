@@ -11,21 +11,22 @@ import shutil
 import sqlite3
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 
 from ragkit.errors import IndexMismatch, StoreError
-from ragkit.store.catalog import Catalog, Root
+from ragkit.store.catalog import Catalog
 from ragkit.store.catalog.rows import iso
 from ragkit.store.compaction import compact, seal
 from ragkit.store.lock import WriterLock
 from ragkit.store.segments import VectorBlock, sync_folder, unit_rows
 from ragkit.store.wordindex import catch_up
-from ragkit.types import Chunk, Document, FileStamp, FloatMatrix, Problem
+from ragkit.types import Chunk, Document, FileStamp, FloatMatrix, Known, Problem, Root
 
 SEAL_ROWS = 8192  # the tail is sealed at this length: it is read whole at every open
 BULK_ROWS = 2048  # a commit of this many vectors goes straight into a segment
@@ -59,18 +60,19 @@ def create_index(path: Path) -> None:
 class Writer:
     """Holds the writer's lock from construction to `close`. Not thread-safe: it belongs to one run.
 
-    Everything between two calls of `commit` becomes true together or not at all.
+    Everything between two calls of `commit` becomes true together or not at all; with `discard`, not at all.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, discard: bool = False) -> None:
         self._folder = folder
+        self._discard = discard
         self._vectors = folder / "vectors"
         self._failed = ""
         self._pending: list[VectorBlock] = []
         self._changed = False
         self._lock = WriterLock(folder / "writer.lock")
         try:
-            self.catalog = Catalog(folder, write=True)
+            self._catalog = Catalog(folder, write=True)
             self._sweep()
         except BaseException:
             self._lock.release()
@@ -80,22 +82,47 @@ class Writer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        self.close(discard=kind is not None)
+        self._discard |= kind is not None
+        self.close()
+
+    def known(self) -> dict[str, Known]:
+        """Every document by source."""
+        return self._catalog.documents.known()
+
+    def failures(self) -> dict[str, int | None]:
+        """Every file that gave nothing, by source, with its root."""
+        return self._catalog.documents.failures()
+
+    def document(self, source: str) -> Document | None:
+        """The document as it will be after the next commit; None where there is none."""
+        return self._catalog.documents.get(self._catalog.generation() + 1, source)
+
+    def matching(self, source: str) -> list[str]:
+        """The sources that are this one, or that the glob matches, files that failed among them; in order."""
+        every = {*self.known(), *self.failures()}
+        return [source] if source in every else sorted(name for name in every if fnmatchcase(name, source))
+
+    def stored(self, keys: Iterable[bytes]) -> set[bytes]:
+        """Which of these keys have a vector."""
+        return set(self._catalog.vectors.ids(keys))
+
+    def roots(self) -> list[Root]:
+        return self._catalog.roots()
 
     def set_model(self, model: str, dimension: int) -> None:
         """Say which model makes the vectors. Raises IndexMismatch where the index holds another one's."""
-        meta = self.catalog.meta()
+        meta = self._catalog.meta()
         if "embedding_model" in meta:
             check_model(meta, model, dimension)
             return
         with self._guarded():
-            self.catalog.set_meta("embedding_model", model)
-            self.catalog.set_meta("dimension", str(dimension))
+            self._catalog.set_meta("embedding_model", model)
+            self._catalog.set_meta("dimension", str(dimension))
             self._changed = True
 
     def add_vectors(self, keys: Sequence[bytes], vectors: FloatMatrix) -> None:
         """Store new vectors, (n, d), under their n keys, none of which is known yet."""
-        dimension = int(self.catalog.meta()["dimension"])
+        dimension = int(self._catalog.meta()["dimension"])
         if vectors.shape != (len(keys), dimension):
             raise StoreError(
                 f"{len(keys)} texts gave vectors of shape {vectors.shape}, the index has dimension {dimension}",
@@ -105,7 +132,7 @@ class Writer:
             return
         rows = unit_rows(vectors)
         with self._guarded():
-            first = self.catalog.vectors.add(keys)
+            first = self._catalog.vectors.add(keys)
             self._pending.append(VectorBlock(np.arange(first, first + len(keys), dtype=np.int64), rows))
             self._changed = True
 
@@ -121,32 +148,32 @@ class Writer:
     ) -> None:
         """Put a version of the document in the place of the one before. `keys[i]` names the vector of `chunks[i]`."""
         with self._guarded():
-            vectors = self.catalog.vectors.ids(set(keys))
-            added = self.catalog.generation() + 1
-            self.catalog.documents.retire(document.source, added)
-            id = self.catalog.documents.add(
+            vectors = self._catalog.vectors.ids(set(keys))
+            added = self._catalog.generation() + 1
+            self._catalog.documents.retire(document.source, added)
+            id = self._catalog.documents.add(
                 document, root=root, stamp=stamp, problems=problems, chunks=len(chunks), added=added
             )
-            self.catalog.chunks.add(id, chunks, [vectors[key] for key in keys])
+            self._catalog.chunks.add(id, chunks, [vectors[key] for key in keys])
             self._changed = True
 
     def remove(self, source: str) -> int:
         """Take the document out, and what is remembered of its failures; gives how many documents there were."""
         with self._guarded():
-            removed = self.catalog.documents.retire(source, self.catalog.generation() + 1)
-            forgotten = self.catalog.documents.forget_failure(source)
+            removed = self._catalog.documents.retire(source, self._catalog.generation() + 1)
+            forgotten = self._catalog.documents.forget_failure(source)
             self._changed |= bool(removed or forgotten)
         return removed
 
-    def touch(self, document: int, stamp: FileStamp) -> None:
+    def touch(self, source: str, stamp: FileStamp) -> None:
         """Note the file's new times; its content is the same."""
         with self._guarded():
-            self.catalog.documents.touch(document, stamp)
+            self._catalog.documents.touch(source, stamp)
 
     def fail(self, source: str, root: int | None, stamp: FileStamp, problems: Sequence[Problem]) -> None:
         """Remember that the file gave nothing. An earlier version of it stays in the index."""
         with self._guarded():
-            self.catalog.documents.set_failure(source, root, stamp, problems)
+            self._catalog.documents.set_failure(source, root, stamp, problems)
 
     @property
     def failed(self) -> bool:
@@ -155,68 +182,64 @@ class Writer:
 
     def add_root(self, path: str, prefix: str) -> Root:
         with self._guarded():
-            return self.catalog.add_root(path, prefix)
+            return self._catalog.add_root(path, prefix)
 
     def remove_root(self, root: Root) -> None:
         """Forget a root with its documents and failures; their vectors stay for reuse."""
         with self._guarded():
-            sources = [s for s, known in self.catalog.documents.known().items() if known.root == root.id]
-            failed = [s for s, (at, _) in self.catalog.documents.failures().items() if at == root.id]
-            for source in {*sources, *failed}:
+            roots = {s: known.root for s, known in self.known().items()} | self.failures()
+            for source in [source for source, of in roots.items() if of == root.id]:
                 self.remove(source)
-            self.catalog.remove_root(root.id)
+            self._catalog.remove_root(root.id)
 
     def commit(self) -> None:
         """Make everything since the last commit true. Returns when it would survive a loss of power."""
-        if not self.catalog.in_transaction:
+        if self._discard or not self._catalog.in_transaction:
             return
         with self._guarded():
             self._store_pending()
             if self._changed:
-                self.catalog.set_meta("generation", str(self.catalog.generation() + 1))
-                self.catalog.set_meta("changed", iso(time.time_ns()))
-            self.catalog.commit()
+                self._catalog.set_meta("generation", str(self._catalog.generation() + 1))
+                self._catalog.set_meta("changed", iso(time.time_ns()))
+            self._catalog.commit()
             self._changed = False
-        if self.catalog.vectors.tail_rows() >= SEAL_ROWS:
+        if self._catalog.vectors.tail_rows() >= SEAL_ROWS:
             with self._guarded():
-                seal(self.catalog, self._vectors)
-                self.catalog.commit()
+                seal(self._catalog, self._vectors)
+                self._catalog.commit()
 
-    def update_word_index(self) -> None:
+    def publish(self) -> None:
         """Let readers see what was committed so far."""
-        catch_up(self.catalog, self._folder)
+        catch_up(self._catalog, self._folder)
 
-    def close(self, *, discard: bool = False) -> None:
-        """Finish: caches catch up, what is dead is deleted, the lock is freed.
-
-        With `discard`, what was not committed is given up.
-        """
+    def close(self) -> None:
+        """Finish: commit, unless to be discarded; caches catch up, what is dead is deleted, the lock is freed."""
         try:
-            if not discard and not self._failed:
+            if not self._discard and not self._failed:
                 self.commit()
-            if self.catalog.in_transaction:
-                self.catalog.rollback()
+            if self._catalog.in_transaction:
+                self._catalog.rollback()
             if not self._failed:
-                self.update_word_index()
+                self.publish()
                 with self._guarded():
-                    compact(self.catalog, self._vectors)
-                    self.catalog.checkpoint()
+                    compact(self._catalog, self._vectors)
+                    self._catalog.checkpoint()
         finally:
-            self.catalog.close()
+            self._catalog.close()
             self._lock.release()
 
     def _store_pending(self) -> None:
         blocks, self._pending = self._pending, []
         rows = sum(len(block.ids) for block in blocks)
         if rows >= BULK_ROWS:
-            seal(self.catalog, self._vectors, blocks)
+            seal(self._catalog, self._vectors, blocks)
         elif rows:
             body = np.concatenate([block.rows for block in blocks]).astype("<f4").tobytes()
-            self.catalog.vectors.add_tail(int(blocks[0].ids[0]), rows, body)
+            self._catalog.vectors.add_tail(int(blocks[0].ids[0]), rows, body)
 
     def _sweep(self) -> None:
         """Delete segment files that no commit names: a crash left them."""
-        named = {info.name for info in self.catalog.vectors.segments()}
+        named = {info.name for info in self._catalog.vectors.segments()}
         for path in self._vectors.glob("seg-*"):
             if path.name not in named:
                 path.unlink()
@@ -227,11 +250,11 @@ class Writer:
         if self._failed:
             raise StoreError(f"this writer stopped at an error: {self._failed}", "mend its cause and run again")
         try:
-            self.catalog.begin()
+            self._catalog.begin()
             yield
         except (OSError, sqlite3.Error) as error:
             self._failed = f"{type(error).__name__}: {error}"
-            self.catalog.rollback()
+            self._catalog.rollback()
             raise StoreError(
                 f"writing {self._folder} failed: {error}",
                 "nothing that was committed is lost; make room or mend the disk, and run again to continue",

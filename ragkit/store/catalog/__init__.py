@@ -11,7 +11,6 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from ragkit.errors import IndexCorrupt, IndexMismatch, IndexNotFound
@@ -19,6 +18,7 @@ from ragkit.store.catalog.chunks import ChunkTable
 from ragkit.store.catalog.documents import DocumentTable
 from ragkit.store.catalog.vectors import VectorTable
 from ragkit.store.segments import sync_folder
+from ragkit.types import Root
 
 FORMAT = 1
 _APPLICATION_ID = 0x7261676B  # "ragk"
@@ -53,15 +53,6 @@ CREATE TABLE segment(
 CREATE TABLE failure(
   source TEXT PRIMARY KEY, root INTEGER, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, problems TEXT NOT NULL);
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Root:
-    """An indexed folder. The sources below it are `prefix` + the path relative to it."""
-
-    id: int
-    path: str
-    prefix: str
 
 
 class Catalog:

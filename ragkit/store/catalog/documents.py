@@ -6,7 +6,6 @@ import json
 import sqlite3
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ragkit.errors import ConfigError
 from ragkit.filters import Condition
@@ -22,20 +21,9 @@ from ragkit.store.catalog.rows import (
     problems_text,
     record_text,
 )
-from ragkit.types import Document, DocumentInfo, FileStamp, Heading, Problem
+from ragkit.types import Document, DocumentInfo, FileStamp, Heading, Known, Problem
 
 _PIECE = 16_384  # characters of a document's text in one row: a passage is cut out of one or two of them
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What the catalog remembers of a file, to tell whether it changed. `record` is a checksum of its metadata."""
-
-    id: int
-    root: int | None
-    sha256: str
-    stamp: FileStamp
-    problems: tuple[Problem, ...]
 
 
 class DocumentTable:
@@ -47,18 +35,17 @@ class DocumentTable:
     def known(self) -> dict[str, Known]:
         """Every living document by source."""
         rows = self._db.execute(
-            "SELECT source, id, root, sha256, size, mtime_ns, checked_ns, sidecar, problems FROM document"
+            "SELECT source, root, sha256, size, mtime_ns, checked_ns, sidecar, problems FROM document"
             " WHERE removed IS NULL"
         )
         return {
-            source: Known(id, root, sha256, FileStamp(*stamp), problems_from(problems))
-            for source, id, root, sha256, *stamp, problems in rows
+            source: Known(root, sha256, FileStamp(*stamp), problems_from(problems))
+            for source, root, sha256, *stamp, problems in rows
         }
 
-    def failures(self) -> dict[str, tuple[int | None, tuple[Problem, ...]]]:
-        """Every file that gave nothing, by source: its root, and why."""
-        rows = self._db.execute("SELECT source, root, problems FROM failure")
-        return {source: (root, problems_from(problems)) for source, root, problems in rows}
+    def failures(self) -> dict[str, int | None]:
+        """Every file that gave nothing, by source, with its root."""
+        return dict(self._db.execute("SELECT source, root FROM failure").fetchall())
 
     def counts(self, at: int) -> dict[str, int]:
         """How many documents and chunks are alive, and how many files gave nothing."""
@@ -99,8 +86,9 @@ class DocumentTable:
         self.forget_failure(document.source)
         return id
 
-    def touch(self, id: int, stamp: FileStamp) -> None:
+    def touch(self, source: str, stamp: FileStamp) -> None:
         """The file has a new time, and the same bytes."""
+        (id,) = self._db.execute("SELECT id FROM document WHERE source = ? AND removed IS NULL", (source,)).fetchone()
         self._db.execute(
             "UPDATE document SET size = ?, mtime_ns = ?, checked_ns = ?, sidecar = ? WHERE id = ?",
             (stamp.size, stamp.mtime_ns, stamp.checked_ns, stamp.sidecar, id),

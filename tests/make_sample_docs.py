@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import random
 import re
 import zipfile
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import docx
@@ -30,6 +31,7 @@ from reportlab.pdfgen.canvas import Canvas
 HERE = Path(__file__).parent
 TEXTS = HERE / "sample_texts"
 TARGET = HERE.parent / "sample_docs"
+MADE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 WIDTH, HEIGHT, MARGIN = 595, 842, 62  # points; A4
 ENCODED = {"instrukciya-vp210.txt": "cp1251", "protokol-07.txt": "koi8-r", "release-notes.txt": "utf-16"}
 SCAN = """АКТ ПРИЁМА-ПЕРЕДАЧИ
@@ -56,6 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fonts", type=Path, default=Path("/usr/share/fonts/truetype/dejavu"))
     fonts = parser.parse_args().fonts
+    os.environ["SOURCE_DATE_EPOCH"] = str(int(MADE.timestamp()))  # read by reportlab in place of the clock
     for name in ("DejaVuSans", "DejaVuSans-Bold"):
         pdfmetrics.registerFont(TTFont(name, fonts / f"{name}.ttf"))
     TARGET.mkdir(exist_ok=True)
@@ -142,7 +145,7 @@ def write_pdf(
     scan: bytes = b"",
 ) -> None:
     """A PDF of the source's pages, which `---` parts; a scan becomes a last page without text."""
-    canvas = Canvas(str(TARGET / f"{name}.pdf"), pagesize=(WIDTH, HEIGHT), invariant=1, pageCompression=1)
+    canvas = Canvas(str(TARGET / f"{name}.pdf"), pagesize=(WIDTH, HEIGHT), pageCompression=1)
     canvas.setTitle(title)
     canvas.setAuthor(author)
     layout = Layout(canvas, outline)
@@ -212,7 +215,7 @@ def write_docx(name: str) -> None:
     document = docx.Document()
     properties = document.core_properties
     properties.title, properties.author, properties.comments = "Регламент предоставления отпусков", "Отдел кадров", ""
-    properties.created = properties.modified = datetime(2026, 1, 12, 9, 0)
+    properties.created = properties.modified = MADE.replace(tzinfo=None)
     document.styles["Normal"].font.size = Pt(11)
     section = document.sections[0]
     section.header.paragraphs[0].text = "ООО «Тихая гавань» · Р-05 · редакция 2"
@@ -279,7 +282,7 @@ def with_footnote(package: io.BytesIO, text: str) -> bytes:
             assert parts[name].decode().count(before) == 1, name
             parts[name] = parts[name].decode().replace(before, after).encode()
         for name, data in parts.items():
-            new.writestr(zipfile.ZipInfo(name, (2026, 1, 12, 9, 0, 0)), data, zipfile.ZIP_DEFLATED)
+            new.writestr(zipfile.ZipInfo(name, MADE.timetuple()[:6]), data, zipfile.ZIP_DEFLATED)
     return target.getvalue()
 
 

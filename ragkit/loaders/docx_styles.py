@@ -15,7 +15,7 @@ import docx
 
 from ragkit.loaders.hygiene import one_line
 from ragkit.loaders.markup import Element, attribute, child, children
-from ragkit.loaders.titles import sensible_title
+from ragkit.loaders.titles import sensible_name, sensible_title
 
 _W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 _RELATION = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -75,7 +75,7 @@ def _properties(core: bytes) -> dict[str, str]:
         known = _open(core, _EMPTY_STYLES).core_properties
         found = {
             "title": sensible_title(known.title),
-            "author": one_line(known.author),
+            "author": sensible_name(known.author),
             "created": known.created.isoformat() if known.created else "",
             "modified": known.modified.isoformat() if known.modified else "",
             "language": one_line(known.language),

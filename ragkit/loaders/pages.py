@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ragkit.loaders.hygiene import one_line
 from ragkit.loaders.limits import Limits, check_text_size, unreadable
 from ragkit.loaders.pdf_words import whole_words
-from ragkit.loaders.titles import iso_date, sensible_title
+from ragkit.loaders.titles import iso_date, sensible_name, sensible_title
 from ragkit.types import Document, Heading, Loaded, Problem
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def _metadata(properties: dict[str, str], count: int) -> dict[str, str | int | f
     metadata: dict[str, str | int | float] = {"pages": count}
     found = {
         "title": sensible_title(properties.get("Title", "")),
-        "author": one_line(properties.get("Author", "")),
+        "author": sensible_name(properties.get("Author", "")),
         "created": iso_date(properties.get("CreationDate", "")),
         "modified": iso_date(properties.get("ModDate", "")),
         "language": one_line(properties.get("Lang", "")),

@@ -7,6 +7,7 @@ pypdf, where it can open the file within its time; else from pdfium.
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
 import pypdfium2  # type: ignore[import-untyped]  # ships no types
@@ -14,7 +15,7 @@ from pypdfium2 import raw
 
 from ragkit.loaders.limits import DEFAULT_LIMITS, Limits, unreadable
 from ragkit.loaders.pages import Bookmark, Look, Page, check_page_count, check_pages_size, document_of_pages
-from ragkit.loaders.pdf_second import NoOutlineError, outline_and_properties
+from ragkit.loaders.pdf_second import NoOutlineError, outline_and_properties, page_texts
 from ragkit.loaders.sniff import check_kind
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def load_pdf(stream: BinaryIO, source: str, limits: Limits = DEFAULT_LIMITS) -> 
     with document:
         check_page_count(len(document), limits)
         pages = list(_pages(document, limits))
+        _mend(stream, pages)
         try:
             bookmarks, properties = outline_and_properties(stream)
         except NoOutlineError:
@@ -62,13 +64,38 @@ def _pages(document: pypdfium2.PdfDocument, limits: Limits) -> Iterator[Page]:
             yield Page("", Look.DAMAGED)
             continue
         textpage = page.get_textpage()
-        text: str = textpage.get_text_bounded()  # the bounds leave out what stands beside the page, unseen
+        text = _visible_text(textpage)
         textpage.close()
         size += len(text)
         check_pages_size(size, limits)
         printed = text.strip()
         yield _look(page, text) if len(printed) < _FEW_LETTERS else Page(text)
         page.close()
+
+
+def _visible_text(textpage: pypdfium2.PdfTextPage) -> str:
+    """The page's text, without what stands beside the page, where no reader sees it.
+
+    pdfium's text within bounds leaves that out, and loses spaces between lines now and then.
+    """
+    whole: str = textpage.get_text_range()
+    bounded: str = textpage.get_text_bounded()
+    return whole if len("".join(whole.split())) == len("".join(bounded.split())) else bounded
+
+
+def _is_fragmented(text: str) -> bool:
+    """Whether a page came out letter by letter: pdfium then knows neither its words nor its lines."""
+    lines = text.split("\n")
+    return len(lines) > 30 and sum(len(line.strip()) <= 2 for line in lines) > len(lines) / 2
+
+
+def _mend(stream: BinaryIO, pages: list[Page]) -> None:
+    """Read fragmented pages by pypdf, and keep its text where no letters are lost by that."""
+    wanted = [index for index, page in enumerate(pages) if _is_fragmented(page.text)]
+    for index, text in page_texts(stream, wanted).items() if wanted else ():
+        enough = 0.95 * len("".join(pages[index].text.split()))
+        if not _is_fragmented(text) and len("".join(text.split())) >= enough:
+            pages[index] = replace(pages[index], text=text)
 
 
 def _look(page: pypdfium2.PdfPage, text: str) -> Page:

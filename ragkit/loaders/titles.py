@@ -28,6 +28,13 @@ def sensible_title(title: str) -> str:
     return title
 
 
+def sensible_name(name: str) -> str:
+    """The author on one line, or "" for a number and for the names that programs put there."""
+    name = one_line(name)
+    placeholder = name.lower() in ("user", "admin", "administrator", "пользователь", "unknown", "python-docx", "author")
+    return "" if placeholder or not re.search(r"[^\W\d_]{2}", name) or len(name) > 300 else name
+
+
 def iso_date(stamp: str) -> str:
     """A PDF date (ISO 32000, 7.9.4: D:20230330161613-04'00') in ISO 8601; "" where it is none."""
     match = _DATE.fullmatch(stamp.strip().rstrip("'"))

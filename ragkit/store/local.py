@@ -25,6 +25,8 @@ from ragkit.store.wordindex import in_memory, lexical_path
 from ragkit.store.writer import Writer, check_model, create_index
 from ragkit.types import Chunk, Document, DocumentInfo, Finding, FloatVector, Hit, IndexStatus
 
+_ATTEMPTS = 100  # to meet catalog, segments and word index at one moment, while a writer changes them
+
 
 class LocalStore:
     """An index in a folder. Safe to share between threads. Nothing is opened before it is needed."""
@@ -167,7 +169,7 @@ class LocalStore:
         """A connection inside a snapshot, with the vectors and the words that belong to it."""
         with self._catalog() as catalog:
             behind_is_fine = in_memory_only = False
-            while True:
+            for _ in range(_ATTEMPTS):
                 with catalog.snapshot() as generation:
                     view = self._view_of(catalog, generation, behind_is_fine, in_memory_only)
                     if view is not None:
@@ -179,6 +181,7 @@ class LocalStore:
                     behind_is_fine = True
                 except (StoreError, OSError):
                     in_memory_only = True
+        raise StoreError(f"the word index of {self.path} does not keep up with the catalog", "run: ragkit doctor")
 
     def _view_of(self, catalog: Catalog, generation: int, behind_is_fine: bool, in_memory_only: bool) -> View | None:
         """The view of this snapshot; None where the word index must catch up first, or is ahead of the snapshot."""

@@ -16,27 +16,29 @@ def lexical_path(folder: Path) -> Path:
 
 def catch_up(catalog: Catalog, folder: Path) -> None:
     """Bring the word index on disk to the catalog's generation. Only the holder of the writer's lock may."""
-    path = lexical_path(folder)
-    with_generation = catalog.generation()
+    generation = catalog.generation()
     try:
-        index = LexicalIndex.open(path)
+        index = LexicalIndex.open(lexical_path(folder))
         seen = index.generation
+        if seen < generation:
+            _update(index, catalog, seen, generation)
+        if index.generation == generation:
+            return
     except LexicalUnusable:
-        index, seen = LexicalIndex.create(path), 0
-    if seen == with_generation:
-        return
-    if seen > with_generation:  # the catalog was restored from an older copy
-        index, seen = LexicalIndex.create(path), 0
-    came, went = catalog.documents.changes(seen, with_generation)
-    index.update(add=_rows(catalog, came), remove_documents=went, generation=with_generation)
+        pass  # a cache: what is wrong with it does not matter, it is made again
+    _update(LexicalIndex.create(lexical_path(folder)), catalog, 0, generation)
 
 
 def in_memory(catalog: Catalog, at: int) -> LexicalIndex:
     """The word index of a catalog whose folder cannot be written."""
     index = LexicalIndex.create(None)
-    came, _ = catalog.documents.changes(0, at)
-    index.update(add=_rows(catalog, came), remove_documents=(), generation=at)
+    _update(index, catalog, 0, at)
     return index
+
+
+def _update(index: LexicalIndex, catalog: Catalog, since: int, at: int) -> None:
+    came, went = catalog.documents.changes(since, at)
+    index.update(add=_rows(catalog, came), remove_documents=went, generation=at)
 
 
 def _rows(catalog: Catalog, documents: Iterable[int]) -> Iterator[tuple[int, int, str]]:

@@ -93,7 +93,7 @@ def compare(name: str, found: dict[str, object]) -> None:
     table = documented(name)
     seen = printed(found)
     shown = {"hits[].ranks", "passages[].ranks"}  # only with --explain
-    assert set(seen) - {place for place in flat(table)} == set()
+    assert set(seen) - flat(table) == set()
     assert set(table) - shown - set(seen) == set()
     for place, kinds in seen.items():
         if place in table:

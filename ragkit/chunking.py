@@ -194,6 +194,7 @@ class _Cutter:
             return reached
         heading = bisect_right(self.headings, reached) - 1
         earliest = max(start + 1, end - self.overlap, self.headings[heading] if heading >= 0 else 0)
+        earliest = max(earliest, reached - self.size // 2)  # white space between old and new takes room too
         first_new = bisect_right(self.sentences, reached)
         sentence_end = self.sentences[first_new] if first_new < len(self.sentences) else len(self.text)
         if sentence_end - reached <= self.size:

@@ -69,6 +69,8 @@ def check(document: Document, chunks: list[Chunk], size: int) -> None:
 @given(documents(), st.integers(1, 120), st.integers(0, 60))
 @example(Document("a", "Глава 1\n\n" + "б" * 50, headings=(Heading(0, 1, "Глава 1"),)), 20, 5)
 @example(Document("a", "\u0301" * 100), 1, 0)
+@example(Document("a", "в 😀\n\nЗалог "), 3, 1)
+@example(Document("a", "Итого по разделу" + " " * 150 + "без НДС"), 60, 30)
 def test_generated(document: Document, size: int, overlap: int) -> None:
     """Every chunk of every text is a slice within the limit, and no visible character is lost."""
     check(document, RecursiveChunker(size=size, overlap=min(overlap, size // 2))(document), size)

@@ -11,10 +11,10 @@ ROOT = Path(__file__).parents[1]
 FLOORS = [  # from the ground up; names are prefixes
     ["ragkit.errors", "ragkit.types"],
     # what is pure: text, conditions, positions, scores
-    ["ragkit.protocols", "ragkit.settings", "ragkit.words", "ragkit.sentences", "ragkit.filters", "ragkit.positions"],
-    ["ragkit.ranking", "ragkit.prompts", "ragkit.citations"],
+    ["ragkit.settings", "ragkit.words", "ragkit.sentences", "ragkit.filters", "ragkit.positions"],
+    ["ragkit.protocols", "ragkit.chunking", "ragkit.ranking", "ragkit.prompts", "ragkit.citations"],
     # what fills the seams
-    ["ragkit.loaders", "ragkit.folders", "ragkit.chunking", "ragkit.embedders", "ragkit.store", "ragkit.providers"],
+    ["ragkit.loaders", "ragkit.folders", "ragkit.embedders", "ragkit.store", "ragkit.providers"],
     ["ragkit.roots", "ragkit.extractive"],
     ["ragkit.ingest", "ragkit.evaluation"],
     ["ragkit.rag"],

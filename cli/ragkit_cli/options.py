@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
+READ_STDIN = "-"
+
 index_option = click.option(
     "-i", "--index", metavar="PATH", type=click.Path(), help="The index: a folder; else the nearest .ragkit upwards."
 )
@@ -53,7 +55,7 @@ def open_index(chosen: Settings) -> RAG:
 
 def text_of(words: Sequence[str], what: str) -> str:
     """A query from the words of the command line, quoted or not; `-` alone reads it from stdin."""
-    if tuple(words) == ("-",):
+    if tuple(words) == (READ_STDIN,):
         try:
             text = sys.stdin.buffer.read().decode("utf-8-sig")
         except UnicodeDecodeError as error:
@@ -61,9 +63,10 @@ def text_of(words: Sequence[str], what: str) -> str:
                 f"the {what} on stdin is not UTF-8 (byte {error.start})", "convert it, for example with iconv"
             ) from error
     else:
-        text = " ".join(words)
-        if not text.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in text):
-            raise ConfigError(f"the {what} is not UTF-8", "run in a UTF-8 locale, or give it on stdin with -")
+        try:  # in a locale without Russian, Python hands bytes that it does not know on as surrogates
+            text = " ".join(words).encode("utf-8", "surrogateescape").decode("utf-8")
+        except UnicodeError as error:
+            raise ConfigError(f"the {what} is not UTF-8", f"give it in UTF-8, or on stdin with {READ_STDIN}") from error
     if not text.strip():
-        raise ConfigError(f"the {what} is empty", f"give some words, or `-` and the {what} on stdin")
+        raise ConfigError(f"the {what} is empty", f"give some words, or {READ_STDIN} and the {what} on stdin")
     return text.strip()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ragkit_cli.render import columns, count, near_path, number, one_line, out, problem
@@ -43,7 +45,7 @@ def troubles(files: Iterable[FileReport]) -> list[str]:
     kinds: dict[str, dict[str, None]] = {}
     for report in files:
         for each in report.problems:
-            kinds.setdefault(each.reason, {})[report.source] = None
+            kinds.setdefault(_kind(each), {})[report.source] = None
     ordered = sorted(kinds.items(), key=lambda kind: -len(kind[1]))
     lines = []
     for reason, sources in ordered[:MOST_LINES]:
@@ -56,18 +58,21 @@ def troubles(files: Iterable[FileReport]) -> list[str]:
 
 
 def _texts(problems: Iterable[Problem]) -> list[str]:
-    """Problems of one file; the pages that share a reason share a line."""
-    pages: dict[tuple[str, str], list[int]] = {}
-    texts = []
+    """Problems of one file; the pages that share one share a line."""
+    alike: dict[tuple[str, str], list[Problem]] = {}
     for each in problems:
-        if each.page is None:
-            texts.append(problem(each))
-        else:
-            pages.setdefault((each.reason, each.cure), []).append(each.page)
-    for (reason, cure), numbers in pages.items():
-        where = f"page {numbers[0]}" if len(numbers) == 1 else f"pages {spans(numbers)}"
-        texts.append(one_line(f"{where}: {reason}" + (f"; {cure}" if cure else "")))
+        alike.setdefault((_kind(each), each.cure), []).append(each)
+    texts = []
+    for first, *others in alike.values():
+        pages = [each.page for each in others if each.page is not None]
+        also = f", likewise page{'s' if len(pages) > 1 else ''} {spans(pages)}" if pages else ""
+        texts.append(problem(replace(first, reason=first.reason + also)))
     return texts
+
+
+def _kind(what: Problem) -> str:
+    """The reason without the number of its page."""
+    return re.sub(rf"\bpage {what.page}\b", "a page", what.reason) if what.page is not None else what.reason
 
 
 def spans(numbers: Iterable[int]) -> str:

@@ -16,7 +16,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
-import ragkit
 from ragkit.errors import LoadError
 from ragkit.loaders.frames import LENGTHS, check_lengths
 from ragkit.loaders.limits import Limits
@@ -79,7 +78,7 @@ class Server(Protocol):
 
 
 def _command(mode: str, limits: Limits) -> list[str]:
-    here = str(Path(ragkit.__file__).parents[1])
+    here = str(Path(__file__).parents[2])
     paths = [entry for entry in [*sys.path, here] if entry and Path(entry).is_absolute()]
     return [sys.executable, "-I", "-c", _BOOT, json.dumps(paths), mode, json.dumps(asdict(limits))]
 

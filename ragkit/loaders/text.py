@@ -11,6 +11,7 @@ from ragkit.loaders.limits import DEFAULT_LIMITS, Limits, check_text_size, unrea
 from ragkit.loaders.sniff import binary_kind
 from ragkit.types import Document, Loaded, Problem
 
+_BINARY_SHARE = 0.3  # of control characters, in what has zeros
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")  # not \t \n \v \f \r and the escape of terminals
 
 
@@ -34,20 +35,16 @@ def read_text(
         raise unreadable(
             f"its encoding could not be told: {error}", "save it as UTF-8 and index again", "encoding"
         ) from error
-    _refuse_binary(decoded.text)
+    controls = len(_CONTROL.findall(decoded.text))
+    if "\0" in decoded.text and controls > _BINARY_SHARE * len(decoded.text):
+        found = f"{controls} of {len(decoded.text)} characters are control characters"
+        raise unreadable(f"it is not text: {found}", "give it the suffix of its kind, or remove it", "binary")
     text = normalise(decoded.text)
     check_text_size(len(text.encode()), limits)
     if not text.strip():
         raise unreadable("it is empty", "remove it, or put text into it", "empty")
     problems = (Problem(decoded.damage, "save it as UTF-8 and index again", code="encoding"),) if decoded.damage else ()
-    return text, {"encoding": decoded.encoding}, problems, (decoded.note,) if decoded.note else ()
-
-
-def _refuse_binary(text: str) -> None:
-    controls = len(_CONTROL.findall(text))
-    if controls > 0.3 * len(text):
-        raise unreadable(
-            f"it is not text: {controls} of {len(text)} characters are control characters",
-            "give it the suffix of its kind, or remove it",
-            "binary",
-        )
+    notes = [decoded.note] if decoded.note else []
+    if controls:
+        notes.append(f"{controls} control characters were left out")
+    return text, {"encoding": decoded.encoding}, problems, tuple(notes)

@@ -91,7 +91,8 @@ def _sidecars(entries: list[os.DirEntry[str]]) -> dict[str, str]:
 def _entry(
     entry: os.DirEntry[str], prefix: str, root: str, sidecars: dict[str, str], max_file_size: int
 ) -> Iterator[FoundFile]:
-    if entry.name.startswith(".") or entry.name.removesuffix(SIDECAR) in sidecars:
+    is_sidecar = entry.name.endswith(SIDECAR) and entry.name.removesuffix(SIDECAR) in sidecars
+    if is_sidecar or entry.name.startswith("."):
         return
     source = prefix + entry.name
     try:

@@ -81,7 +81,7 @@ class LexicalIndex:
         """The generation of the catalogue that this snapshot reflects; 0 when nothing was ever written."""
         searcher = self._searcher
         with _as_store_errors("cannot read the word index"):
-            query = tantivy.Query.term_query(self._schema, _MARKER, 1)
+            query = self._number(_MARKER, 1)
             addresses = [address for _, address in searcher.search(query, 1, count=False).hits]
             if not addresses:
                 return 0
@@ -106,11 +106,11 @@ class LexicalIndex:
             writer = self._index.writer(heap_size=_HEAP, num_threads=1)
         try:
             for document in remove_documents:
-                writer.delete_documents_by_term("document", document)
+                writer.delete_documents_by_query(self._number("document", document))
             for chunk, document, text in add:
                 writer.add_document(_document({"chunk": chunk, "document": document}, text))
             with _as_store_errors("cannot write the word index"):
-                writer.delete_documents_by_term(_MARKER, 1)
+                writer.delete_documents_by_query(self._number(_MARKER, 1))
                 writer.add_document(_document({_MARKER: 1, "generation": generation}))
                 writer.commit()
         except BaseException:
@@ -169,6 +169,10 @@ class LexicalIndex:
             for (field, term), weight in weights.items()
         ]
         return tantivy.Query.boolean_query([(tantivy.Occur.Should, clause) for clause in clauses]) if clauses else None
+
+    def _number(self, field: str, value: int) -> tantivy.Query:
+        """What finds a number. Deletion by term takes it for signed and deletes nothing."""
+        return tantivy.Query.term_query(self._schema, field, value)
 
     def _within(self, query: tantivy.Query, field: str, ids: Collection[int]) -> tantivy.Query:
         inside = tantivy.Query.term_set_query(self._schema, field, list(ids))

@@ -1,0 +1,38 @@
+"""Conditions on documents."""
+
+import pytest
+
+from ragkit.errors import ConfigError
+from ragkit.filters import Condition, parse_where
+
+
+def test_a_mapping_compares_for_equality() -> None:
+    """A value of any type is compared as it is written."""
+    assert parse_where({"year": 2024, "author": "Иванов"}) == (
+        Condition("year", "=", "2024"),
+        Condition("author", "=", "Иванов"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("year>=2024", Condition("year", ">=", "2024")),
+        ("year <= 2024", Condition("year", "<=", "2024")),
+        ("author!=Иванов И. И.", Condition("author", "!=", "Иванов И. И.")),
+        ("source=contracts/*.pdf", Condition("source", "glob", "contracts/*.pdf")),
+        ("formula=a=b", Condition("formula", "=", "a=b")),
+        ("modified<2024-01-01", Condition("modified", "<", "2024-01-01")),
+    ],
+)
+def test_a_text_is_key_operator_value(text: str, expected: Condition) -> None:
+    """The first operator splits; what follows it is the value, whatever it holds."""
+    assert parse_where([text]) == (expected,)
+
+
+@pytest.mark.parametrize("text", ["contracts", "=2024", "year=", ""])
+def test_a_text_without_key_operator_or_value_is_refused(text: str) -> None:
+    """The error shows how a condition is written."""
+    with pytest.raises(ConfigError, match="has no key, operator and value") as error:
+        parse_where([text])
+    assert "key=value" in error.value.hint

@@ -1,0 +1,103 @@
+"""Vector files and the exact search over them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ragkit.errors import IndexCorrupt, StoreError
+from ragkit.store.segments import (
+    HEADER_BYTES,
+    SegmentInfo,
+    VectorBlock,
+    VectorSet,
+    map_segment,
+    segment_is_intact,
+    unit_rows,
+    write_segment,
+)
+
+
+def block(first: int, rows: int, seed: int = 0) -> VectorBlock:
+    vectors = np.random.default_rng(seed).standard_normal((rows, 8)).astype(np.float32)
+    return VectorBlock(np.arange(first, first + rows, dtype=np.int64), unit_rows(vectors))
+
+
+def written(folder: Path) -> SegmentInfo:
+    return write_segment(folder, [block(10, 5), block(20, 3, seed=1)])
+
+
+def test_a_segment_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    """Ids and rows of all its blocks, in order, and every checksum holds."""
+    info = written(tmp_path)
+    back = map_segment(tmp_path, info)
+    assert back.ids.tolist() == [10, 11, 12, 13, 14, 20, 21, 22]
+    assert np.array_equal(back.rows, np.concatenate([block(10, 5).rows, block(20, 3, seed=1).rows]))
+    assert segment_is_intact(tmp_path, info)
+    assert (tmp_path / info.name).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("offset", [0, 9, HEADER_BYTES - 1])
+def test_a_flipped_bit_in_the_header_is_noticed_at_opening(tmp_path: Path, offset: int) -> None:
+    """The catalog knows what the header must be."""
+    info = written(tmp_path)
+    flip(tmp_path / info.name, offset)
+    with pytest.raises(IndexCorrupt, match="header"):
+        map_segment(tmp_path, info)
+
+
+@pytest.mark.parametrize("offset", [HEADER_BYTES, HEADER_BYTES + 64, -1])
+def test_a_flipped_bit_in_the_body_is_noticed_by_reading_it_through(tmp_path: Path, offset: int) -> None:
+    """Ids and rows are under one checksum."""
+    info = written(tmp_path)
+    flip(tmp_path / info.name, offset)
+    assert not segment_is_intact(tmp_path, info)
+
+
+def test_a_truncated_segment_is_refused_with_both_sizes(tmp_path: Path) -> None:
+    """Size is compared before anything is mapped."""
+    info = written(tmp_path)
+    path = tmp_path / info.name
+    path.write_bytes(path.read_bytes()[:-4])
+    with pytest.raises(IndexCorrupt, match=f"{info.size - 4} bytes, the catalog says {info.size}"):
+        map_segment(tmp_path, info)
+
+
+@pytest.mark.parametrize("bad", [np.zeros(3), np.array([1, np.nan, 0]), np.array([np.inf, 0, 0])])
+def test_a_vector_without_direction_is_refused(bad: np.ndarray) -> None:
+    """Zero, NaN and infinity are named with their place, not stored."""
+    with pytest.raises(StoreError, match="vector 1 of 2 is zero or not a number"):
+        unit_rows(np.array([[1, 0, 0], bad], np.float32))
+
+
+def test_rows_are_made_unit_length() -> None:
+    """3-4-5: the direction stays, the length goes."""
+    assert np.allclose(unit_rows(np.array([[3, 4]], np.float32)), [[0.6, 0.8]])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, 20), min_size=1, max_size=4), st.integers(1, 30), st.integers(0, 2**32 - 1))
+def test_search_is_brute_force(sizes: list[int], n: int, seed: int) -> None:
+    """Over any blocks, with any filter, the top is what sorting all cosines gives; ids that are not there are left out."""
+    random = np.random.default_rng(seed)
+    blocks, first = [], 1
+    for i, size in enumerate(sizes):
+        blocks.append(block(first, size, seed + i))
+        first += size + int(random.integers(0, 5))
+    query = unit_rows(random.standard_normal((1, 8)).astype(np.float32))[0]
+    ids = np.concatenate([b.ids for b in blocks])
+    cosines = dict(zip(ids.tolist(), (np.concatenate([b.rows for b in blocks]) @ query).tolist(), strict=True))
+    within = np.unique(random.integers(0, first + 5, 10))
+    for allowed, given_filter in ((set(cosines), None), (set(cosines) & set(within.tolist()), within)):
+        expected = sorted(allowed, key=lambda id: (-cosines[id], id))[:n]
+        found = VectorSet(blocks).top(query, n, given_filter)
+        assert [id for id, _ in found] == expected
+        assert np.allclose([score for _, score in found], [cosines[id] for id in expected], atol=1e-6)
+
+
+def flip(path: Path, offset: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[offset] ^= 1
+    path.write_bytes(data)

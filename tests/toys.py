@@ -1,0 +1,47 @@
+"""Small real objects that fill the seams and can be checked by hand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ragkit.chunking import RecursiveChunker
+from ragkit.loaders.isolation import ParserPool
+from ragkit.rag import RAG
+from ragkit.store.local import LocalStore
+from ragkit.types import FloatMatrix, FloatVector
+
+
+class ColourEmbedder:
+    """A vector says how often a text names red, green and blue. `texts` is every text it was given."""
+
+    model = "colours/1"
+    colours = ("red", "green", "blue")
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def embed_documents(self, texts: Sequence[str]) -> FloatMatrix:
+        self.texts += texts
+        return np.array([self._vector(text) for text in texts], np.float32).reshape(len(texts), 4)
+
+    def embed_query(self, text: str) -> FloatVector:
+        return self._vector(text)
+
+    def _vector(self, text: str) -> FloatVector:
+        words = re.findall(r"\w+", text.lower())
+        return np.array([0.1, *(words.count(colour) for colour in self.colours)], np.float32)
+
+
+def colour_rag(index: Path, embedder: ColourEmbedder | None = None) -> RAG:
+    """A RAG that embeds by colours."""
+    return RAG(
+        LocalStore(index),
+        embedder or ColourEmbedder(),
+        RecursiveChunker(size=200, overlap=0),
+        lambda: ParserPool(2),
+        max_file_size=1 << 20,
+    )

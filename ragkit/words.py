@@ -91,6 +91,9 @@ class Fields(NamedTuple):
     latin: str  # 4-grams of the sound of Latin words
 
 
+NOTHING = Fields("", "", "", "", "", "")
+
+
 class _Stemmers(threading.local):
     """A pair for each thread: a Stemmer object is not thread-safe."""
 
@@ -107,7 +110,7 @@ def fields(text: str) -> Fields:
     """What an index keeps of a text."""
     columns = list(zip(*map(token_fields, tokens(text)), strict=True))
     if not columns:
-        return Fields("", "", "", "", "", "")
+        return NOTHING
     terms, grams, stems, stops, cyrillic, latin = map(" ".join, columns)
     pairs = " ".join([f"{first}_{second}" for first, second in pairwise(stems.split())])
     return Fields(terms, grams, pairs, stops, cyrillic, latin)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ragkit.filters import Condition
-from ragkit.ranking import fuse, merge_neighbours
+from ragkit.ranking import dense_weight, fuse, merge_neighbours
 from ragkit.store.catalog import Catalog
 from ragkit.store.lexical import LexicalIndex
 from ragkit.store.segments import VectorSet
@@ -88,7 +88,7 @@ def _complete(
         names = catalog.chunks.vectors(missing)
         cosines = view.vectors.scores(vector, _ascending(set(names.values())))
         full["dense"] = {**legs["dense"], **{id: cosines[name] for id, name in names.items()}}
-    full["fused"] = fuse(full)
+    full["fused"] = fuse(full, dense_weight(catalog.meta().get("embedding_model", "")))
     return full
 
 

@@ -1,0 +1,211 @@
+"""Scores to an order: legs fused, neighbours merged, repetition thinned, relevance judged.
+
+Pure functions over numbers and hits; they know nothing of indexes, models or how a score came about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from ragkit import words
+from ragkit.types import Hit
+
+if TYPE_CHECKING:
+    from ragkit.types import FloatMatrix
+
+# Share of the vectors in a fused score, before it is judged whether they say anything for this query. 0.3 to 0.5
+# rank alike with a real model; the offline embedder repeats the word index, and 0.2 of it lose .002 of nDCG@10.
+DENSE_WEIGHT = 0.4
+OFFLINE_WEIGHT = 0.05
+
+# Coverage of the best of six passages below which a collection is taken not to answer. Over eight sets 3 % of the
+# questions that have an answer fall below it, and 83 % of those asked of a collection about something else (80 to
+# 98 % for Russian, 69 to 95 % for English). On questions of the same field it says less: AUROC .64 to .93.
+RELEVANT = 0.38
+
+_TOP = 5  # hits of a leg that the other leg is asked about
+_NO_AGREEMENT, _FULL_AGREEMENT = 0.55, 0.8  # mean percentile of one leg's top in the other; 0.5 is chance
+_WINDOW = 40  # words: about three sentences
+_LONGEST_MERGED = 2400  # characters; a hit stays a passage, not a document
+_PARTLY = 0.7  # credit for a word that is met by its 4-grams or its sound, times the share of them
+
+
+def dense_weight(model: str) -> float:
+    """The weight of vectors made by a model of that name."""
+    return OFFLINE_WEIGHT if model.startswith("ragkit-offline/") else DENSE_WEIGHT
+
+
+def fuse(legs: Mapping[str, Mapping[int, float]], dense: float = DENSE_WEIGHT) -> dict[int, float]:
+    """One score from 0 to 1 for each candidate, out of the legs "lexical" and "dense", or the one there is.
+
+    Every candidate has its score in every leg: candidates are the union of what each leg found, and the
+    legs' scores are comparable only over the same chunks. Both are stretched to 0 … 1 and added up with the
+    weights 1 - `dense` and `dense`. Measured with all-MiniLM-L6-v2: .972 against .968 and .938 for the legs alone
+    on XQuAD-en, where fusing ranks gains less.
+
+    A leg that says nothing for this query is noticed. When the legs agree, each puts the other's best five hits
+    near its own top: the mean percentile of those hits is near .85 for useful legs and .5 for chance. The less
+    they agree, the more of the weight goes to the leg whose best hit stands out more from its median (in
+    standard deviations, cubed: 9 against 2.7 where the model does not know Russian, 5 against 6 where the words
+    are in another language than the text). So MiniLM on Russian leaves .956 of the .953 of words alone, where
+    equal treatment at .6 / .4 leaves .947, and words of the wrong language leave .826 where it leaves .786.
+    """
+    lexical, vectors = legs.get("lexical", {}), legs.get("dense", {})
+    if not lexical or not vectors:
+        return _stretched(lexical or vectors)
+    ids = sorted(lexical)
+    by_words = np.array([lexical[id] for id in ids])  # (n,)
+    by_vectors = np.array([vectors[id] for id in ids])
+    agreement = (_percentile(by_words, by_vectors) + _percentile(by_vectors, by_words)) / 2
+    trust = min(1.0, max(0.0, (agreement - _NO_AGREEMENT) / (_FULL_AGREEMENT - _NO_AGREEMENT)))
+    peaks = _peak(by_words) ** 3, _peak(by_vectors) ** 3
+    stands_out = peaks[1] / (sum(peaks) or 1.0)
+    weight_words = (1 - dense) * (trust + (1 - trust) * (1 - stands_out))
+    weight_vectors = dense * (trust + (1 - trust) * stands_out)
+    total = weight_words + weight_vectors or 1.0
+    fused = (weight_words * _to_unit(by_words) + weight_vectors * _to_unit(by_vectors)) / total
+    return dict(zip(ids, fused.tolist(), strict=True))
+
+
+def _stretched(leg: Mapping[int, float]) -> dict[int, float]:
+    return dict(zip(leg, _to_unit(np.array(list(leg.values()))).tolist(), strict=True))
+
+
+_Scores: TypeAlias = np.ndarray[tuple[int], np.dtype[np.float64]]
+
+
+def _to_unit(scores: _Scores) -> _Scores:
+    """0 … 1; all 1 where all are equal, since all are equally good."""
+    if not scores.size:
+        return scores
+    low, high = scores.min(), scores.max()
+    return (scores - low) / (high - low) if high > low else np.ones_like(scores)
+
+
+def _percentile(chosen_by: _Scores, judged_by: _Scores) -> float:
+    """The mean place, 0 the lowest and 1 the highest, that one leg gives to the best few of the other."""
+    best = np.argsort(-chosen_by, kind="stable")[:_TOP]
+    below = (judged_by[None, :] < judged_by[best, None]).sum(axis=1)
+    equal = (judged_by[None, :] == judged_by[best, None]).sum(axis=1) - 1
+    return float(((below + equal / 2) / max(1, len(judged_by) - 1)).mean())
+
+
+def _peak(scores: _Scores) -> float:
+    """How far the best stands out from the median, in standard deviations."""
+    spread = scores.std()
+    return float((scores.max() - np.median(scores)) / spread) if spread > 0 else 0.0
+
+
+def merge_neighbours(hits: Iterable[Hit]) -> list[Hit]:
+    """Hits of one source whose spans touch or overlap as one hit, in the place and with the scores of the best.
+
+    The text of the whole is stitched from the parts and stays a slice of the document. At most 2400 characters
+    grow together.
+
+    Args:
+        hits: best first.
+    """
+    merged: list[Hit] = []
+    for hit in hits:
+        place = _neighbour(merged, hit)
+        if place is None:
+            merged.append(hit)
+            continue
+        merged[place] = _joined(merged[place], hit)
+        other = _neighbour(merged, merged[place])  # a hit between two closes the gap
+        if other is not None:
+            first, second = sorted((place, other))
+            merged[first] = _joined(merged[first], merged.pop(second))
+    return merged
+
+
+def _neighbour(merged: Sequence[Hit], hit: Hit) -> int | None:
+    """The place of the first other hit that may grow together with this one."""
+    here = hit.chunk
+    for place, other in enumerate(merged):
+        there = other.chunk
+        touches = there.source == here.source and there.start <= here.end and here.start <= there.end
+        length = max(here.end, there.end) - min(here.start, there.start)
+        if touches and length <= _LONGEST_MERGED and other is not hit:
+            return place
+    return None
+
+
+def _joined(better: Hit, other: Hit) -> Hit:
+    first, second = sorted((better.chunk, other.chunk), key=lambda chunk: (chunk.start, -chunk.end))
+    whole = replace(first, end=max(first.end, second.end), text=first.text + second.text[first.end - second.start :])
+    return replace(better, chunk=whole)
+
+
+def mmr(relevance: Sequence[float], similarity: FloatMatrix, k: int, *, weight: float = 0.7) -> list[int]:
+    """Places of k candidates, each the best by `weight` × relevance - (1 - `weight`) × likeness to those before it.
+
+    Args:
+        relevance: (n,) from 0 to 1.
+        similarity: (n, n) cosines between the candidates.
+        k: how many; all where there are fewer.
+        weight: 1 keeps the order of relevance.
+    """
+    gains = weight * np.array(relevance, dtype=np.float64)
+    likeness = np.zeros(len(gains))
+    chosen: list[int] = []
+    for _ in range(min(k, len(gains))):
+        worth = gains - (1 - weight) * likeness
+        worth[chosen] = -np.inf
+        chosen.append(int(worth.argmax()))
+        likeness = np.maximum(likeness, similarity[chosen[-1]])
+    return chosen
+
+
+def coverage(query: str, passage: str, idf: Mapping[str, float]) -> float:
+    """How much of what the query asks stands in the passage, from 0 to 1; words that stand together count more.
+
+    The share of the query's terms, each by its idf (1 where none is given): the mean of the share in the whole
+    passage and that in its best 40 words. An inflected form is found by its stem. A word that is met by half or
+    more of its 4-grams, or of its sounds in the other script, counts in part. 0 for a query of stop words.
+    """
+    asked = [_Asked(token, idf) for token in dict.fromkeys(words.tokens(query))]
+    total = sum(token.weight for token in asked)
+    if not total:
+        return 0.0
+    tokens = [words.token_fields(token) for token in words.tokens(passage)]
+    whole = _share(asked, tokens)
+    if len(tokens) <= _WINDOW:
+        return whole / total
+    half = _WINDOW // 2
+    best = max(_share(asked, tokens[start : start + _WINDOW]) for start in range(0, len(tokens) - half, half))
+    return (whole + best) / 2 / total
+
+
+class _Asked:
+    """A token of the query, in the forms in which a passage may hold it."""
+
+    def __init__(self, token: str, idf: Mapping[str, float]) -> None:
+        found = words.token_fields(token)
+        self.terms = {term: idf.get(term, 1.0) for term in found.terms.split()}
+        self.weight = sum(self.terms.values())
+        self.grams = found.grams.split()
+        self.cyrillic = found.cyrillic.split()
+        self.latin = found.latin.split()
+
+
+def _share(asked: Sequence[_Asked], tokens: Sequence[words.Fields]) -> float:
+    """The weight of the terms that the tokens hold."""
+    held = words.Fields(*(" ".join(column) for column in zip(*tokens, strict=True))) if tokens else words.NOTHING
+    terms, grams = set(held.terms.split()), set(held.grams.split())
+    cyrillic, latin = set(held.cyrillic.split()), set(held.latin.split())
+    found = 0.0
+    for token in asked:
+        exact = sum(weight for term, weight in token.terms.items() if term in terms)
+        found += exact
+        if exact < token.weight:
+            # Words of one script are looked for among the sounds of the other.
+            pairs = ((token.grams, grams), (token.cyrillic, latin), (token.latin, cyrillic))
+            alike = max(sum(gram in among for gram in of) / len(of) if of else 0.0 for of, among in pairs)
+            if alike >= 0.5:
+                found += (token.weight - exact) * alike * _PARTLY
+    return found

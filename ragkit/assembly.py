@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ragkit.chunking import RecursiveChunker
 from ragkit.embedders.offline import OfflineEmbedder
-from ragkit.loaders.isolation import ParserPool
 from ragkit.rag import RAG
 from ragkit.settings import Settings
 from ragkit.store.local import LocalStore
 
+if TYPE_CHECKING:
+    from ragkit.protocols import Parsers
+
 
 def build(settings: Settings) -> RAG:
     """Put a RAG together. Nothing is opened yet: an index is made by the first write."""
+
+    def parsers() -> Parsers:
+        from ragkit.loaders.isolation import ParserPool  # 15 ms that a search need not pay
+
+        return ParserPool(settings.workers or None)
+
     return RAG(
         LocalStore(settings.index),
         OfflineEmbedder(),
         RecursiveChunker(size=settings.chunk_size, overlap=settings.chunk_overlap),
-        lambda: ParserPool(settings.workers or None),
+        parsers,
         max_file_size=settings.max_file_size,
     )

@@ -97,7 +97,9 @@ def _percentile(chosen_by: _Scores, judged_by: _Scores) -> float:
 def _peak(scores: _Scores) -> float:
     """How far the best stands out from the median, in standard deviations."""
     spread = scores.std()
-    return float((scores.max() - np.median(scores)) / spread) if spread > 0 else 0.0
+    ordered = np.sort(scores)  # np.median would import numpy.ma: 12 ms of a cold search
+    median = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
+    return float((scores.max() - median) / spread) if spread > 0 else 0.0
 
 
 def merge_neighbours(hits: Iterable[Hit]) -> list[Hit]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -48,6 +49,9 @@ def settings(**arguments: object) -> Settings:
 
 def open_index(chosen: Settings) -> RAG:
     """The index with what searches it. Imported here: help and mistakes need none of it."""
+    # One query is one product of a matrix and a vector: a pool of threads costs more to start than it saves, and
+    # stalls where other processes keep the cores busy. It must be said before numpy is imported.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from ragkit.assembly import build
 
     return build(chosen)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import sys
 import time
 from pathlib import Path
@@ -39,6 +38,8 @@ class WriterLock:
                 f"{path.parent} is being written by {holder}", "wait until it is done, then run again"
             ) from error
         os.ftruncate(self._handle, 0)
+        import socket  # 3 ms that readers need not pay
+
         note = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
         os.pwrite(self._handle, json.dumps(note).encode(), 0) if hasattr(os, "pwrite") else os.write(
             self._handle, json.dumps(note).encode()

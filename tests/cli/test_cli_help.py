@@ -62,7 +62,7 @@ def test_search_imports_no_parser_and_no_bar(shelf: Path) -> None:
     )
     loaded = {name.split(".")[0] for name in run.stderr.split()}
     assert "tantivy" in loaded
-    assert not loaded & {"rich", "httpx", "faiss", "pypdf", "pypdfium2", "docx", "lxml", "difflib", "tomllib"}
+    assert not loaded & {"rich", "httpx", "faiss", "pypdf", "pypdfium2", "docx", "lxml", "tomllib"}
 
 
 @pytest.mark.parametrize(

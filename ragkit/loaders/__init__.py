@@ -110,8 +110,10 @@ TRY_ANOTHER = frozenset(["unreadable", "crash", "timeout", "memory", "empty"])
 
 
 def graver(first: LoadError | None, second: LoadError) -> LoadError:
-    """The failure to report of two parsers: the first's, unless that found the file empty and the second did not."""
-    return second if first is None or (first.code == "empty" and second.code != "empty") else first
+    """The failure to report of two parsers: the first's, unless that saw nothing where the second saw damage."""
+    if first is not None and (first.code != "empty" or second.code in ("empty", "no_text")):
+        return first
+    return second
 
 
 def recovered(loaded: Loaded, first: LoadError) -> Loaded:

@@ -71,7 +71,10 @@ _SAMPLE = 40_000  # bytes with high ones that are looked at
 _TYPOGRAPHIC = frozenset("«»„“”‘’–—…№§©®°·•±™€\u00a0")  # ordinary in any text, so they cost nothing
 _NOT_AFTER_A_LETTER = frozenset("«„€№§©±")
 _NOT_BEFORE_A_LETTER = frozenset("»™€")
-_MULTIBYTE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+_MULTIBYTE = re.compile(  # exactly the sequences of RFC 3629, section 4, so that noise does not pass for them
+    rb"[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xed[\x80-\x9f][\x80-\xbf]"
+    rb"|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}"
+)
 _HIGH = re.compile(rb"[\x80-\xff]")
 _CESU = re.compile(rb"\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]")
 _BOMS = (

@@ -81,7 +81,7 @@ def unpack(header: bytes, text: bytes, source: str) -> Loaded:
             for reason, cure, page, code in fields["problems"]
         )
         notes = tuple(map(str, fields["notes"]))
-    except (TypeError, KeyError, AttributeError) as error:
+    except (TypeError, KeyError, AttributeError, ValueError) as error:
         raise ValueError(f"a frame without its fields: {error!r}") from error
     _check_offsets(document)
     return Loaded(document, problems, notes)

@@ -146,7 +146,8 @@ def _limited(limits: Limits, *, forever: bool = False) -> Iterator[None]:
     for kind, bound in bounds.items():
         hard = before[kind][1]
         bound = bound if hard == resource.RLIM_INFINITY else min(bound, hard)
-        resource.setrlimit(kind, (bound, bound if forever else hard))
+        above = 1 if kind == resource.RLIMIT_CPU and bound != hard else 0  # at the hard bound SIGKILL hides SIGXCPU
+        resource.setrlimit(kind, (bound, bound + above if forever else hard))
     signal.setitimer(signal.ITIMER_REAL, limits.wall_seconds)  # SIGALRM ends the process, even inside C code
     try:
         yield

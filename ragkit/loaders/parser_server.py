@@ -135,9 +135,11 @@ class ForkServer:
         try:
             size = REQUEST.unpack(self._receive(REQUEST.size))[0]
             fields = json.loads(self._receive(size))
-        except OSError as error:  # its own clock did not end the document: end both
+        except TimeoutError as error:  # its own clock did not end the document: end both
             self.kill()
             raise ServerDied(signal.SIGALRM) from error
+        except OSError as error:
+            raise self._died() from error
         status = int(fields["status"])
         return Outcome(
             frame,

@@ -11,6 +11,7 @@ from ragkit.loaders.limits import DEFAULT_LIMITS, Limits, check_text_size, unrea
 from ragkit.loaders.sniff import binary_kind
 from ragkit.types import Document, Loaded, Problem
 
+_SUFFIX_CURE = "give it the suffix of its kind, or remove it"
 _BINARY_SHARE = 0.3  # of control characters, in what has zeros
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")  # not \t \n \v \f \r and the escape of terminals
 
@@ -28,17 +29,19 @@ def read_text(
     data = stream.read(2 * limits.text_bytes + 4)  # UTF-16 Latin text is twice its UTF-8
     check_text_size(len(data) // 2, limits)
     if kind := binary_kind(data):
-        raise unreadable(f"it is not text but {kind}", "give it the suffix of its kind, or remove it", "binary")
+        raise unreadable(f"it is not text but {kind}", _SUFFIX_CURE, "binary")
     try:
         decoded = decode(data)
     except UnknownEncodingError as error:
+        if b"\0" in data:
+            raise unreadable("it is not text: it has zero bytes", _SUFFIX_CURE, "binary") from error
         raise unreadable(
             f"its encoding could not be told: {error}", "save it as UTF-8 and index again", "encoding"
         ) from error
     controls = len(_CONTROL.findall(decoded.text))
     if "\0" in decoded.text and controls > _BINARY_SHARE * len(decoded.text):
         found = f"{controls} of {len(decoded.text)} characters are control characters"
-        raise unreadable(f"it is not text: {found}", "give it the suffix of its kind, or remove it", "binary")
+        raise unreadable(f"it is not text: {found}", _SUFFIX_CURE, "binary")
     text = normalise(decoded.text)
     check_text_size(len(text.encode()), limits)
     if not text.strip():

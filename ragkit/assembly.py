@@ -11,13 +11,13 @@ from ragkit.settings import Settings
 from ragkit.store.local import LocalStore
 
 if TYPE_CHECKING:
-    from ragkit.protocols import Parsers
+    from ragkit.loaders.isolation import ParserPool
 
 
 def build(settings: Settings) -> RAG:
     """Put a RAG together. Nothing is opened yet: an index is made by the first write."""
 
-    def parsers() -> Parsers:
+    def parsers() -> ParserPool:
         from ragkit.loaders.isolation import ParserPool  # 15 ms that a search need not pay
 
         return ParserPool(settings.workers or None)

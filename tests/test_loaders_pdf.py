@@ -153,6 +153,16 @@ def test_garbled_pages_are_reported_and_kept_out() -> None:
     assert loaded.problems[0].page == 2
 
 
+def test_letters_by_their_places_in_the_font_are_put_back() -> None:
+    """A font without a map to Unicode gives М as "F"; such pages are read as Russian where that then fits."""
+    line = "Уголовный кодекс Российской Федерации состоит из общей и особенной части"
+    spoiled = "".join(chr(ord(char) - 0x3D6) if "А" <= char <= "я" else char for char in line)
+    assert spoiled.startswith("M]heh\\guc dh^_dk")
+    loaded = document_of_pages("a.pdf", [Page("\n".join([spoiled] * 4 + ["http://example.invalid/"]))], [], {})
+    assert loaded.document.text == "\n".join([line] * 4 + ["http://example.invalid/"])
+    assert loaded.notes == ("1 pages had letters by their places in the font: letters were put back",)
+
+
 def encrypted(user: str) -> bytes:
     writer = pypdf.PdfWriter(clone_from=io.BytesIO(pdf([["secret"]])))
     writer.encrypt(user, "owner", algorithm="RC4-128")

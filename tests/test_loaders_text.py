@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ragkit.errors import LoadError, UnsupportedFormat
 from ragkit.loaders import load, supported_suffixes
 from ragkit.loaders.hygiene import normalise
+from ragkit.loaders.letters import mend_letters
 
 CONTRACT = (
     "Договор № 17 от 5 мая 2024 г.\n"
@@ -91,6 +92,20 @@ def test_bytes_that_fit_every_encoding_are_never_mojibake() -> None:
     noise = bytes(128 + (number * 73 + number // 7) % 128 for number in range(4000))
     with pytest.raises(LoadError, match="encoding could not be told"):
         text_of(noise)
+
+
+def test_mojibake_that_was_saved_as_utf8_is_put_back() -> None:
+    """cp1251 that some program showed as cp1252 and saved is Russian again, and the note says so."""
+    spoiled = "\n".join([CONTRACT] * 3).encode("cp1251").decode("cp1252").encode()
+    loaded = load(io.BytesIO(spoiled), "a.txt")
+    assert loaded.document.text == "\n".join([CONTRACT] * 3)
+    assert "cp1251 that was shown as cp1252" in loaded.notes[0]
+
+
+def test_code_listings_and_accents_are_no_mojibake() -> None:
+    """Names with underscores, arrays and powers, French and German stay as they are written."""
+    for text in ("get_all_rows(a[i][j])^2 \\alpha_beta " * 40, "Les élèves étaient très étonnés à Noël. " * 20):
+        assert mend_letters(text) == (text, "")
 
 
 def test_two_encodings_in_one_file_are_told_apart_by_lines() -> None:

@@ -10,47 +10,10 @@ from __future__ import annotations
 import codecs
 import math
 import re
-from collections import Counter
 from dataclasses import dataclass
 
-# Bits it costs to write the column's letter after the row's, 'a' = 0 ... 'p' = 15 and more; rows and columns are
-# space (any non-letter), then а ... я with ё as е. Counted over 0.8 million letters of Russian Wikipedia.
-_ALPHABET = " абвгдежзийклмнопрстуфхцчшщъыьэюя"
-_PAIR_BITS = (
-    "pffdffghfekegfeedfdfgghhfhloopgjh",  # space
-    "ckgehfggfhheefdlgeeejigggiipppkgf",  # а
-    "gekilldjkemidjfcldgkfmhmljfgdjkjh",  # б
-    "cdnjjjdoieohfifdiffggmjlmglmeinnh",  # в
-    "fekjjgenndniejhbmdijflmlllnnnnjmn",  # г
-    "eckfkidgjdnhfiedhffjenkijinkfikkh",  # д
-    "cihffegggjffeedhhdeelihhhiipppnji",  # е
-    "gdhkkdbildlhlkdgjkhlgllkhlllkhill",  # ж
-    "dchehefikemhgfeelfimfmmjlkmkfimlh",  # з
-    "cghfhgeifeffeeeghfeekifgfjjpppnge",  # и
-    "akkjkhkmkkmhihegkjdhmkkhigmmmmmml",  # й
-    "ddlhlnfgkdoifjhckegefnnhmlonomlmn",  # к
-    "edknjjdhmcohgkgdmmgjflmollmohdmfe",  # л
-    "cdhjjndnmdniggfdglhmekmjlmnnfiklf",  # м
-    "edkihgdlkdphkmecokffgikhilkmdhokg",  # н
-    "dkfdeeggghefeeeigeeekiiigijpppkih",  # о
-    "hemmnldnnenjfmhchcihflnkklnngjlmh",  # п
-    "fcigghdhmdohhgfcjifgejhkkilofhljg",  # р
-    "efkfljelneodehfefgfcfiikiinlhglke",  # с
-    "ddkenjdomdogijfdkeejfkljjnmnfekkh",  # т
-    "chfhfeffgikfeffjeeeelkghegfnnniej",  # у
-    "fdkljldljclkfjjdldggeflklkllikkjk",  # ф
-    "belgmmhmkfmkgigdlfgjgmllllmllljlm",  # х
-    "edkgjkcljblfjkkgklkkfllklkllfllkk",  # ц
-    "fcmlllcjmdmggjdjkhkdgmmmlimmmhllm",  # ч
-    "hdkgllcllcleejfejijffllilllllgjll",  # ш
-    "jdkjkkbkkckkkkgkkjkkfkkkkkkkkgkkk",  # щ
-    "ghhhhhbhhhhhhhhhhhhhhhhhhhhhhhhfc",  # ъ
-    "cmhfiidkhkdhddgnhgffnndkggknnnnnk",  # ы
-    "bmhiihfmfhmfmfcjjmefmjlhjekmmmmef",  # ь
-    "fihgigjkjhgdefeieefbifjkkikkkkkkj",  # э
-    "bigjgflgfkiggigkjggcljkgejdlllkil",  # ю
-    "bnheigfhfjihgfflihgenngiilgnnnngi",  # я
-)
+from ragkit.loaders.letters import FIT_LIMIT, pair_bits
+
 _CYRILLIC = ("cp1251", "koi8_r", "koi8_u", "cp866", "mac_cyrillic", "iso8859_5")
 _SHOWN = {
     "koi8_r": "koi8-r",
@@ -59,18 +22,9 @@ _SHOWN = {
     "iso8859_5": "iso8859-5",
     "utf_8": "utf-8",
 }
-# Bits of a pair that Russian does not write: a foreign letter or a box-drawing sign inside a word, a capital after
-# a small letter. More than any pair of letters costs, so that a wrong reading cannot hide behind frequent ones.
-_WRONG = 16.0
-_OTHER_CYRILLIC = 7.0  # Ukrainian and Belarusian letters: possible, yet rarer than any Russian one
-_RARE_CYRILLIC = 11.0  # Serbian, Macedonian and others
 _PRIOR = {"mac_cyrillic": 12.0, "iso8859_5": 4.0}  # bits: how much rarer than cp1251 such files are, an estimate
-_FIT_LIMIT = 5.6  # bits a pair. Russian measures 3.4 to 4.4, Ukrainian to 5.2, a wrong reading 6.5 and more
 _MARGIN = 8.0  # bits in all between the best reading and the next: odds of 256 to 1
 _SAMPLE = 40_000  # bytes with high ones that are looked at
-_TYPOGRAPHIC = frozenset("«»„“”‘’–—…№§©®°·•±™€\u00a0")  # ordinary in any text, so they cost nothing
-_NOT_AFTER_A_LETTER = frozenset("«„€№§©±")
-_NOT_BEFORE_A_LETTER = frozenset("»™€")
 _MULTIBYTE = re.compile(  # exactly the sequences of RFC 3629, section 4, so that noise does not pass for them
     rb"[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xed[\x80-\x9f][\x80-\xbf]"
     rb"|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}"
@@ -176,7 +130,7 @@ def _guessed(encoding: str, bits: float) -> str:
     shown = _shown(encoding)
     if math.isnan(bits):
         return f"read as {shown}, guessed by the few letters outside ASCII"
-    return f"read as {shown}, guessed by letter frequency ({bits:.1f} bits a pair; limit {_FIT_LIMIT})"
+    return f"read as {shown}, guessed by letter frequency ({bits:.1f} bits a pair; limit {FIT_LIMIT})"
 
 
 def _is_utf8(line: bytes) -> bool:
@@ -214,14 +168,13 @@ def _guess(data: bytes) -> tuple[str, float]:
         readings.setdefault(sample.decode(encoding, "replace"), encoding)
     fits = []
     for text, encoding in readings.items():
-        total, pairs = _pair_bits(text)
+        total, pairs = pair_bits(text)
         fits.append((total + _PRIOR.get(encoding, 0.0), total / max(pairs, 1), encoding))
     (best_total, bits, best), (next_total, next_bits, second) = sorted(fits)[:2]
-    if bits > _FIT_LIMIT:
-        raise UnknownEncodingError(
-            f"nearest is {_shown(best)} at {bits:.1f} bits a pair of letters, limit {_FIT_LIMIT}"
-        )
-    if next_total - best_total < _MARGIN:
+    if bits > FIT_LIMIT:
+        raise UnknownEncodingError(f"nearest is {_shown(best)} at {bits:.1f} bits a pair of letters, limit {FIT_LIMIT}")
+    likeliest = min(fits, key=lambda fit: fit[0] - _PRIOR.get(fit[2], 0.0))[2]
+    if next_total - best_total < _MARGIN or likeliest != best:
         raise UnknownEncodingError(
             f"{_shown(best)} ({bits:.1f} bits a pair of letters) and {_shown(second)} ({next_bits:.1f}) fit alike"
         )
@@ -255,49 +208,3 @@ def _is_western(sample: bytes) -> bool:
         )
     )
     return latin >= 3 * len(high) and single >= 0.8 * len(high) and ordinary >= 0.95 * len(high)
-
-
-def _pair_bits(text: str) -> tuple[float, int]:
-    """Bits of the pairs that touch a character above ASCII, and how many there are."""
-    pairs = Counter(zip(" " + text, text + " ", strict=True))
-    total, count = 0.0, 0
-    for (left, right), times in pairs.items():
-        if left >= "\x80" or right >= "\x80":
-            total += times * _bits(left, right)
-            count += times
-    return total, count
-
-
-def _bits(left: str, right: str) -> float:
-    left_class, right_class = _class(left), _class(right)
-    if "?" in (left_class, right_class):
-        return _WRONG
-    if "L" in (left_class, right_class) and left_class + right_class not in (" L", "L "):
-        return _WRONG  # Latin and Cyrillic letters in one word
-    if left.islower() and right.isupper():
-        return _WRONG
-    if (left.isalpha() and right in _NOT_AFTER_A_LETTER) or (right.isalpha() and left in _NOT_BEFORE_A_LETTER):
-        return _WRONG
-    if "r" in (left_class, right_class):
-        return _RARE_CYRILLIC
-    if "i" in (left_class, right_class):
-        return _OTHER_CYRILLIC
-    if "L" in (left_class, right_class):
-        return 0.0
-    return float(ord(_PAIR_BITS[_ALPHABET.index(left_class)][_ALPHABET.index(right_class)]) - ord("a"))
-
-
-def _class(char: str) -> str:
-    """A letter of _ALPHABET, "i" or "r" another Cyrillic one, "L" Latin, " " a neutral sign, "?" a wrong one."""
-    small = char.lower()
-    if small == "ё":
-        return "е"
-    if small in _ALPHABET:
-        return small
-    if char < "\x80":
-        return "L" if char.isalpha() else " "
-    if char in _TYPOGRAPHIC:
-        return " "
-    if small in "іїєґў":
-        return "i"
-    return "r" if "\u0400" <= char <= "\u04ff" else "?"

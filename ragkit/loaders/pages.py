@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from ragkit.loaders.hygiene import one_line
+from ragkit.loaders.letters import UNMENDED, mend_letters
 from ragkit.loaders.limits import Limits, check_text_size, unreadable
 from ragkit.loaders.pdf_words import whole_words
 from ragkit.loaders.titles import iso_date, sensible_name, sensible_title
@@ -79,8 +81,9 @@ def document_of_pages(
     source: str, pages: Sequence[Page], bookmarks: Iterable[Bookmark], properties: dict[str, str]
 ) -> Loaded:
     """Raises UnreadableDocument where no page has text, with the reason that most pages share."""
-    pages = [Page("", Look.GARBLED) if _is_garbled(page.text) else page for page in pages]
+    pages, mended = _mended(pages)
     problems, notes = _judge(pages)
+    notes += tuple(f"{count} pages had {fault}: letters were put back" for fault, count in mended.items())
     texts = whole_words(page.text for page in pages)
     if not any(text.strip() for text in texts):
         raise _no_text(pages)
@@ -97,6 +100,20 @@ def document_of_pages(
         metadata=_metadata(properties, len(pages)),
     )
     return Loaded(document, problems, notes)
+
+
+def _mended(pages: Sequence[Page]) -> tuple[list[Page], Counter[str]]:
+    """The pages with replaced letters put back, garbled ones emptied; the faults that were mended, and how often."""
+    found: list[Page] = []
+    faults: Counter[str] = Counter()
+    for page in pages:
+        text, fault = mend_letters(page.text)
+        if fault == UNMENDED or _is_garbled(text):
+            found.append(Page("", Look.GARBLED))
+            continue
+        faults[fault] += bool(fault)
+        found.append(replace(page, text=text) if fault else page)
+    return found, +faults  # without the zeros
 
 
 def _is_garbled(text: str) -> bool:

@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 from ragkit.loaders.encoding import UnknownEncodingError, decode
 from ragkit.loaders.hygiene import normalise
+from ragkit.loaders.letters import UNMENDED, mend_letters
 from ragkit.loaders.limits import DEFAULT_LIMITS, Limits, check_text_size, unreadable
 from ragkit.loaders.sniff import binary_kind
 from ragkit.types import Document, Loaded, Problem
@@ -42,12 +43,18 @@ def read_text(
     if "\0" in decoded.text and controls > _BINARY_SHARE * len(decoded.text):
         found = f"{controls} of {len(decoded.text)} characters are control characters"
         raise unreadable(f"it is not text: {found}", _SUFFIX_CURE, "binary")
-    text = normalise(decoded.text)
+    text, fault = mend_letters(normalise(decoded.text))
+    if fault == UNMENDED:
+        raise unreadable(
+            "its letters make no words", "save it anew as UTF-8 from the program it was made in", "encoding"
+        )
     check_text_size(len(text.encode()), limits)
     if not text.strip():
         raise unreadable("it is empty", "remove it, or put text into it", "empty")
     problems = (Problem(decoded.damage, "save it as UTF-8 and index again", code="encoding"),) if decoded.damage else ()
     notes = [decoded.note] if decoded.note else []
+    if fault:
+        notes.append(f"it had {fault}: letters were put back")
     if controls:
         notes.append(f"{controls} control characters were left out")
     return text, {"encoding": decoded.encoding}, problems, tuple(notes)

@@ -11,8 +11,9 @@ help:
 	@echo "make lint   check style, format and types"
 	@echo "make clean  remove what the others made"
 
+# Exit code 3 is right: the samples hold a scanned page, which index names.
 demo: $(VENV)/installed
-	$(BIN)/ragkit index sample_docs -i $(VENV)/demo.ragkit
+	$(BIN)/ragkit index sample_docs -i $(VENV)/demo.ragkit || test $$? -eq 3
 	$(BIN)/ragkit ask "В какой срок возвращается залог?" -i $(VENV)/demo.ragkit
 	$(BIN)/ragkit ask "How long is the warranty?" -i $(VENV)/demo.ragkit
 

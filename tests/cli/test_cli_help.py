@@ -32,7 +32,7 @@ def test_help_names_every_command(cli: Cli) -> None:
 
 
 def test_help_imports_no_library_but_click() -> None:
-    """Help costs the import of click and of nothing else that is large. What an editable install imports is not ours."""
+    """Help costs the import of click and of nothing else large, apart from what an editable install brings."""
     help_ = "from ragkit_cli.main import main; main(['--help'])"
     code = f"import sys; before = set(sys.modules); {help_}; print(*set(sys.modules) - before, file=sys.stderr)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -65,5 +65,5 @@ def test_the_wheel_holds_two_packages_and_nothing_else(tmp_path: Path) -> None:
     assert in_source <= set(files)
     info = next(top for top in tops if top.endswith(".dist-info"))
     entry_points = zipfile.ZipFile(wheel).read(f"{info}/entry_points.txt").decode()
-    assert "ragkit = ragkit_cli.main:main" in entry_points
+    assert "ragkit = ragkit_cli.main:console" in entry_points
     assert f"{info}/licenses/LICENSE" in files

@@ -25,7 +25,7 @@ from ragkit_cli.options import (
 from ragkit_cli.render import colours, count, escape, excerpt, one_line, out, out_json, place, say, style, width, wrap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from ragkit.types import Answer, Citation, Hit
 
@@ -118,7 +118,9 @@ def ask_command(
 
 
 def _print_hits(query: str, hits: list[Hit], *, explain: bool) -> None:
-    matches = _matcher(query)
+    from ragkit.words import terms  # the search has loaded it
+
+    wanted = frozenset(terms(query))
     for number, hit in enumerate(hits, 1):
         if number > 1:
             out()
@@ -128,8 +130,8 @@ def _print_hits(query: str, hits: list[Hit], *, explain: bool) -> None:
         if explain:
             out(f"   {_explanation(hit)}")
         lines = wrap(escape(hit.chunk.text), width() - 3)
-        for line in excerpt(lines, LINES_OF_A_HIT, lambda line: sum(map(matches, _WORD.findall(line)))):
-            out(f"   {_highlighted(line, matches)}")
+        for line in excerpt(lines, LINES_OF_A_HIT, lambda line: sum(term in wanted for term in terms(line))):
+            out(f"   {_highlighted(line, wanted)}")
 
 
 def _explanation(hit: Hit) -> str:
@@ -140,18 +142,16 @@ def _explanation(hit: Hit) -> str:
     return " · ".join(leg(name, score) for name, score in hit.scores.items())
 
 
-def _matcher(query: str) -> Callable[[str], bool]:
-    """Whether a written word is one of the query's, in any inflection."""
-    from ragkit.words import terms
-
-    wanted = set(terms(query))
-    return lambda word: not wanted.isdisjoint(terms(word))
-
-
-def _highlighted(line: str, matches: Callable[[str], bool]) -> str:
+def _highlighted(line: str, wanted: frozenset[str]) -> str:
+    """The line with the words of the query, in any inflection, in colour."""
     if not colours(sys.stdout):
         return line
-    return _WORD.sub(lambda word: style(word[0], "yellow") if matches(word[0]) else word[0], line)
+    from ragkit.words import terms
+
+    def in_colour(word: re.Match[str]) -> str:
+        return word[0] if wanted.isdisjoint(terms(word[0])) else style(word[0], "yellow")
+
+    return _WORD.sub(in_colour, line)
 
 
 def _print_answer(answer: Answer, *, explain: bool, quiet: bool) -> None:

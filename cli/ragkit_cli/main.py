@@ -6,6 +6,7 @@ not pay for it. Everything raised on purpose ends here as one message and one ex
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import TYPE_CHECKING, NoReturn, TextIO
@@ -97,6 +98,16 @@ def commands() -> None:
 
     Index a folder of documents, Russian or English, and ask it questions. Every answer can be checked.
     """
+
+
+def console() -> NoReturn:
+    """The program: one command, one process."""
+    # A short process need not look for cycles among the objects that its imports made, nor once more at its end.
+    # A long one, as `index` may be, still collects.
+    gc.set_threshold(100_000, 10, 10)
+    code = main()
+    gc.freeze()
+    sys.exit(code)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,6 +17,7 @@ from ragkit.types import Answer, Citation, Document, Hit, Status, Verification
 
 MOST_QUOTES = 3
 _AROUND = 600  # characters before and after a hit, where a sentence that it cuts may begin and end
+_ENOUGH_MORE = 4  # words beside those of the question: a sentence that only repeats it is a heading or another question
 _NEAR = 200  # characters before a sentence that say what it speaks of
 _WORTH_QUOTING = 0.6  # of the best sentence's share of the question: what covers less says something else
 _LATER_PASSAGE = 0.05  # taken off for each place further down the list of hits
@@ -74,6 +75,7 @@ def _sentences(
 
     A heading is quoted with what follows it: alone it answers nothing.
     """
+    asked = set(words.terms(question))
     for place, hit in enumerate(hits):
         chunk, text = hit.chunk, document(hit.chunk.source).text
         labels = set(chunk.heading.split(" › "))
@@ -86,7 +88,9 @@ def _sentences(
                 end = spans[i + 1][1]
             own = coverage(question, text[start:end], weights)
             near = coverage(question, f"{chunk.heading}\n{text[max(0, start - _NEAR) : end]}", weights)
-            yield _Sentence(chunk.source, start, end, 0.75 * own + 0.25 * near - _LATER_PASSAGE * place)
+            says_more = len(set(words.terms(text[start:end])) - asked)
+            told = min(1.0, says_more / _ENOUGH_MORE)
+            yield _Sentence(chunk.source, start, end, told * (0.75 * own + 0.25 * near) - _LATER_PASSAGE * place)
 
 
 def _choose(ranked: Sequence[_Sentence]) -> list[_Sentence]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from ragkit.chunking import contextual_text
+from ragkit.positions import contextual_text
 from ragkit.errors import ConfigError, LoadError
 from ragkit.folders import FoundFile, find, opened, walk
 from ragkit.loaders.hygiene import normalise
@@ -311,6 +311,10 @@ def _clean(document: Document) -> Document:
             f"the text of {document.source!r} is not normalised, so its pages and headings would point elsewhere",
             "make the text with ragkit.normalise(text), and the offsets in that",
         )
+    odd = next((key for key, value in document.metadata.items() if not isinstance(value, str | int | float)), None)
+    if odd is not None:
+        kind = type(document.metadata[odd]).__name__
+        raise ConfigError(f"the metadata {odd!r} of {document.source!r} is a {kind}", "make it text or a number")
     sha256 = document.sha256 or hashlib.sha256(document.text.encode("utf-8", "surrogatepass")).hexdigest()
     return replace(document, text=text, sha256=sha256, metadata=dict(document.metadata))
 

@@ -24,7 +24,7 @@ def check_index(catalog: Catalog, folder: Path, at: int) -> list[Finding]:
         *_part("catalog", lambda: _catalog(catalog)),
         *_part("documents", lambda: _documents(catalog)),
         *_part("vectors", lambda: _vectors(catalog, folder / "vectors")),
-        *_part("word index", lambda: _words(catalog, folder, at)),
+        *_part("word index", lambda: _words(catalog, at)),
         *_part("files", lambda: _files(catalog, folder / "vectors")),
     ]
 
@@ -90,10 +90,10 @@ def _vectors(catalog: Catalog, folder: Path) -> Iterator[Finding | str]:
     yield f"{len(ids)} vectors in {len(held)} parts agree with their checksums"
 
 
-def _words(catalog: Catalog, folder: Path, at: int) -> Iterator[Finding | str]:
+def _words(catalog: Catalog, at: int) -> Iterator[Finding | str]:
     rebuild = "it is made again by the next search"
     try:
-        index = LexicalIndex.open(lexical_path(folder))
+        index = LexicalIndex.open(lexical_path(catalog))
         seen, count = index.generation, len(index)
     except LexicalUnusable as error:
         yield Finding("word index", False, error.message, rebuild)
@@ -106,7 +106,7 @@ def _words(catalog: Catalog, folder: Path, at: int) -> Iterator[Finding | str]:
             "word index",
             False,
             f"it holds {count} chunks, the catalog {expected}",
-            f"delete {lexical_path(folder)}: {rebuild}",
+            f"delete {lexical_path(catalog)}: {rebuild}",
         )
     yield f"{count} chunks, at the catalog's generation {at}"
 

@@ -6,7 +6,6 @@ reflects, even while a writer is ahead of it. It knows nothing of files, models 
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 import tempfile
 import threading
@@ -21,6 +20,7 @@ from ragkit.store.compaction import tail_blocks
 from ragkit.store.lexical import LexicalIndex, LexicalUnusable
 from ragkit.store.retrieval import View, retrieve
 from ragkit.store.segments import VectorSet, map_segment, unit_rows
+from ragkit.store.wordindex import delete as delete_word_index
 from ragkit.store.wordindex import in_memory, lexical_path
 from ragkit.store.writer import Writer, check_model, create_index
 from ragkit.types import Chunk, Document, DocumentInfo, Finding, FloatVector, Hit, IndexStatus
@@ -85,7 +85,7 @@ class LocalStore:
                 return retrieve(catalog, view, query, unit, k=k, conditions=conditions)
         except LexicalUnusable:  # damage that only reading it shows
             self._view = None
-            shutil.rmtree(lexical_path(self.path))
+            delete_word_index(self.path)
             with self._reading() as (catalog, view):
                 return retrieve(catalog, view, query, unit, k=k, conditions=conditions)
 
@@ -189,7 +189,7 @@ class LocalStore:
         if view is not None and view.generation == view.at == generation:
             return view
         try:
-            words = LexicalIndex.open(lexical_path(self.path))
+            words = LexicalIndex.open(lexical_path(catalog))
             at = words.generation
         except LexicalUnusable:
             words, at = None, 0
@@ -201,7 +201,7 @@ class LocalStore:
             vectors = _vectors(catalog, self.path)
         except FileNotFoundError:  # a compaction has replaced a segment since the snapshot began
             return None
-        self._view = view = View(generation, at, vectors, words)
+        self._view = view = View(generation, at, catalog.meta().get("embedding_model", ""), vectors, words)
         return view
 
 

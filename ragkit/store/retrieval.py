@@ -23,6 +23,7 @@ class View:
 
     generation: int
     at: int
+    model: str
     vectors: VectorSet
     words: LexicalIndex
 

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ragkit.chunking import contextual_text
+from ragkit.positions import contextual_text
 from ragkit.store.catalog import Catalog
 from ragkit.store.lexical import LexicalIndex, LexicalUnusable
 
 
-def lexical_path(folder: Path) -> Path:
-    return folder / "lexical"
+def lexical_path(catalog: Catalog) -> Path:
+    """Named after the index that it belongs to, so that one brought from elsewhere is not taken for it."""
+    return catalog.path.parent / "lexical" / catalog.meta()["identity"]
 
 
-def catch_up(catalog: Catalog, folder: Path) -> None:
+def catch_up(catalog: Catalog) -> None:
     """Bring the word index on disk to the catalog's generation. Only the holder of the writer's lock may."""
     generation = catalog.generation()
     try:
-        index = LexicalIndex.open(lexical_path(folder))
+        index = LexicalIndex.open(lexical_path(catalog))
         seen = index.generation
         if seen < generation:
             _update(index, catalog, seen, generation)
@@ -26,7 +28,13 @@ def catch_up(catalog: Catalog, folder: Path) -> None:
             return
     except LexicalUnusable:
         pass  # a cache: what is wrong with it does not matter, it is made again
-    _update(LexicalIndex.create(lexical_path(folder)), catalog, 0, generation)
+    delete(catalog.path.parent)
+    _update(LexicalIndex.create(lexical_path(catalog)), catalog, 0, generation)
+
+
+def delete(folder: Path) -> None:
+    """Throw the word index of the index in `folder` away; the next search makes it again."""
+    shutil.rmtree(folder / "lexical", ignore_errors=True)
 
 
 def in_memory(catalog: Catalog, at: int) -> LexicalIndex:

@@ -210,7 +210,7 @@ class Writer:
 
     def publish(self) -> None:
         """Let readers see what was committed so far."""
-        catch_up(self._catalog, self._folder)
+        catch_up(self._catalog)
 
     def close(self) -> None:
         """Finish: commit, unless to be discarded; caches catch up, what is dead is deleted, the lock is freed."""

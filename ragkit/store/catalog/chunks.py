@@ -43,16 +43,18 @@ class ChunkTable:
 
     def by_id(self, ids: Iterable[int]) -> list[StoredChunk]:
         """The chunks in ascending order of id; ids that are gone are left out."""
-        return self._select("c.id IN (SELECT value FROM json_each(:ids))", {"ids": id_array(ids)})
+        return self._select("c.id IN (SELECT value FROM json_each(:ids)) ORDER BY c.id", {"ids": id_array(ids)})
 
     def of_document(self, document: int, first: int = 0, last: int = 1 << 60) -> list[StoredChunk]:
         """Chunks number first to last, inclusive, of a document version, in order."""
-        return self._select("c.document = :d AND c.n BETWEEN :a AND :b", {"d": document, "a": first, "b": last})
+        return self._select(
+            "c.document = :d AND c.n BETWEEN :a AND :b ORDER BY c.n", {"d": document, "a": first, "b": last}
+        )
 
     def _select(self, where: str, values: dict[str, Any]) -> list[StoredChunk]:
         rows = self._db.execute(
             "SELECT c.id, c.document, c.n, c.vector, c.crc, d.source, c.start, c.end, c.page, c.heading, c.line"
-            f" FROM chunk c JOIN document d ON d.id = c.document WHERE {where} ORDER BY c.id",
+            f" FROM chunk c JOIN document d ON d.id = c.document WHERE {where}",
             values,
         ).fetchall()
         found = []

@@ -80,7 +80,7 @@ def test_rows_are_made_unit_length() -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(1, 20), min_size=1, max_size=4), st.integers(1, 30), st.integers(0, 2**32 - 1))
 def test_search_is_brute_force(sizes: list[int], n: int, seed: int) -> None:
-    """Over any blocks, with any filter, the top is what sorting all cosines gives; ids that are not there are left out."""
+    """Over any blocks, with any filter, the top is what sorting all cosines gives; unknown ids are left out."""
     random = np.random.default_rng(seed)
     blocks, first = [], 1
     for i, size in enumerate(sizes):

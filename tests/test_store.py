@@ -350,7 +350,8 @@ except StoreError as error:
         assert all(finding.ok for finding in again.check())
 
 
-def test_a_vector_of_the_wrong_shape_is_refused(index: Path, rag: RAG) -> None:
+@pytest.mark.usefixtures("rag")
+def test_a_vector_of_the_wrong_shape_is_refused(index: Path) -> None:
     """Dimension and count are compared before anything is stored."""
     with LocalStore(index).writing() as writer:
         with pytest.raises(StoreError, match=r"2 texts gave vectors of shape \(1, 4\)"):
@@ -365,7 +366,7 @@ def test_a_stranger_embedder_is_asked_for_its_own_dimension(index: Path) -> None
     class Wide(ColourEmbedder):
         model = "wide/1"
 
-        def _vector(self, text: str):  # type: ignore[no-untyped-def] # noqa: ANN202 - as its parent
+        def _vector(self, text: str):  # type: ignore[no-untyped-def]
             return np.concatenate([super()._vector(text), [1]]).astype(np.float32)
 
     with colour_rag(index, Wide()) as rag:

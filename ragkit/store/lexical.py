@@ -5,7 +5,7 @@ and rebuilding. It knows chunks by number only.
 
 A chunk's score is its own plus a share of its section's, which is up to eight chunks of one document read as one
 text: what a question asks is often said in two places. Without sections whole articles cut into chunks rank .008 to
-.011 of nDCG@10 lower on three sets of thirteen; they cost a third of the index.
+.011 of nDCG@10 lower on three sets of thirteen; they are a fifth of the index.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from ragkit import words
 from ragkit.errors import StoreError
 
 # In the name of a field, so that an index made by another version of this file or of `words` does not open.
-_MARKER = "marker_v2"
+_MARKER = "marker_v3"
 GRAM_WEIGHT = 0.28  # of a 4-gram beside a stem; one value for all languages, 0.2 to 0.3 are alike
-PAIR_WEIGHT = 0.2  # of two neighbouring words
+PAIR_WEIGHT = 0.3  # of two neighbouring words
 SOUND_WEIGHT = 0.3  # of a 4-gram of sounds met in the other script
 SECTION_WEIGHT = (
     0.8  # of a section beside a chunk; at 1 the passage with the answer loses .015 of recall to its neighbours
@@ -33,7 +33,7 @@ SECTION_WEIGHT = (
 SECTION_CHUNKS = 8  # at most, about 5 000 characters; 4 gain two thirds as much, 16 a little more
 
 _CHUNK_FIELDS = words.Fields._fields
-_SECTION_FIELDS = ("terms", "grams", "pairs")
+_SECTION_FIELDS = ("terms", "grams")  # pairs would gain nothing here, and be a quarter of the index
 _HEAP = 32_000_000  # bytes for each of the two writers; tantivy's least is 15 MB
 _MOST_CLAUSES = 400  # distinct terms of one query; the rest are the commonest, which say least
 _CURE = "it is made again from the catalog when the index is next used"
@@ -103,8 +103,8 @@ class LexicalIndex:
         """
         with self._sections.writing(generation) as sections, self._chunks.writing(generation) as chunks:
             for document in remove_documents:
-                sections.delete_documents_by_term("document", document)
-                chunks.delete_documents_by_term("document", document)
+                sections.delete_documents_by_query(self._sections.number("document", document))
+                chunks.delete_documents_by_query(self._chunks.number("document", document))
             section = _Section(0, 0)
             seen: set[int] = set()
             for chunk, document, text in add:
@@ -113,8 +113,8 @@ class LexicalIndex:
                     section = _Section(chunk, document)
                 if document not in seen:
                     seen.add(document)
-                    sections.delete_documents_by_term("document", document)
-                    chunks.delete_documents_by_term("document", document)
+                    sections.delete_documents_by_query(self._sections.number("document", document))
+                    chunks.delete_documents_by_query(self._chunks.number("document", document))
                 found = words.fields(text)
                 section.fields.append(found)
                 numbers = {"chunk": chunk, "document": document, "section": section.id}
@@ -222,7 +222,7 @@ class _Part:
     def generation(self) -> int:
         searcher = self.searcher
         with _as_store_errors("cannot read the word index"):
-            marker = tantivy.Query.term_query(self._schema, _MARKER, 1)
+            marker = self.number(_MARKER, 1)
             addresses = [address for _, address in searcher.search(marker, 1, count=False).hits]
             return int(searcher.fast_field_values("generation", addresses)[0] or 0) if addresses else 0
 
@@ -233,7 +233,7 @@ class _Part:
             writer = self._index.writer(heap_size=_HEAP, num_threads=1)
             try:
                 yield writer
-                writer.delete_documents_by_term(_MARKER, 1)
+                writer.delete_documents_by_query(self.number(_MARKER, 1))
                 writer.add_document(_document({_MARKER: 1, "generation": generation}, {}))
                 writer.commit()
             except BaseException:
@@ -241,6 +241,10 @@ class _Part:
                 raise
             finally:
                 writer.wait_merging_threads()
+
+    def number(self, field: str, value: int) -> tantivy.Query:
+        """What finds a number. Deletion by term takes it for signed and deletes nothing."""
+        return tantivy.Query.term_query(self._schema, field, value)
 
     def snapshot(self, weights: _Weights) -> _Asked:
         return _Asked(self.searcher, self._schema, weights)
@@ -306,20 +310,17 @@ def _document(numbers: Mapping[str, int], texts: Mapping[str, str]) -> tantivy.D
 def _chunk_weights(text: str) -> _Weights:
     """What to look for in chunks; stop words only where there is nothing else."""
     found = words.fields(text)
+    pairs = ("pairs", found.pairs, PAIR_WEIGHT)
     if not found.terms.strip():
-        return _weights((("stops", found.stops, 1.0), ("pairs", found.pairs, PAIR_WEIGHT)))
+        return _weights((("stops", found.stops, 1.0), pairs))
     # Words of one script are looked for among the sounds of the other.
     sounds = ("latin", found.cyrillic, SOUND_WEIGHT), ("cyrillic", found.latin, SOUND_WEIGHT)
-    return {**_section_weights(text), **_weights(sounds)}
+    return {**_section_weights(text), **_weights((pairs, *sounds))}
 
 
 def _section_weights(text: str) -> _Weights:
     found = words.fields(text)
-    if not found.terms.strip():
-        return {}
-    return _weights(
-        (("terms", found.terms, 1.0), ("grams", found.grams, GRAM_WEIGHT), ("pairs", found.pairs, PAIR_WEIGHT))
-    )
+    return _weights((("terms", found.terms, 1.0), ("grams", found.grams, GRAM_WEIGHT)))
 
 
 def _weights(fields: Iterable[tuple[str, str, float]]) -> _Weights:

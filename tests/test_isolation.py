@@ -123,6 +123,19 @@ def test_a_killed_process_is_replaced() -> None:
 
 
 @linux
+def test_a_process_outlives_its_documents_however_large_the_program_is() -> None:
+    """Only its own memory retires a parser process: a program of 350 MB does not pay for a start with each file."""
+    ballast = bytearray(b"x") * (350 << 20)
+    with ParserPool(1) as pool:
+        pool.load(io.BytesIO(GOOD["a.txt"]), "a.txt")
+        first = children()
+        pool.load(io.BytesIO(GOOD["d.pdf"]), "d.pdf")
+        assert len(first) == 1
+        assert children() == first
+    assert len(ballast) == 350 << 20
+
+
+@linux
 def test_nothing_is_left_behind() -> None:
     """After close there is no process, no zombie and no descriptor more than before."""
     descriptors = len(list(Path("/proc/self/fd").iterdir()))

@@ -18,6 +18,7 @@ import struct
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ragkit.errors import LoadError
@@ -71,7 +72,12 @@ def _reply(control: socket.socket, status: int, usage: Any) -> None:
     import resource  # not on Windows, where this function is not reached
 
     unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is bytes there, KiB elsewhere
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    try:
+        # Not ru_maxrss, which begins at the size of the program that started this one and outlives exec.
+        pages = int(Path("/proc/self/statm").read_bytes().split()[1])
+        own = pages * resource.getpagesize()
+    except OSError:  # no /proc, as on macOS
+        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     fields = {
         "status": status,
         "cpu": usage.ru_utime + usage.ru_stime if usage else 0.0,

@@ -17,10 +17,10 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from ragkit.positions import contextual_text
 from ragkit.errors import ConfigError, LoadError
 from ragkit.folders import FoundFile, find, opened, walk
 from ragkit.loaders.hygiene import normalise
+from ragkit.positions import contextual_text
 from ragkit.protocols import Chunker, Embedder, Parsers, Writer
 from ragkit.roots import Scope, scope_of
 from ragkit.types import (

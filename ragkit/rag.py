@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from ragkit.errors import ConfigError
-from ragkit.extractive import extract
 from ragkit.filters import Where, parse_where
-from ragkit.protocols import Chunker, Embedder, Parsers, Store
 from ragkit.types import Answer, Document, DocumentInfo, Finding, Hit, IndexReport, IndexStatus, Progress
+
+if TYPE_CHECKING:
+    from ragkit.protocols import Chunker, Embedder, Parsers, Store
 
 MODES = ("hybrid", "dense", "lexical")
 
@@ -66,7 +67,7 @@ class RAG:
             IndexLocked: another writer is at work.
             IndexMismatch: another embedding model made the index.
         """
-        from ragkit.ingest import Ingest
+        from ragkit.ingest import Ingest  # a search does not need it
 
         with self._store.writing(discard=dry_run) as writer, self._parsers() as parsers:
             run = Ingest(writer, self._embedder, self._chunker, progress=progress, dry_run=dry_run)
@@ -74,7 +75,7 @@ class RAG:
 
     def add(self, documents: Iterable[Document]) -> IndexReport:
         """Put documents into the index, each in the place of one with the same source."""
-        from ragkit.ingest import Ingest
+        from ragkit.ingest import Ingest  # a search does not need it
 
         with self._store.writing() as writer:
             return Ingest(writer, self._embedder, self._chunker).documents(documents, self._store.path)
@@ -118,6 +119,8 @@ class RAG:
 
         Where nothing indexed is about the question, the status is "refused" and `reason` says why.
         """
+        from ragkit.extractive import extract  # a search does not need it
+
         began = time.perf_counter()
         hits = self.search(question, k, mode=mode, where=where)
         found = time.perf_counter()

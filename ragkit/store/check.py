@@ -9,9 +9,8 @@ import numpy as np
 
 from ragkit.errors import IndexCorrupt
 from ragkit.store.catalog import Catalog
-from ragkit.store.compaction import tail_blocks
 from ragkit.store.lexical import LexicalIndex, LexicalUnusable
-from ragkit.store.segments import map_segment, segment_is_intact
+from ragkit.store.segments import map_segment, segment_is_intact, tail_block
 from ragkit.store.wordindex import lexical_path
 from ragkit.types import Finding
 
@@ -79,7 +78,8 @@ def _vectors(catalog: Catalog, folder: Path) -> Iterator[Finding | str]:
             yield Finding("vectors", False, f"segment {info.name} differs from its checksum", _LOST)
         held.append(block.ids)
     try:
-        held += [block.ids for block in tail_blocks(catalog, int(catalog.meta().get("dimension", 0)))]
+        dimension = int(catalog.meta().get("dimension", 0))
+        held += [tail_block(*batch, dimension).ids for batch in catalog.vectors.tail()]
     except IndexCorrupt as error:
         yield Finding("vectors", False, error.message, _LOST)
     ids = np.sort(np.concatenate([np.empty(0, np.int64), *held]))

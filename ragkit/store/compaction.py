@@ -7,32 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
 from ragkit.store.catalog import Catalog
-from ragkit.store.segments import SegmentInfo, VectorBlock, map_segment, write_segment
-from ragkit.types import FloatMatrix, IntVector
+from ragkit.store.segments import SegmentInfo, VectorBlock, map_segment, tail_block, write_segment
+from ragkit.types import IntVector
 
 _KEPT_UNUSED = 8192  # vectors that no chunk uses are kept for reuse: this many, or as many as are used
 _SMALL_ROWS = 65_536  # segments are merged up to this length
 _MOST_SMALL = 16  # once there are this many small ones
 
 
-def tail_blocks(catalog: Catalog, dimension: int) -> list[VectorBlock]:
-    """The batches that are not sealed yet. Raises IndexCorrupt where one is damaged."""
-    blocks = []
-    for first, count, body in catalog.vectors.tail():
-        rows = np.frombuffer(body, dtype="<f4").reshape(count, dimension)
-        blocks.append(VectorBlock(np.arange(first, first + count, dtype=np.int64), cast("FloatMatrix", rows)))
-    return blocks
-
-
 def seal(catalog: Catalog, folder: Path, more: Sequence[VectorBlock] = ()) -> None:
     """Make the tail, and `more` rows after it, one segment. The caller's transaction commits it."""
     dimension = int(catalog.meta()["dimension"])
-    blocks = [*tail_blocks(catalog, dimension), *more]
+    blocks = [*(tail_block(*batch, dimension) for batch in catalog.vectors.tail()), *more]
     if blocks:
         catalog.vectors.add_segment(write_segment(folder, blocks))
         catalog.vectors.clear_tail()

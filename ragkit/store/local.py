@@ -7,23 +7,24 @@ reflects, even while a writer is ahead of it. It knows nothing of files, models 
 from __future__ import annotations
 
 import sqlite3
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ragkit.errors import ConfigError, IndexCorrupt, IndexLocked, StoreError
 from ragkit.filters import Condition
 from ragkit.store.catalog import FORMAT, Catalog
-from ragkit.store.compaction import tail_blocks
 from ragkit.store.lexical import LexicalIndex, LexicalUnusable
 from ragkit.store.retrieval import View, retrieve
-from ragkit.store.segments import VectorSet, map_segment, unit_rows
+from ragkit.store.segments import VectorSet, map_segment, tail_block, unit_rows
 from ragkit.store.wordindex import delete as delete_word_index
 from ragkit.store.wordindex import in_memory, lexical_path
-from ragkit.store.writer import Writer, check_model, create_index
 from ragkit.types import Chunk, Document, DocumentInfo, Finding, FloatVector, Hit, IndexStatus
+
+if TYPE_CHECKING:
+    from ragkit.store.writer import Writer
 
 _ATTEMPTS = 100  # to meet catalog, segments and word index at one moment, while a writer changes them
 
@@ -49,6 +50,10 @@ class LocalStore:
 
         With `discard` nothing is kept, and no index is made.
         """
+        import tempfile  # no search needs these
+
+        from ragkit.store.writer import Writer, create_index
+
         with tempfile.TemporaryDirectory() if discard and not self.exists() else nullcontext(self.path) as folder:
             path = self.path if folder is self.path else Path(folder) / "index"
             create_index(path)
@@ -65,7 +70,7 @@ class LocalStore:
     def check_model(self, model: str) -> None:
         """Raise IndexMismatch where another model made the vectors."""
         with self._catalog() as catalog:
-            check_model(catalog.meta(), model)
+            catalog.check_model(model)
 
     def search(
         self,
@@ -175,8 +180,10 @@ class LocalStore:
                     if view is not None:
                         yield catalog, view
                         return
+                from ragkit.store.writer import Writer  # few searches need it
+
                 try:
-                    Writer(self.path).close()  # a writer leaves with the word index up to date
+                    Writer(self.path).close()  # it leaves with the word index up to date
                 except IndexLocked:
                     behind_is_fine = True
                 except (StoreError, OSError):
@@ -208,4 +215,4 @@ class LocalStore:
 def _vectors(catalog: Catalog, folder: Path) -> VectorSet:
     dimension = int(catalog.meta().get("dimension", 0))
     sealed = [map_segment(folder / "vectors", info) for info in catalog.vectors.segments()]
-    return VectorSet([*sealed, *tail_blocks(catalog, dimension)])
+    return VectorSet([*sealed, *(tail_block(*batch, dimension) for batch in catalog.vectors.tail())])

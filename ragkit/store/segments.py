@@ -62,6 +62,12 @@ class VectorBlock:
     rows: FloatMatrix  # (n, d), unit rows
 
 
+def tail_block(first: int, count: int, body: bytes, dimension: int) -> VectorBlock:
+    """A batch that is not sealed yet: consecutive ids and the bytes of their rows."""
+    rows = np.frombuffer(body, dtype="<f4").reshape(count, dimension)
+    return VectorBlock(np.arange(first, first + count, dtype=np.int64), cast("FloatMatrix", rows))
+
+
 def sync_folder(folder: Path) -> None:
     """Make names in `folder` durable. Windows has no such call and keeps names with the file."""
     if os.name == "nt":

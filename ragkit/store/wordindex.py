@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ragkit.positions import contextual_text
 from ragkit.store.catalog import Catalog
 from ragkit.store.lexical import LexicalIndex, LexicalUnusable
 
@@ -34,6 +32,8 @@ def catch_up(catalog: Catalog) -> None:
 
 def delete(folder: Path) -> None:
     """Throw the word index of the index in `folder` away; the next search makes it again."""
+    import shutil  # few searches need it
+
     shutil.rmtree(folder / "lexical", ignore_errors=True)
 
 
@@ -51,6 +51,8 @@ def _update(index: LexicalIndex, catalog: Catalog, since: int, at: int) -> None:
 
 def _rows(catalog: Catalog, documents: Iterable[int]) -> Iterator[tuple[int, int, str]]:
     """(chunk id, document id, text in context) of every chunk of these document versions."""
+    from ragkit.positions import contextual_text  # few searches need it
+
     for document in documents:
         title = catalog.documents.title(document)
         for stored in catalog.chunks.of_document(document):

@@ -19,7 +19,7 @@ from typing import Self
 
 import numpy as np
 
-from ragkit.errors import IndexMismatch, StoreError
+from ragkit.errors import StoreError
 from ragkit.store.catalog import Catalog
 from ragkit.store.catalog.rows import iso
 from ragkit.store.compaction import compact, seal
@@ -111,9 +111,7 @@ class Writer:
 
     def set_model(self, model: str, dimension: int) -> None:
         """Say which model makes the vectors. Raises IndexMismatch where the index holds another one's."""
-        meta = self._catalog.meta()
-        if "embedding_model" in meta:
-            check_model(meta, model, dimension)
+        if self._catalog.check_model(model, dimension):
             return
         with self._guarded():
             self._catalog.set_meta("embedding_model", model)
@@ -259,15 +257,3 @@ class Writer:
                 f"writing {self._folder} failed: {error}",
                 "nothing that was committed is lost; make room or mend the disk, and run again to continue",
             ) from error
-
-
-def check_model(meta: dict[str, str], model: str, dimension: int | None = None) -> None:
-    """Raise IndexMismatch unless the index's vectors were made by this model, in this dimension."""
-    made_by = meta.get("embedding_model", model)
-    made_in = int(meta.get("dimension", dimension or 0))
-    if made_by != model or (dimension is not None and made_in != dimension):
-        raise IndexMismatch(
-            f"the index was made with the embedding model {made_by} (dimension {made_in}),"
-            f" now it is {model} (dimension {dimension or 'unknown'})",
-            "vectors of two models cannot be compared: index the folder into a new index with -i",
-        )

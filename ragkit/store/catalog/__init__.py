@@ -125,6 +125,20 @@ class Catalog:
     def set_meta(self, key: str, value: str) -> None:
         self._db.execute("INSERT OR REPLACE INTO meta VALUES(?, ?)", (key, value))
 
+    def check_model(self, model: str, dimension: int | None = None) -> bool:
+        """Whether this model made the vectors; False where there are none yet. Raises IndexMismatch for another."""
+        meta = self.meta()
+        if "embedding_model" not in meta:
+            return False
+        made_by, made_in = meta["embedding_model"], int(meta["dimension"])
+        if made_by != model or (dimension is not None and made_in != dimension):
+            now = model if dimension is None else f"{model} (dimension {dimension})"
+            raise IndexMismatch(
+                f"the index was made with the embedding model {made_by} (dimension {made_in}), now it is {now}",
+                "vectors of two models cannot be compared: index the folder into a new index with -i",
+            )
+        return True
+
     def generation(self) -> int:
         return int(self._db.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()[0])
 

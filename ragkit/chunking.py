@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+import zlib
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -27,9 +28,10 @@ __all__ = ["RecursiveChunker", "contextual_text"]
 # A boundary ends a chunk only when this share of `size` is filled: a stronger boundary may come earlier.
 _HEADING_FILL = 0.25
 _PAGE_FILL = 0.5
-_PARAGRAPH_FILL = 0.75
+_PARAGRAPH_FILL = 0.3
 _SENTENCE_FILL = 0.25
 _PROGRESS = 0.125  # of `size` is new in every chunk but the last of a section: the number of chunks stays linear
+_ANCHOR = 64  # characters of a paragraph that decide whether a chunk begins with it
 _VISIBLE = re.compile(r"\S")
 _WORD_START = re.compile(r"(?<=\s)\S")
 _SPACES = " \n\t\u00a0"
@@ -51,14 +53,15 @@ class RecursiveChunker:
       full: `heading`, like `page` and `line`, is then that of the chunk's first character.
     - A heading never ends a chunk while there is text under it.
     - The next chunk repeats up to `overlap` characters, from the start of a sentence where there is one; nothing
-      is repeated across a heading.
+      is repeated across a heading or where a paragraph begins.
+    - Where a chunk may end before several paragraphs, their own first characters decide: an edit changes the
+      chunks around it and no others, and a paragraph of half of `size` or more keeps its chunks when it moves.
 
-    Of fifteen sizes and overlaps 800 and 200 are within .01 of the best at both budgets that were measured: they
-    find .863 of the characters that answer in 2000 characters of retrieved text and .933 in 4000, as a mean over
-    six sets (`benchmarks/chunking.py`). 500 to 1200 characters lie within .03 of that, 1600 loses more than .05 at
-    2000; slices of 800 that heed no sentence find .817 and .902. Without an overlap 800 finds .840 and .921.
-    How full a chunk must be before a paragraph may end it changes less than .01; what a heading does is not
-    measured, since these sets have none.
+    800 and 200 find .868 of the characters that answer in 2000 characters of retrieved text and .938 in 4000, as a
+    mean over six sets (`benchmarks/chunking.py`); the best of fifteen sizes and overlaps at either budget find .884
+    and .944, with shorter chunks that read less well. 1600 finds .800 and .917 without an overlap; slices of 800
+    that heed no sentence find .817 and .916. Ending before the last paragraph that fits, and repeating the end of
+    the one before, found .867 and .933. What a heading does is not measured, since these sets have none.
     """
 
     size: int = 800
@@ -135,8 +138,21 @@ class _Cutter:
             least = max(progress, start + int(self.size * fill))
             index = bisect_right(starts, reach) - 1
             if index >= 0 and starts[index] >= least:
+                if starts is self.paragraphs:
+                    index = self._anchor(bisect_left(starts, least), index)
                 return self._before_title(starts[index], least)
         return self._torn(max(progress, start + int(self.size * _SENTENCE_FILL)), reached, limit)
+
+    def _anchor(self, first: int, last: int) -> int:
+        """Which paragraph of those in reach begins the next chunk: the one whose own beginning says so.
+
+        The last one would fill chunks better, but then every boundary depends on all before it: an inserted or
+        moved paragraph would shift them all, and their texts would be embedded again.
+        """
+        return min(range(first, last + 1), key=lambda i: (zlib.crc32(self._beginning(self.paragraphs[i])), -i))
+
+    def _beginning(self, start: int) -> bytes:
+        return self.text[start : start + _ANCHOR].encode("utf-8", "surrogatepass")
 
     def _highest_heading(self, least: int, reached: int, reach: int) -> int | None:
         """The last of the highest headings in reach, unless so little follows that it had better stay."""
@@ -188,9 +204,13 @@ class _Cutter:
     def _overlapping(self, start: int, end: int, reached: int) -> int:
         """Where the next chunk begins: at most `overlap` before `end`, behind `start` and the last heading.
 
+        A paragraph that begins with the chunk repeats nothing: its chunk is the same wherever it stands.
+
         What is repeated gives way to the first new sentence, where that fits into a chunk at all.
         """
-        if not self.overlap or reached >= len(self.text):
+        paragraph = bisect_left(self.paragraphs, reached)
+        ends_here = paragraph < len(self.paragraphs) and self.paragraphs[paragraph] == reached
+        if not self.overlap or ends_here or reached >= len(self.text):
             return reached
         heading = bisect_right(self.headings, reached) - 1
         earliest = max(start + 1, end - self.overlap, self.headings[heading] if heading >= 0 else 0)

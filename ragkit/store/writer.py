@@ -24,7 +24,7 @@ from ragkit.store.catalog import Catalog
 from ragkit.store.catalog.rows import iso
 from ragkit.store.compaction import compact, seal
 from ragkit.store.lock import WriterLock
-from ragkit.store.segments import VectorBlock, sync_folder, unit_rows
+from ragkit.store.segments import APPROXIMATE_FROM, VectorBlock, sync_folder, unit_rows
 from ragkit.store.wordindex import catch_up
 from ragkit.types import Chunk, Document, FileStamp, FloatMatrix, Known, Problem, Root
 
@@ -63,8 +63,9 @@ class Writer:
     Everything between two calls of `commit` becomes true together or not at all; with `discard`, not at all.
     """
 
-    def __init__(self, folder: Path, *, discard: bool = False) -> None:
+    def __init__(self, folder: Path, *, discard: bool = False, approximate_from: int = APPROXIMATE_FROM) -> None:
         self._folder = folder
+        self._approximate_from = approximate_from
         self._discard = discard
         self._vectors = folder / "vectors"
         self._failed = ""
@@ -222,9 +223,17 @@ class Writer:
                 with self._guarded():
                     compact(self._catalog, self._vectors)
                     self._catalog.checkpoint()
+                    self._update_codes()
         finally:
             self._catalog.close()
             self._lock.release()
+
+    def _update_codes(self) -> None:
+        segments = self._catalog.vectors.segments()
+        if sum(info.rows for info in segments) >= self._approximate_from or (self._folder / "ann").exists():
+            from ragkit.store.ann import update_codes  # only large indexes need faiss
+
+            update_codes(self._folder, segments, self._approximate_from)
 
     def _store_pending(self) -> None:
         blocks, self._pending = self._pending, []

@@ -87,6 +87,11 @@ class LexicalIndex:
         """
         return min(self._chunks.generation(), self._sections.generation())
 
+    @property
+    def settled(self) -> bool:
+        """Whether both parts reflect that generation; between the two commits of an update they do not."""
+        return self._chunks.generation() == self._sections.generation()
+
     def reload(self) -> None:
         """Show what was committed since, by another process too."""
         self._sections.reload()
@@ -118,7 +123,7 @@ class LexicalIndex:
                 found = words.fields(text)
                 section.fields.append(found)
                 numbers = {"chunk": chunk, "document": document, "section": section.id}
-                chunks.add_document(_document(numbers, found._asdict()))
+                chunks.add(numbers, found._asdict())
             section.write(sections)
         self.reload()
 
@@ -190,10 +195,25 @@ class _Section:
         self.document = document
         self.fields: list[words.Fields] = []
 
-    def write(self, writer: tantivy.IndexWriter) -> None:
+    def write(self, writer: _Writer) -> None:
         if self.fields:
             texts = {name: " ".join([getattr(found, name) for found in self.fields]) for name in _SECTION_FIELDS}
-            writer.add_document(_document({"section": self.id, "document": self.document}, texts))
+            writer.add({"section": self.id, "document": self.document}, texts)
+
+
+class _Writer:
+    """An uncommitted change of one part."""
+
+    def __init__(self, writer: tantivy.IndexWriter) -> None:
+        self._writer = writer
+
+    def add(self, numbers: Mapping[str, int], texts: Mapping[str, str]) -> None:
+        with _as_store_errors("cannot write the word index"):
+            self._writer.add_document(_document(numbers, texts))
+
+    def remove(self, document: int) -> None:
+        with _as_store_errors("cannot write the word index"):
+            self._writer.delete_documents_by_term("document", document)
 
 
 class _Part:
@@ -227,24 +247,21 @@ class _Part:
             return int(searcher.fast_field_values("generation", addresses)[0] or 0) if addresses else 0
 
     @contextmanager
-    def writing(self, generation: int) -> Iterator[tantivy.IndexWriter]:
+    def writing(self, generation: int) -> Iterator[_Writer]:
         """One commit, with the marker of the generation in it; nothing is kept when the block raises."""
         with _as_store_errors("cannot write the word index"):
             writer = self._index.writer(heap_size=_HEAP, num_threads=1)
-            try:
-                yield writer
-                writer.delete_documents_by_query(self.number(_MARKER, 1))
+        try:
+            yield _Writer(writer)
+            with _as_store_errors("cannot write the word index"):
+                writer.delete_documents_by_term(_MARKER, 1)
                 writer.add_document(_document({_MARKER: 1, "generation": generation}, {}))
                 writer.commit()
-            except BaseException:
-                writer.rollback()
-                raise
-            finally:
-                writer.wait_merging_threads()
-
-    def number(self, field: str, value: int) -> tantivy.Query:
-        """What finds a number. Deletion by term takes it for signed and deletes nothing."""
-        return tantivy.Query.term_query(self._schema, field, value)
+        except BaseException:
+            writer.rollback()
+            raise
+        finally:
+            writer.wait_merging_threads()
 
     def snapshot(self, weights: _Weights) -> _Asked:
         return _Asked(self.searcher, self._schema, weights)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -26,7 +27,8 @@ from ragkit.types import Chunk, Document, DocumentInfo, Finding, FloatVector, Hi
 if TYPE_CHECKING:
     from ragkit.store.writer import Writer
 
-_ATTEMPTS = 100  # to meet catalog, segments and word index at one moment, while a writer changes them
+_PAUSE = 0.01  # seconds, while a writer is at work
+_ATTEMPTS = 1000  # to meet catalog, segments and word index at one moment, while a writer changes them
 
 
 class LocalStore:
@@ -186,12 +188,11 @@ class LocalStore:
                         return
                 from ragkit.store.writer import Writer  # few searches need it
 
-                try:
-                    Writer(
-                        self.path, approximate_from=self._approximate_from
-                    ).close()  # it leaves with the word index up to date
+                try:  # a writer leaves with the word index up to date
+                    Writer(self.path, approximate_from=self._approximate_from).close()
                 except IndexLocked:
                     behind_is_fine = True
+                    time.sleep(_PAUSE)
                 except (StoreError, OSError):
                     in_memory_only = True
         raise StoreError(f"the word index of {self.path} does not keep up with the catalog", "run: ragkit doctor")
@@ -204,6 +205,8 @@ class LocalStore:
         try:
             words = LexicalIndex.open(lexical_path(catalog))
             at = words.generation
+            if not words.settled and not in_memory_only:  # a writer is between two commits, or was when it died
+                return None
         except LexicalUnusable:
             words, at = None, 0
         if in_memory_only or (behind_is_fine and at == 0):

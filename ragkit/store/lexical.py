@@ -108,8 +108,8 @@ class LexicalIndex:
         """
         with self._sections.writing(generation) as sections, self._chunks.writing(generation) as chunks:
             for document in remove_documents:
-                sections.delete_documents_by_query(self._sections.number("document", document))
-                chunks.delete_documents_by_query(self._chunks.number("document", document))
+                sections.remove(document)
+                chunks.remove(document)
             section = _Section(0, 0)
             seen: set[int] = set()
             for chunk, document, text in add:
@@ -118,8 +118,8 @@ class LexicalIndex:
                     section = _Section(chunk, document)
                 if document not in seen:
                     seen.add(document)
-                    sections.delete_documents_by_query(self._sections.number("document", document))
-                    chunks.delete_documents_by_query(self._chunks.number("document", document))
+                    sections.remove(document)
+                    chunks.remove(document)
                 found = words.fields(text)
                 section.fields.append(found)
                 numbers = {"chunk": chunk, "document": document, "section": section.id}
@@ -204,16 +204,21 @@ class _Section:
 class _Writer:
     """An uncommitted change of one part."""
 
-    def __init__(self, writer: tantivy.IndexWriter) -> None:
+    def __init__(self, writer: tantivy.IndexWriter, schema: tantivy.Schema) -> None:
         self._writer = writer
+        self._schema = schema
 
     def add(self, numbers: Mapping[str, int], texts: Mapping[str, str]) -> None:
         with _as_store_errors("cannot write the word index"):
             self._writer.add_document(_document(numbers, texts))
 
     def remove(self, document: int) -> None:
+        self.remove_number("document", document)
+
+    def remove_number(self, field: str, value: int) -> None:
         with _as_store_errors("cannot write the word index"):
-            self._writer.delete_documents_by_term("document", document)
+            # Deletion by term takes the number for signed, and deletes nothing.
+            self._writer.delete_documents_by_query(tantivy.Query.term_query(self._schema, field, value))
 
 
 class _Part:
@@ -228,7 +233,7 @@ class _Part:
             else:
                 if new:
                     path.mkdir(mode=0o700, parents=True)
-                elif not tantivy.Index.exists(str(path)):
+                elif not path.is_dir() or not tantivy.Index.exists(str(path)):
                     raise LexicalUnusable(f"there is no word index at {path}", _CURE)
                 self._index = tantivy.Index(self._schema, path=str(path))
             self._index.config_reader(reload_policy="manual")
@@ -242,7 +247,7 @@ class _Part:
     def generation(self) -> int:
         searcher = self.searcher
         with _as_store_errors("cannot read the word index"):
-            marker = self.number(_MARKER, 1)
+            marker = tantivy.Query.term_query(self._schema, _MARKER, 1)
             addresses = [address for _, address in searcher.search(marker, 1, count=False).hits]
             return int(searcher.fast_field_values("generation", addresses)[0] or 0) if addresses else 0
 
@@ -252,10 +257,11 @@ class _Part:
         with _as_store_errors("cannot write the word index"):
             writer = self._index.writer(heap_size=_HEAP, num_threads=1)
         try:
-            yield _Writer(writer)
+            change = _Writer(writer, self._schema)
+            yield change
+            change.remove_number(_MARKER, 1)
+            change.add({_MARKER: 1, "generation": generation}, {})
             with _as_store_errors("cannot write the word index"):
-                writer.delete_documents_by_term(_MARKER, 1)
-                writer.add_document(_document({_MARKER: 1, "generation": generation}, {}))
                 writer.commit()
         except BaseException:
             writer.rollback()

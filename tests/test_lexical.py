@@ -1,0 +1,290 @@
+"""The word index: what it finds, that its top is exact, and that it is only a cache."""
+
+import itertools
+import math
+import os
+import random
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ragkit.store.lexical import SECTION_CHUNKS, LexicalIndex, LexicalUnusable
+
+TEXTS = [
+    "Договор поставки оборудования заключён в Москве.",
+    "Кошка спит на тёплой печке.",
+    "The contract for the delivery of equipment was signed in London.",
+    "def parse_http_date(text): return text",
+    "ГОСТ 7.32-2017 заменил ГОСТ 7.32-2001.",
+    "Гитарист группы Пинк Флойд родился в Кембридже.",
+    "кто они",
+]
+
+
+@pytest.fixture
+def index() -> LexicalIndex:
+    return filled(LexicalIndex.create(None), TEXTS)
+
+
+def filled(index: LexicalIndex, texts: list[str], generation: int = 1) -> LexicalIndex:
+    """Chunk n of document n."""
+    index.update(add=[(n, n, text) for n, text in enumerate(texts)], remove_documents=[], generation=generation)
+    return index
+
+
+def first(index: LexicalIndex, query: str) -> int:
+    return index.search(query, 1)[0][0]
+
+
+@pytest.mark.parametrize(
+    ("query", "chunk"),
+    [
+        ("договорами поставок", 0),
+        ("договр", 0),  # a letter is missing: 4-grams
+        ("печки", 1),
+        ("deliveries", 2),
+        ("http", 3),
+        ("parse_http_date", 3),
+        ("7.32-2017", 4),
+        ("Pink Floyd", 5),  # the other script: sounds
+        ("Лондон", 2),
+        ("кто они", 6),  # stop words only
+        ("who кто", 6),
+    ],
+)
+def test_the_best_chunk_is_first(index: LexicalIndex, query: str, chunk: int) -> None:
+    """Inflected, misspelt, coded and foreign words find their chunk."""
+    assert first(index, query) == chunk
+
+
+@pytest.mark.parametrize("query", ["", "???", "ъъъъ", "zzzz qqqq", "a" * 200_000])
+def test_what_matches_nothing_gives_nothing(index: LexicalIndex, query: str) -> None:
+    """Chunks that share nothing with the query are not returned."""
+    assert index.search(query, 10) == []
+    assert index.score(query, [0, 1]) == {0: 0.0, 1: 0.0}
+
+
+@pytest.mark.parametrize(
+    "query", ['"', "AND OR NOT", "terms:договор", "a:b^2 ~(", "*", "договор\x00поставки", "\ud800"]
+)
+def test_a_query_is_words_and_no_language(index: LexicalIndex, query: str) -> None:
+    """Quotes, operators and odd characters are not obeyed and do no harm."""
+    index.search(query, 10)
+
+
+def test_an_empty_index_answers() -> None:
+    """Nothing in, nothing out."""
+    empty = LexicalIndex.create(None)
+    assert (len(empty), empty.generation) == (0, 0)
+    assert empty.search("договор", 10) == []
+    assert empty.score("договор", [1]) == {1: 0.0}
+    assert empty.idf(["договор"])["договор"] > 0
+
+
+def many(seed: int = 3) -> list[tuple[int, int, str]]:
+    """600 chunks of 120 documents, out of 60 words of which some are common."""
+    chance = random.Random(seed)
+    vocabulary = [f"{a}{b}{c}" for a, b, c in itertools.product("бвгд", "аоу", ["дар", "мес", "лип", "кот", "рог"])]
+    return [
+        (chunk, chunk // 5, " ".join(chance.choice(vocabulary[: chance.randint(2, 60)]) for _ in range(12)))
+        for chunk in range(600)
+    ]
+
+
+QUERIES = ["бадар бамес", "гурог", "вокот дулип гамес бадар", "дукот дурог дулип дудар думес"]
+
+
+@pytest.fixture(scope="module")
+def large() -> LexicalIndex:
+    index = LexicalIndex.create(None)
+    index.update(add=many(), remove_documents=[], generation=1)
+    return index
+
+
+def by_hand(index: LexicalIndex, query: str, chunks: list[int]) -> list[tuple[int, float]]:
+    scored = index.score(query, chunks)
+    return sorted(((c, s) for c, s in scored.items() if s > 0), key=lambda hit: (-hit[1], hit[0]))
+
+
+@pytest.mark.parametrize("query", QUERIES)
+@pytest.mark.parametrize("k", [1, 7, 50, 600])
+def test_the_top_is_exact(large: LexicalIndex, query: str, k: int) -> None:
+    """The k best are those that scoring every single chunk gives, in that order, whatever k is."""
+    expected = by_hand(large, query, list(range(600)))[:k]
+    found = large.search(query, k)
+    assert [s for _, s in found] == pytest.approx([s for _, s in expected], rel=1e-5)
+    assert {c for c, s in found if s > expected[-1][1]} == {c for c, s in expected if s > expected[-1][1]}
+
+
+@pytest.mark.parametrize("query", QUERIES)
+@pytest.mark.parametrize("documents", [[7], [3, 5, 99], list(range(0, 120, 2)), list(range(120)), [], [10**9]])
+def test_the_top_of_some_documents_is_exact(large: LexicalIndex, query: str, documents: list[int]) -> None:
+    """At any selectivity, the k best of the wanted documents come, with the scores they have among all."""
+    chunks = [c for c, document, _ in many() if document in documents]
+    found = large.search(query, 10, documents)
+    assert [s for _, s in found] == pytest.approx([s for _, s in by_hand(large, query, chunks)[:10]], rel=1e-5)
+    assert {c for c, _ in found} <= set(chunks)
+
+
+def test_the_score_of_a_chunk_is_the_one_of_the_search(large: LexicalIndex) -> None:
+    """A chunk scores the same alone, among others and in a search."""
+    found = large.search(QUERIES[2], 40)
+    chunks = [c for c, _ in found]
+    together = large.score(QUERIES[2], chunks)
+    for chunk, score in found:
+        assert together[chunk] == pytest.approx(score, rel=1e-5)
+        assert large.score(QUERIES[2], [chunk])[chunk] == pytest.approx(score, rel=1e-5)
+
+
+def test_a_section_helps_its_chunks() -> None:
+    """Of two like chunks that one is first whose neighbours speak of the rest of the question."""
+    chunks = [
+        (1, 1, "Срок поставки тридцать дней."),
+        (2, 1, "Прочие условия согласуют стороны."),
+        (3, 2, "Срок поставки тридцать дней."),
+        (4, 2, "Оборудование котельной описано здесь."),
+        (5, 3, "Совсем о другом."),
+    ]
+    index = LexicalIndex.create(None)
+    index.update(add=chunks, remove_documents=[], generation=1)
+    scores = index.score("срок поставки оборудования котельной", [1, 3])
+    assert scores[3] > scores[1]
+
+
+def test_a_long_document_has_several_sections() -> None:
+    """What stands more than eight chunks away changes nothing."""
+    texts = ["Срок поставки тридцать дней."] + ["Прочие условия."] * (2 * SECTION_CHUNKS) + ["Котельная."]
+    index = LexicalIndex.create(None)
+    index.update(add=[(n, 1, text) for n, text in enumerate(texts)], remove_documents=[], generation=1)
+    scores = index.score("поставка котельной", range(len(texts)))
+    assert scores[0] > 0
+    assert scores[1] == 0  # in the section of chunk 0, but without a word of its own
+    assert len(index.search("условия", 100)) == 2 * SECTION_CHUNKS
+
+
+def test_removed_documents_are_gone_and_changed_ones_are_new(index: LexicalIndex) -> None:
+    """One update takes away and adds; its generation comes with it."""
+    index.update(add=[(100, 100, "Собака спит на печке.")], remove_documents=[1, 555], generation=9)
+    assert index.generation == 9
+    assert len(index) == len(TEXTS)
+    assert [chunk for chunk, _ in index.search("кошка", 10)] == []
+    assert first(index, "собака на печке") == 100
+
+
+def test_an_update_done_again_changes_nothing(index: LexicalIndex) -> None:
+    """After a crash between its two commits an update is simply repeated."""
+    change = {"add": [(100, 100, "Собака спит на печке.")], "remove_documents": [1], "generation": 2}
+    index.update(**change)  # type: ignore[arg-type]  # one literal for two calls
+    before = index.search("собака на печке", 10)
+    index.update(**change)  # type: ignore[arg-type]  # the same
+    assert len(index) == len(TEXTS)
+    assert [chunk for chunk, _ in index.search("собака на печке", 10)] == [chunk for chunk, _ in before]
+
+
+def test_a_failed_update_leaves_everything_as_it_was(index: LexicalIndex) -> None:
+    """An error while the chunks are read rolls back both parts."""
+
+    def breaks() -> Iterator[tuple[int, int, str]]:
+        yield 100, 100, "Собака спит."
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        index.update(add=breaks(), remove_documents=[0], generation=2)
+    assert (index.generation, len(index)) == (1, len(TEXTS))
+    assert first(index, "договор") == 0
+    index.update(add=[(100, 100, "Собака спит.")], remove_documents=[], generation=2)
+    assert first(index, "собака") == 100
+
+
+def test_idf_counts_chunks(index: LexicalIndex) -> None:
+    """ln(1 + (N - n + ½) / (n + ½)): a term in one of seven chunks, and one in none."""
+    idf = index.idf(["печк", "нет"])
+    assert idf["печк"] == pytest.approx(math.log(1 + 6.5 / 1.5))
+    assert idf["нет"] == pytest.approx(math.log(1 + 7.5 / 0.5))
+
+
+def test_another_reader_sees_commits_when_it_reloads(tmp_path: Path) -> None:
+    """A snapshot does not move under a reader."""
+    writer = filled(LexicalIndex.create(tmp_path / "lexical"), TEXTS)
+    reader = LexicalIndex.open(tmp_path / "lexical")
+    writer.update(add=[(100, 100, "Собака лает.")], remove_documents=[], generation=2)
+    assert (reader.generation, reader.search("собака", 5)) == (1, [])
+    reader.reload()
+    assert (reader.generation, first(reader, "собака")) == (2, 100)
+
+
+def test_a_new_index_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+    """`create` deletes whatever is at its path."""
+    path = tmp_path / "lexical"
+    filled(LexicalIndex.create(path), TEXTS)
+    (path / "rubbish").write_text("x")
+    assert len(LexicalIndex.create(path)) == 0
+    assert not (path / "rubbish").exists()
+    assert LexicalIndex.open(path).generation == 0
+
+
+def test_no_index_is_no_accident(tmp_path: Path) -> None:
+    """What is missing is said to be missing."""
+    with pytest.raises(LexicalUnusable, match="no word index"):
+        LexicalIndex.open(tmp_path / "nothing")
+
+
+def files(path: Path) -> list[Path]:
+    return sorted(file for file in path.rglob("*") if file.is_file() and file.stat().st_size > 0)
+
+
+def test_damage_is_answered_by_unusable_and_nothing_else(tmp_path: Path) -> None:
+    """Each file cut short, emptied or overwritten: the index opens and answers, or says that it is unusable."""
+    good = tmp_path / "good"
+    filled(LexicalIndex.create(good), TEXTS)
+    refused = 0
+    for n, file in enumerate(files(good)):
+        for kind in ("cut", "empty", "rubbish"):
+            copy = tmp_path / f"{n}{kind}"
+            shutil.copytree(good, copy)
+            target = copy / file.relative_to(good)
+            raw = target.read_bytes()
+            target.write_bytes({"cut": raw[: len(raw) // 2], "empty": b"", "rubbish": os.urandom(len(raw))}[kind])
+            try:
+                index = LexicalIndex.open(copy)
+                index.search("договор поставки", 5)
+                index.score("кошка", [1])
+            except LexicalUnusable:
+                refused += 1
+    assert refused > 10
+
+
+def test_a_folder_that_cannot_be_written_can_be_read(tmp_path: Path) -> None:
+    """Reading leaves no lock and no file behind."""
+    path = tmp_path / "lexical"
+    filled(LexicalIndex.create(path), TEXTS)
+    before = {file: file.stat().st_mtime_ns for file in files(path)}
+    index = LexicalIndex.open(path)
+    assert first(index, "договор") == 0
+    assert {file: file.stat().st_mtime_ns for file in files(path)} == before
+
+
+def test_threads_read_while_one_writes(tmp_path: Path) -> None:
+    """Readers of one object get whole answers before, during and after an update."""
+    index = filled(LexicalIndex.create(tmp_path / "lexical"), TEXTS)
+    wrong: list[object] = []
+    stop = threading.Event()
+
+    def read() -> None:
+        while not stop.is_set():
+            found = index.search("договор поставки", 3)
+            if not found or found[0][0] != 0:
+                wrong.append(found)
+
+    threads = [threading.Thread(target=read) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for generation in range(2, 6):
+        index.update(add=[(generation * 100, generation * 100, "Собака.")], remove_documents=[], generation=generation)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert wrong == []

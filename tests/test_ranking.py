@@ -1,0 +1,196 @@
+"""Fusing legs, merging neighbours, thinning repetition, judging relevance."""
+
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ragkit.ranking import RELEVANT, coverage, dense_weight, fuse, merge_neighbours, mmr
+from ragkit.types import Chunk, Hit
+
+TEXT = "".join(f"Предложение номер {n} этого документа. " for n in range(400))
+
+
+def order(fused: dict[int, float]) -> list[int]:
+    return sorted(fused, key=lambda id: -fused[id])
+
+
+def scores(best: list[int], n: int = 150, seed: int = 0, noise: float = 1.0) -> dict[int, float]:
+    """A leg that puts these first, clearly, and the others by chance below."""
+    chance = random.Random(seed)
+    leg = {id: noise * chance.random() for id in range(n)}
+    leg.update({id: 4.0 - 0.2 * place for place, id in enumerate(best)})
+    return leg
+
+
+def flat(n: int = 150, seed: int = 1) -> dict[int, float]:
+    """A leg that knows nothing: scores by chance around one value."""
+    chance = random.Random(seed)
+    return {id: 0.8 + 0.01 * chance.gauss(0, 1) for id in range(n)}
+
+
+def test_one_leg_alone_is_stretched() -> None:
+    """The only leg orders, from 1 to 0."""
+    assert fuse({"lexical": {7: 3.0, 8: 5.0, 9: 4.0}}) == {7: 0.0, 8: 1.0, 9: 0.5}
+    assert fuse({"dense": {7: 0.5}}) == {7: 1.0}
+    assert fuse({"lexical": {}, "dense": {7: 0.1, 8: 0.2}}) == {7: 0.0, 8: 1.0}
+    assert fuse({}) == {}
+
+
+def test_legs_that_agree_are_weighed() -> None:
+    """What both legs put high is first, and where they differ the words win by 0.6 to 0.4."""
+    fused = fuse({"lexical": scores([1, 2, 3, 4, 5, 6]), "dense": scores([2, 1, 3, 5, 4, 6], seed=5)})
+    assert order(fused)[:2] == [1, 2]
+    assert set(order(fused)[:6]) == {1, 2, 3, 4, 5, 6}
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize(("useful", "useless"), [("lexical", "dense"), ("dense", "lexical")])
+def test_a_leg_that_says_nothing_is_not_heard(useful: str, useless: str, seed: int) -> None:
+    """A model that does not know the language leaves the best by words the best, and the reverse."""
+    best = [11, 22, 33, 44, 55]
+    fused = order(fuse({useful: scores(best, seed=seed), useless: flat(seed=seed + 100)}))
+    assert set(fused[:5]) == set(best)
+
+
+def test_words_without_a_match_leave_the_order_to_the_vectors() -> None:
+    """All zero from the word index, as for a query in a language that it does not hold."""
+    dense = scores([5, 6, 7], noise=0.3)
+    assert order(fuse({"lexical": dict.fromkeys(range(150), 0.0), "dense": dense})) == order(dense)
+
+
+def test_the_offline_embedder_weighs_little() -> None:
+    """It repeats the word index, so it only settles what that leaves open."""
+    assert dense_weight("ragkit-offline/1-512") < 0.1 < dense_weight("any-other-model")
+
+
+@given(
+    st.dictionaries(st.integers(0, 50), st.tuples(st.floats(0, 100), st.floats(-1, 1)), max_size=30),
+    st.floats(0, 1),
+)
+def test_fused_scores_lie_between_0_and_1(both: dict[int, tuple[float, float]], weight: float) -> None:
+    """Any scores, even equal ones, give a number for each candidate; the best of both legs stays the best."""
+    lexical, dense = ({id: pair[leg] for id, pair in both.items()} for leg in (0, 1))
+    fused = fuse({"lexical": lexical, "dense": dense}, weight)
+    assert fused.keys() == both.keys()
+    assert all(-1e-9 <= score <= 1 + 1e-9 for score in fused.values())
+    for id in both:
+        if lexical[id] == max(lexical.values()) and dense[id] == max(dense.values()):
+            assert fused[id] == pytest.approx(max(fused.values()))
+
+
+def hit(id: int, start: int, end: int, score: float = 0.5, source: str = "a.txt") -> Hit:
+    return Hit(id, Chunk(source, start, end, TEXT[start:end], page=start // 1000 + 1), score, {"fused": score})
+
+
+def spans(hits: list[Hit]) -> list[tuple[int, int]]:
+    return [(h.chunk.start, h.chunk.end) for h in hits]
+
+
+def test_overlapping_hits_become_one() -> None:
+    """The whole is a slice of the document, in the place and with the scores of the better; it begins on its page."""
+    merged = merge_neighbours([hit(1, 900, 1400, 0.9), hit(9, 5000, 5100, 0.8), hit(2, 700, 1000, 0.3)])
+    assert spans(merged) == [(700, 1400), (5000, 5100)]
+    assert (merged[0].id, merged[0].score, merged[0].scores) == (1, 0.9, {"fused": 0.9})
+    assert merged[0].chunk.text == TEXT[700:1400]
+    assert merged[0].chunk.page == 1
+
+
+def test_a_hit_between_two_joins_both() -> None:
+    """The gap closes whichever comes first."""
+    assert spans(merge_neighbours([hit(1, 0, 100), hit(2, 200, 300), hit(3, 100, 200)])) == [(0, 300)]
+    assert spans(merge_neighbours([hit(2, 200, 300), hit(1, 0, 100), hit(3, 90, 210)])) == [(0, 300)]
+
+
+def test_other_sources_and_gaps_stay_apart() -> None:
+    """One character between two passages is text that was not found."""
+    hits = [hit(1, 0, 100), hit(2, 101, 200), hit(3, 50, 150, source="b.txt")]
+    assert merge_neighbours(hits) == hits
+
+
+def test_a_hit_inside_another_adds_nothing() -> None:
+    """The larger passage holds it."""
+    assert merge_neighbours([hit(1, 100, 200), hit(2, 0, 800)])[0].chunk.text == TEXT[0:800]
+    assert merge_neighbours([hit(1, 0, 800), hit(2, 100, 200)])[0].chunk.text == TEXT[0:800]
+
+
+def test_a_merged_hit_stays_a_passage() -> None:
+    """Twenty neighbours are several passages, not the whole document."""
+    hits = [hit(n, 600 * n, 600 * n + 800) for n in range(20)]
+    merged = merge_neighbours(hits)
+    assert max(h.chunk.end - h.chunk.start for h in merged) <= 2400
+    assert len(merged) < 20
+
+
+@given(st.lists(st.tuples(st.integers(0, 5000), st.integers(1, 900)), max_size=12))
+def test_merged_hits_hold_the_same_text(pieces: list[tuple[int, int]]) -> None:
+    """Whatever overlaps, every character found before is found after, and text is the document's."""
+    hits = [hit(n, start, start + length) for n, (start, length) in enumerate(pieces)]
+    merged = merge_neighbours(hits)
+
+    def characters(of: list[Hit]) -> set[int]:
+        return {at for h in of for at in range(h.chunk.start, h.chunk.end)}
+
+    assert characters(merged) == characters(hits)
+    assert all(h.chunk.text == TEXT[h.chunk.start : h.chunk.end] for h in merged)
+
+
+def test_mmr_prefers_what_is_new() -> None:
+    """The second copy of the best comes after something else that is nearly as good."""
+    likeness = np.array([[1, 0.99, 0], [0.99, 1, 0], [0, 0, 1]], dtype=np.float32)
+    assert mmr([1.0, 0.98, 0.8], likeness, 3) == [0, 2, 1]
+    assert mmr([1.0, 0.98, 0.8], likeness, 3, weight=1) == [0, 1, 2]
+    assert mmr([], np.zeros((0, 0), dtype=np.float32), 3) == []
+
+
+PASSAGE = (
+    "Договор поставки оборудования заключён в Москве 5 мая. Стороны согласовали цену и срок. "
+    "Оплата производится в течение тридцати дней после подписания акта."
+)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Где заключён договор поставки?",
+        "Когда производят оплату?",
+        "какие сроки оплаты после подписания актов",
+        "договр поставки оборудования",
+        "Moskva",
+    ],
+)
+def test_what_the_passage_speaks_of_is_relevant(question: str) -> None:
+    """Inflected and misspelt words count, and names in the other script."""
+    assert coverage(question, PASSAGE, {}) >= RELEVANT
+
+
+@pytest.mark.parametrize(
+    "question", ["Кто написал роман Война и мир?", "How do whales sleep?", "Высота горы Эверест", "и в на", "", "???"]
+)
+def test_what_it_does_not_speak_of_is_not(question: str) -> None:
+    """Another subject, and a question without a word to look for."""
+    assert coverage(question, PASSAGE, {}) < RELEVANT
+
+
+def test_rare_words_count_more() -> None:
+    """A common word in the passage does not make up for a rare one that is missing."""
+    common = {"договор": 0.1, "неустойк": 5.0}
+    assert coverage("договор неустойка", PASSAGE, common) < 0.1
+    assert coverage("договор неустойка", PASSAGE, {"договор": 5.0, "неустойк": 0.1}) > 0.9
+
+
+def test_words_that_stand_together_count_more() -> None:
+    """The same words far apart cover less."""
+    filler = "слово за словом " * 60
+    near = f"Договор поставки. {filler}"
+    far = f"Договор. {filler} Поставки."
+    assert coverage("договор поставки", near, {}) > coverage("договор поставки", far, {}) > 0
+
+
+@given(st.text(max_size=60), st.text(max_size=400))
+def test_coverage_is_a_share(query: str, passage: str) -> None:
+    """From 0 to 1, for any texts; a text covers itself."""
+    assert 0 <= coverage(query, passage, {}) <= 1 + 1e-9
+    assert coverage(query, query, {}) in (0.0, pytest.approx(1.0))

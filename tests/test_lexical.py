@@ -5,6 +5,9 @@ import math
 import os
 import random
 import shutil
+import subprocess
+import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -257,14 +260,45 @@ def test_damage_is_answered_by_unusable_and_nothing_else(tmp_path: Path) -> None
     assert refused > 10
 
 
-def test_a_folder_that_cannot_be_written_can_be_read(tmp_path: Path) -> None:
-    """Reading leaves no lock and no file behind."""
-    path = tmp_path / "lexical"
-    filled(LexicalIndex.create(path), TEXTS)
-    before = {file: file.stat().st_mtime_ns for file in files(path)}
-    index = LexicalIndex.open(path)
-    assert first(index, "договор") == 0
-    assert {file: file.stat().st_mtime_ns for file in files(path)} == before
+READ_ONLY = """
+import os, sys
+from pathlib import Path
+import numpy, tantivy, Stemmer  # while it may still read them
+from ragkit.store.lexical import LexicalIndex
+if os.getuid() == 0:
+    os.setgid(65534)
+    os.setuid(65534)  # root may write anywhere
+assert not os.access(sys.argv[1], os.W_OK)
+index = LexicalIndex.open(Path(sys.argv[1]))
+index.reload()
+print(index.generation, index.search("договоры", 1)[0][0])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "setuid"), reason="needs the permissions of POSIX")
+def test_a_folder_that_cannot_be_written_can_be_read() -> None:
+    """The index opens, answers and reloads for a user who may only read it."""
+    with tempfile.TemporaryDirectory() as folder:  # not below tmp_path, which only its owner may enter
+        path = Path(folder) / "lexical"
+        filled(LexicalIndex.create(path), TEXTS, generation=7)
+        before = files(path)
+        for place in (Path(folder), path, path / "chunks", path / "sections"):
+            place.chmod(0o555)
+        for file in before:
+            file.chmod(0o444)
+        try:
+            run = subprocess.run(
+                [sys.executable, "-c", READ_ONLY, str(path)],
+                env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        finally:
+            for place in (Path(folder), path, path / "chunks", path / "sections"):
+                place.chmod(0o755)
+        assert run.stdout.split() == ["7", "0"], run.stderr
+        assert files(path) == before
 
 
 def test_threads_read_while_one_writes(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ text: what a question asks is often said in two places. Without sections whole a
 from __future__ import annotations
 
 import math
+import os
 import shutil
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -227,6 +228,7 @@ class _Part:
     def __init__(self, path: Path | None, fields: Sequence[str], *, new: bool) -> None:
         self.fields = fields
         self._schema = _schema(fields)
+        self._mirror: _Mirror | None = None
         with _as_store_errors(f"cannot open the word index at {path}"):
             if path is None:
                 self._index = tantivy.Index(self._schema)
@@ -235,12 +237,15 @@ class _Part:
                     path.mkdir(mode=0o700, parents=True)
                 elif not path.is_dir() or not tantivy.Index.exists(str(path)):
                     raise LexicalUnusable(f"there is no word index at {path}", _CURE)
-                self._index = tantivy.Index(self._schema, path=str(path))
+                self._mirror = None if os.access(path, os.W_OK) else _Mirror(path)
+                self._index = tantivy.Index(self._schema, path=str(self._mirror.path if self._mirror else path))
             self._index.config_reader(reload_policy="manual")
             self.searcher = self._index.searcher()
 
     def reload(self) -> None:
         with _as_store_errors("cannot read the word index"):
+            if self._mirror:
+                self._mirror.renew()
             self._index.reload()
             self.searcher = self._index.searcher()
 
@@ -271,6 +276,25 @@ class _Part:
 
     def snapshot(self, weights: _Weights) -> _Asked:
         return _Asked(self.searcher, self._schema, weights)
+
+
+class _Mirror:
+    """Links to the files of a folder that cannot be written: tantivy locks by making a file, even to read."""
+
+    def __init__(self, path: Path) -> None:
+        import tempfile  # rarely needed, and slow to import
+
+        self._original = path
+        self._folder = tempfile.TemporaryDirectory(prefix="ragkit-")
+        self.path = Path(self._folder.name)
+        self.renew()
+
+    def renew(self) -> None:
+        """Link what came since; the list of files is replaced under its name, so its link stays good."""
+        for file in self._original.iterdir():
+            link = self.path / file.name
+            if file.suffix != ".lock" and not link.is_symlink():
+                link.symlink_to(file.resolve())
 
 
 class _Asked:

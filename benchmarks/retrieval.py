@@ -86,7 +86,9 @@ def ask_all(questions: Path, documents: Path, modes: Sequence[str], most: int) -
     judged = {query: judged[query] for query, _ in queries}
     result = {}
     with tempfile.TemporaryDirectory() as folder, ragkit.open(folder) as rag:
-        rag.add(Document(row["_id"], row["text"], metadata={"title": row["title"]}) for row in corpus)
+        rag.add(
+            Document(row["_id"], row["text"], metadata={"title": row["title"]}) for row in corpus if row["text"].strip()
+        )
         for mode in modes:
             run, seconds = {}, []
             for query, text in queries:

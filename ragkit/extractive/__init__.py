@@ -1,0 +1,152 @@
+"""An answer without a model: sentences of the best passages, verbatim, each with its place.
+
+It quotes and never writes. Where no passage covers enough of what the question asks, it refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from ragkit import words
+from ragkit.extractive.passages import about, quotable
+from ragkit.extractive.question import Question
+from ragkit.positions import Positions
+from ragkit.ranking import RELEVANT, coverage
+from ragkit.types import Answer, Citation, Document, Hit, Status, Verification
+
+MOST_QUOTES = 3
+# Credit for a word of the question that only the surroundings have: headings, the text before, the document's
+# beginning, the passage.
+_ABOVE, _BEFORE, _ABOUT, _PASSAGE = 0.85, 0.5, 0.75, 0.5
+_ENOUGH_NEWS = 2  # words beside those of the question: a sentence that only repeats it is another question
+_MISFIT = 0.8  # of a sentence without the number or the name that is asked for
+_NO_SENTENCE = 0.75  # of a line that is no sentence
+_DEFINES = 1.25  # of a sentence that explains the word whose meaning is asked
+_LATER_PASSAGE = 0.03  # taken off for each place further down the list of hits
+_WORTH_QUOTING = 0.7  # of the best sentence's score
+_SAME_AGAIN = 0.9  # that of one which meets no other word of the question than those quoted already
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A quote by its span in the document. `met` is what it and its passage say of each word of the question."""
+
+    source: str
+    start: int
+    end: int
+    score: float
+    met: Sequence[float]
+    head: str
+
+
+def extract(
+    question: str,
+    hits: Sequence[Hit],
+    *,
+    idf: Callable[[Sequence[str]], Mapping[str, float]],
+    document: Callable[[str], Document],
+) -> Answer:
+    """Answer with at most three quotes from the hits.
+
+    Args:
+        question: as it was asked.
+        hits: best first.
+        idf: gives how much each of some terms says.
+        document: gives the whole document of a source, which tells page and line of a quote.
+    """
+    if not hits:
+        return _refused(question, hits, "nothing is indexed that could answer")
+    if not words.terms(question):
+        return _refused(question, hits, "the question has no word to look for")
+    asked = Question(question, idf)
+    weights = idf(words.terms(question))
+    best = max(coverage(question, f"{hit.chunk.heading}\n{hit.chunk.text}", weights) for hit in hits)
+    if best < RELEVANT:
+        return _refused(question, hits, "no passage is about what the question asks")
+    read = cache(document)
+    chosen = _choose(asked, sorted(_candidates(asked, hits, read), key=lambda candidate: -candidate.score))
+    if not chosen:
+        return _refused(question, hits, "the passages have no sentence to quote")
+    citations = tuple(_cite(candidate, n, read) for n, candidate in enumerate(chosen, 1))
+    text = "\n".join(_shown(*pair) for pair in zip(chosen, citations, strict=True))
+    return Answer(question, text, Status.ANSWERED, citations, tuple(hits))
+
+
+def _refused(question: str, hits: Sequence[Hit], reason: str) -> Answer:
+    return Answer(question, "", Status.REFUSED, (), tuple(hits), reason)
+
+
+def _candidates(asked: Question, hits: Sequence[Hit], read: Callable[[str], Document]) -> Iterator[_Candidate]:
+    """Every sentence of the hits, scored by what it says itself and, for less, by what it stands under."""
+    for place, hit in enumerate(hits):
+        document = read(hit.chunk.source)
+        top, passage = asked.met(about(document)), asked.met(f"{hit.chunk.heading}\n{hit.chunk.text}")
+        around = asked.best([[_ABOUT * credit for credit in top], [_PASSAGE * credit for credit in passage]])
+        for sentence in quotable(document, hit.chunk):
+            own = asked.met(sentence.text)
+            above = [_ABOVE * credit for credit in asked.met(sentence.above)]
+            before = [_BEFORE * credit for credit in asked.met(sentence.before)]
+            score = asked.share(asked.best([own, above, before, around]))
+            score *= min(1.0, asked.news(sentence.text) / _ENOUGH_NEWS)
+            score *= 1.0 if asked.fits(sentence.text, sentence.head) else _MISFIT
+            score *= 1.0 if sentence.plain else _NO_SENTENCE
+            score *= _DEFINES if asked.defines(sentence.text) else 1.0
+            start = sentence.start
+            if sentence.label is not None:  # a heading that says what the sentence does not is quoted with it
+                label = asked.met(document.text[sentence.label : start])
+                start = sentence.label if any(a > b + 0.3 for a, b in zip(label, own, strict=True)) else start
+            yield _Candidate(
+                hit.chunk.source,
+                start,
+                sentence.end,
+                score - _LATER_PASSAGE * place,
+                asked.best([own, top, passage]),
+                sentence.head,
+            )
+
+
+def _choose(asked: Question, ranked: Sequence[_Candidate]) -> list[_Candidate]:
+    """The best sentences that do not overlap, best first; those that add nothing only where they are as good."""
+    chosen: list[_Candidate] = []
+    for candidate in ranked:
+        if len(chosen) == MOST_QUOTES or candidate.score <= 0:
+            break
+        overlaps = any(
+            candidate.source == other.source and candidate.start < other.end and other.start < candidate.end
+            for other in chosen
+        )
+        if overlaps:
+            continue
+        if chosen:
+            before = asked.best(other.met for other in chosen)
+            adds = asked.share(asked.best([before, candidate.met])) - asked.share(before)
+            least = _WORTH_QUOTING if adds > 0.05 else _SAME_AGAIN
+            if candidate.score < least * ranked[0].score:
+                continue
+        chosen.append(candidate)
+    return chosen
+
+
+def _cite(candidate: _Candidate, number: int, document: Callable[[str], Document]) -> Citation:
+    whole = document(candidate.source)
+    positions = Positions(whole)
+    return Citation(
+        f"[{number}]",
+        candidate.source,
+        positions.page(candidate.start),
+        positions.line(candidate.start),
+        candidate.start,
+        candidate.end,
+        whole.text[candidate.start : candidate.end],
+        Verification.EXACT,
+    )
+
+
+def _shown(candidate: _Candidate, citation: Citation) -> str:
+    """The quote on one line with its marker; a row of a table below the table's head."""
+    line = f"{' '.join(citation.quote.split())} {citation.marker}"
+    return (
+        f"{' '.join(candidate.head.split())}\n{line}" if candidate.head and candidate.head != citation.quote else line
+    )

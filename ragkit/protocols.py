@@ -39,7 +39,7 @@ class Embedder(Protocol):
         ...
 
     def embed_documents(self, texts: Sequence[str]) -> FloatMatrix:
-        """(n, d) float32, row i for text i; (0, d) for no texts."""
+        """(n, d) float32, row i for text i, none of them zero, whatever the text; (0, d) for no texts."""
         ...
 
     def embed_query(self, text: str) -> FloatVector:

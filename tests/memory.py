@@ -1,0 +1,255 @@
+"""A store of plain dictionaries, small enough to be believed: what the local store is compared with.
+
+It keeps the promises of `protocols.Store` and `protocols.Writer` and nothing more: no disk, no threads, exact
+cosines, and "lexical" is the number of words that a passage shares with the query.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import numpy as np
+
+from ragkit.errors import ConfigError, IndexMismatch, IndexNotFound
+from ragkit.filters import Condition
+from ragkit.ranking import merge_neighbours
+from ragkit.types import (
+    Chunk,
+    Document,
+    DocumentInfo,
+    FileStamp,
+    Finding,
+    FloatMatrix,
+    FloatVector,
+    Hit,
+    IndexStatus,
+    Known,
+    Problem,
+    Root,
+)  # fmt: skip
+
+
+@dataclass
+class Entry:
+    """One document with all that belongs to it; `ids` are those of its chunks."""
+
+    document: Document
+    chunks: Sequence[Chunk]
+    keys: Sequence[bytes]
+    ids: range
+    root: int | None
+    stamp: FileStamp
+    problems: Sequence[Problem]
+
+
+@dataclass
+class State:
+    """Everything that a commit makes true."""
+
+    entries: dict[str, Entry] = field(default_factory=dict)
+    vectors: dict[bytes, FloatVector] = field(default_factory=dict)
+    failures: dict[str, tuple[int | None, FileStamp, Sequence[Problem]]] = field(default_factory=dict)
+    roots: list[Root] = field(default_factory=list)
+    model: tuple[str, int] | None = None
+    next_id: int = 1
+
+
+class MemoryWriter:
+    """Works on a copy of the state; `commit` hands the copy over."""
+
+    failed = False
+
+    def __init__(self, store: MemoryStore, discard: bool) -> None:
+        self._store, self._discard = store, discard
+        self._now = copy.deepcopy(store.state or State())
+
+    def known(self) -> Mapping[str, Known]:
+        return {
+            source: Known(entry.root, entry.document.sha256, entry.stamp, tuple(entry.problems))
+            for source, entry in self._now.entries.items()
+        }
+
+    def failures(self) -> Mapping[str, int | None]:
+        return {source: root for source, (root, _, _) in self._now.failures.items()}
+
+    def document(self, source: str) -> Document | None:
+        entry = self._now.entries.get(source)
+        return entry.document if entry else None
+
+    def stored(self, keys: Iterable[bytes]) -> set[bytes]:
+        return set(keys) & self._now.vectors.keys()
+
+    def set_model(self, model: str, dimension: int) -> None:
+        if self._now.model not in (None, (model, dimension)):
+            raise IndexMismatch(f"{self._now.model} made the vectors, not {(model, dimension)}")
+        self._now.model = (model, dimension)
+
+    def add_vectors(self, keys: Sequence[bytes], vectors: FloatMatrix) -> None:
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        self._now.vectors.update(zip(keys, vectors / lengths, strict=True))
+
+    def replace(
+        self,
+        document: Document,
+        chunks: Sequence[Chunk],
+        keys: Sequence[bytes],
+        *,
+        root: int | None = None,
+        stamp: FileStamp = FileStamp(),  # noqa: B008 - frozen
+        problems: Sequence[Problem] = (),
+    ) -> None:
+        assert set(keys) <= self._now.vectors.keys()
+        ids = range(self._now.next_id, self._now.next_id + len(chunks))
+        self._now.next_id = ids.stop
+        self._now.failures.pop(document.source, None)
+        self._now.entries[document.source] = Entry(document, chunks, keys, ids, root, stamp, problems)
+
+    def remove(self, source: str) -> int:
+        self._now.failures.pop(source, None)
+        return int(self._now.entries.pop(source, None) is not None)
+
+    def touch(self, source: str, stamp: FileStamp) -> None:
+        self._now.entries[source].stamp = stamp
+
+    def fail(self, source: str, root: int | None, stamp: FileStamp, problems: Sequence[Problem]) -> None:
+        self._now.failures[source] = (root, stamp, problems)
+
+    def roots(self) -> Sequence[Root]:
+        return list(self._now.roots)
+
+    def add_root(self, path: str, prefix: str) -> Root:
+        root = Root(len(self._now.roots) + 1, path, prefix)
+        self._now.roots.append(root)
+        return root
+
+    def remove_root(self, root: Root) -> None:
+        self._now.roots.remove(root)
+        for source in [source for source, known in self.known().items() if known.root == root.id]:
+            self.remove(source)
+
+    def commit(self) -> None:
+        if not self._discard:
+            self._store.state = copy.deepcopy(self._now)
+
+    def publish(self) -> None:
+        """Searches look at the state itself."""
+
+
+class MemoryStore:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.state: State | None = None
+
+    @contextmanager
+    def writing(self, *, discard: bool = False) -> Iterator[MemoryWriter]:
+        if self.state is None and not discard:
+            self.state = State()
+        writer = MemoryWriter(self, discard)
+        yield writer  # an exception goes through here, and what was not committed is gone
+        writer.commit()
+
+    def _state(self) -> State:
+        if self.state is None:
+            raise IndexNotFound(f"there is no index at {self.path}")
+        return self.state
+
+    def remove(self, source: str) -> int:
+        every = self._state().entries
+        names = [source] if source in every else [name for name in every if fnmatchcase(name, source)]
+        with self.writing() as writer:
+            return sum(writer.remove(name) for name in names)
+
+    def check_model(self, model: str) -> None:
+        made_by = self._state().model
+        if made_by and made_by[0] != model:
+            raise IndexMismatch(f"{made_by[0]} made the vectors, not {model}")
+
+    def search(
+        self, query: str, vector: FloatVector | None, *, k: int, conditions: Sequence[Condition] = ()
+    ) -> list[Hit]:
+        hits = []
+        asked = set(words(query))
+        for entry in self._matching(conditions):
+            for id, chunk, key in zip(entry.ids, entry.chunks, entry.keys, strict=True):
+                scores = {}
+                if vector is not None:
+                    scores["dense"] = float(self._state().vectors[key] @ (vector / np.linalg.norm(vector)))
+                if asked:
+                    scores["lexical"] = float(len(asked.intersection(words(chunk.text))))
+                if vector is not None or scores["lexical"]:
+                    hits.append(Hit(id, chunk, sum(scores.values()), scores))
+        return merge_neighbours(sorted(hits, key=lambda hit: (-hit.score, hit.id)))[:k]
+
+    def idf(self, terms: Sequence[str]) -> Mapping[str, float]:
+        return dict.fromkeys(terms, 1.0)
+
+    def documents(self, conditions: Sequence[Condition] = ()) -> list[DocumentInfo]:
+        infos = {entry.document.source: info(entry) for entry in self._matching(conditions)}
+        for source, (_, stamp, problems) in ({} if conditions else self._state().failures).items():
+            infos[source] = replace(infos.get(source, DocumentInfo(source, size=stamp.size)), problems=tuple(problems))
+        return [infos[source] for source in sorted(infos)]
+
+    def _matching(self, conditions: Sequence[Condition]) -> list[Entry]:
+        """Equality and globs are all that is compared here."""
+        chosen = []
+        for entry in self._state().entries.values():
+            values = {"source": entry.document.source, **entry.document.metadata}
+            tests = [
+                fnmatchcase(str(values.get(c.key)), c.value) if c.op == "glob" else str(values.get(c.key)) == c.value
+                for c in conditions
+            ]
+            if all(tests):
+                chosen.append(entry)
+        return chosen
+
+    def document(self, source: str) -> Document:
+        if source not in self._state().entries:
+            raise ConfigError(f"{source!r} is not in the index")
+        return self._state().entries[source].document
+
+    def neighbours(self, id: int, before: int, after: int) -> list[tuple[int, Chunk]]:
+        for entry in self._state().entries.values():
+            if id in entry.ids:
+                n = entry.ids.index(id)
+                return list(zip(entry.ids, entry.chunks, strict=True))[max(0, n - before) : n + after + 1]
+        raise ConfigError(f"chunk {id} is not in the index")
+
+    def status(self) -> IndexStatus:
+        state = self._state()
+        model, dimension = state.model or ("", 0)
+        return IndexStatus(
+            str(self.path), 1, 0, len(state.entries), sum(len(entry.ids) for entry in state.entries.values()),
+            len(state.vectors), len(state.failures), 0, model, dimension, "", "", tuple(r.path for r in state.roots),
+        )  # fmt: skip
+
+    def check(self) -> list[Finding]:
+        return [Finding("memory", True, "nothing to check")]
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
+
+def info(entry: Entry) -> DocumentInfo:
+    document = entry.document
+    return DocumentInfo(
+        document.source,
+        document.media_type,
+        document.title,
+        len(document.text),
+        len(document.page_starts) or None,
+        len(entry.chunks),
+        entry.stamp.size,
+        document.sha256,
+        metadata=document.metadata,
+        problems=tuple(entry.problems),
+    )
+
+
+def words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.lower())

@@ -82,12 +82,11 @@ def list_command(where: tuple[str, ...], failed: bool, index: str | None, as_jso
     if as_json:
         out_json("list", {"documents": [payload.of_info(info) for info in found]})
         return DONE
-    for line in columns([_row(info) for info in found]):
+    troubles = [f"{one_line(info.source)}   {problem(each)}" for info in found for each in info.problems]
+    for line in troubles if failed else columns([_row(info) for info in found]):
         out(line)
-    if not failed:
-        for info in found:
-            for each in info.problems:
-                say(f"{one_line(info.source)}   {problem(each)}", quiet=quiet)
+    for line in [] if failed else troubles:
+        say(line, quiet=quiet)
     say(count(len(found), "document") + (" with problems" if failed else ""), quiet=quiet)
     return DONE
 

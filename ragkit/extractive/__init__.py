@@ -24,9 +24,11 @@ _ENOUGH_NEWS = 2  # words beside those of the question: a sentence that only rep
 _MISFIT = 0.8  # of a sentence without the number or the name that is asked for
 _NO_SENTENCE = 0.75  # of a line that is no sentence
 _DEFINES = 1.25  # of a sentence that explains the word whose meaning is asked
-_LATER_PASSAGE = 0.03  # taken off for each place further down the list of hits
+_LATER_PASSAGE = 0.02  # taken off for each place further down the list of hits
 _WORTH_QUOTING = 0.7  # of the best sentence's score
-_SAME_AGAIN = 0.9  # that of one which meets no other word of the question than those quoted already
+_SAME_AGAIN = 0.82  # that of one which meets no other word of the question than those quoted already
+_COVERED = 0.75  # score of a first quote that leaves little to say
+_BESIDE_COVERED = 0.95  # of its score: what is quoted beside it
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,8 @@ def _choose(asked: Question, ranked: Sequence[_Candidate]) -> list[_Candidate]:
         if chosen:
             before = asked.best(other.met for other in chosen)
             adds = asked.share(asked.best([before, candidate.met])) - asked.share(before)
-            least = _WORTH_QUOTING if adds > 0.05 else _SAME_AGAIN
+            again = _BESIDE_COVERED if ranked[0].score >= _COVERED else _SAME_AGAIN
+            least = _WORTH_QUOTING if adds > 0.05 else again
             if candidate.score < least * ranked[0].score:
                 continue
         chosen.append(candidate)

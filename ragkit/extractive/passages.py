@@ -53,9 +53,9 @@ def quotable(document: Document, chunk: Chunk) -> Iterator[Sentence]:
     head = ""
     for i, (start, end) in enumerate(spans):
         kind = kinds[i]
-        if kind != "row":
+        if kind not in ("row", "rule"):
             head = ""
-        elif not head:
+        elif not head and kind == "row":
             head = text[start:end]
             if i + 1 < len(spans) and kinds[i + 1] in ("row", "rule"):
                 continue  # the head itself answers nothing

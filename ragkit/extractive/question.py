@@ -14,6 +14,8 @@ from ragkit.extractive.expected import FREQUENCY, MONEY, NAME, NUMBER, PERIOD, W
 
 _ALIKE = 0.5  # share of a word's 4-grams that another word must have to be met by it
 _INFLECTED = 0.9  # credit for that, times the share
+_RELATED = 0.8  # credit for a word whose stem is the beginning of the other's: калибровать, калибровка
+_SHORTEST_STEM, _LONGEST_REST = 5, 3  # letters: of such a beginning, and of what the longer stem has beyond it
 _PART = 0.4  # credit for a part of a code: TL or 40 of TL-40, times the share
 _FRAME = 0.2  # weight of a word that only frames the question, as "many" in "how many"
 
@@ -139,8 +141,15 @@ class _Asked:
         terms = fields.terms.split()
         if self._whole in terms:
             return 1.0
+        if any(self._related(term) for term in terms):
+            return _RELATED
         part = _PART * len(self._parts.intersection(terms)) / len(self._parts) if self._parts else 0.0
         # Words of one script are looked for among the sounds of the other.
         pairs = ((self._grams, fields.grams), (self._cyrillic, fields.latin), (self._latin, fields.cyrillic))
         alike = max(len(of.intersection(among.split())) / len(of) if of and among else 0.0 for of, among in pairs)
         return max(part, _INFLECTED * alike if alike >= _ALIKE else 0.0)
+
+    def _related(self, term: str) -> bool:
+        short, long = sorted((self._whole, term), key=len)
+        near = len(short) >= _SHORTEST_STEM and len(long) - len(short) <= _LONGEST_REST
+        return near and long.startswith(short) and long.isalpha()

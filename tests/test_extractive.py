@@ -232,3 +232,22 @@ def test_the_head_and_the_rule_of_a_table_are_not_quotable() -> None:
     found = [(s.text, s.head) for s in quotable(document, Chunk("a", 0, len(text), text))]
     head = "| Item | Price |"
     assert found == [("Prices.", ""), ("| Pen | 2 |", head), ("| Ink | 5 |", head), ("End of list.", "")]
+
+
+def test_a_long_table_keeps_its_head() -> None:
+    """Also where the passage begins far below it."""
+    rows = [f"| Item {n} | {n} roubles and some words to make it longer |" for n in range(100)]
+    text = "Prices.\n\n| Item | Price |\n|---|---|\n" + "\n".join(rows)
+    start = text.index(rows[80])
+    found = list(quotable(Document("a", text), Chunk("a", start, len(text), text[start:])))
+    assert [sentence.text for sentence in found] == rows[80:]
+    assert {sentence.head for sentence in found} == {"| Item | Price |"}
+
+
+def test_a_pasted_page_is_asked_by_its_rarest_words() -> None:
+    """Forty at most, so that its length does not make it slow."""
+    asked = Question(
+        " ".join(f"word{n}" for n in range(500)), lambda terms: {t: 9.0 if "77" in t else 1.0 for t in terms}
+    )
+    assert len(asked.weights) == 40
+    assert asked.share(asked.met("word77 word377")) > asked.share(asked.met("word1 word2"))

@@ -56,8 +56,8 @@ def quotable(document: Document, chunk: Chunk) -> Iterator[Sentence]:
         if kind not in ("row", "rule"):
             head = ""
         elif not head and kind == "row":
-            head = text[start:end]
-            if i + 1 < len(spans) and kinds[i + 1] in ("row", "rule"):
+            head = _head(text, start) if i == 0 else text[start:end]
+            if head == text[start:end] and i + 1 < len(spans) and kinds[i + 1] in ("row", "rule"):
                 continue  # the head itself answers nothing
         if start >= chunk.end or end <= chunk.start or kind in ("heading", "question", "rule"):
             continue
@@ -70,6 +70,14 @@ def quotable(document: Document, chunk: Chunk) -> Iterator[Sentence]:
             f"{chunk.heading.replace(PATH_SEPARATOR, ' ')}\n{head}\n{text[label:start] if label is not None else ''}"
         )
         yield Sentence(start, end, text[start:end], above, near, kind != "line", label, head)
+
+
+def _head(text: str, row: int) -> str:
+    """The first row of the table that has a row at this offset: of the lines since the last blank one."""
+    block = text.rfind("\n\n", 0, row) + 1
+    bar = text.find("|", block)
+    start = text.rfind("\n", 0, bar) + 1
+    return text[start : text.find("\n", bar) if text.find("\n", bar) >= 0 else len(text)].strip()
 
 
 def about(document: Document) -> str:

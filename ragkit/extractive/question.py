@@ -17,6 +17,7 @@ _INFLECTED = 0.9  # credit for that, times the share
 _RELATED = 0.8  # credit for a word whose stem is the beginning of the other's: калибровать, калибровка
 _SHORTEST_STEM, _LONGEST_REST = 5, 3  # letters: of such a beginning, and of what the longer stem has beyond it
 _PART = 0.4  # credit for a part of a code: TL or 40 of TL-40, times the share
+_MOST_WORDS = 40  # of one question, those that say most; more would make a pasted page slow
 _FRAME = 0.2  # weight of a word that only frames the question, as "many" in "how many"
 
 # Words that frame a question and rarely stand in its answer.
@@ -45,6 +46,7 @@ class Question:
         weights = idf([term for asked in self._asked for term in asked.terms])
         for asked in self._asked:
             asked.weigh(weights)
+        self._asked = sorted(self._asked, key=lambda asked: -asked.weight)[:_MOST_WORDS]
         self.weights = [asked.weight for asked in self._asked]
         self.total = sum(self.weights)
         self.terms = frozenset(term for asked in self._asked for term in asked.terms)

@@ -27,7 +27,7 @@ from ragkit.errors import StoreError
 _MARKER = "marker_v3"
 GRAM_WEIGHT = 0.28  # of a 4-gram beside a stem; one value for all languages, 0.2 to 0.3 are alike
 PAIR_WEIGHT = 0.3  # of two neighbouring words
-SOUND_WEIGHT = 0.3  # of a 4-gram of sounds met in the other script
+SOUND_WEIGHT = 0.6  # of a 4-gram of sounds met in the other script; costs nothing where query and text share one
 SECTION_WEIGHT = (
     0.8  # of a section beside a chunk; at 1 the passage with the answer loses .015 of recall to its neighbours
 )

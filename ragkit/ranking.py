@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from ragkit.types import FloatMatrix
 
 # Share of the vectors in a fused score, before it is judged whether they say anything for this query. 0.3 to 0.5
-# rank alike with a real model. The offline embedder repeats the word index: .05 of it lost up to .004 of nDCG@10 on five
-# sets; 0.01 loses nothing, and still orders what shares no word with the query.
+# rank alike with a real model. The offline embedder repeats the word index: .05 of it lost up to .004 of nDCG@10 on
+# five sets; 0.01 loses nothing, and still orders what shares no word with the query.
 DENSE_WEIGHT = 0.4
 OFFLINE_WEIGHT = 0.01
 

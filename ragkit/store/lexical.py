@@ -4,8 +4,8 @@ A cache: whatever it holds can be made again from the catalog, so anything wrong
 and rebuilding. It knows chunks by number only.
 
 A chunk's score is its own plus a share of its section's, which is up to eight chunks of one document read as one
-text: what a question asks is often said in two places. Without sections whole articles cut into chunks rank .008 to
-.011 of nDCG@10 lower on three sets of thirteen; they are a fifth of the index.
+text: what a question asks is often said in two places. Cut into chunks, articles of three sets of thirteen rank .005
+to .017 of nDCG@10 lower than whole; sections give most of that back and are a fifth of the index.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SOUND_WEIGHT = 0.6  # of a 4-gram of sounds met in the other script; costs nothi
 SECTION_WEIGHT = (
     0.8  # of a section beside a chunk; at 1 the passage with the answer loses .015 of recall to its neighbours
 )
-SECTION_CHUNKS = 8  # at most, about 5 000 characters; 4 gain two thirds as much, 16 a little more
+SECTION_CHUNKS = 8  # at most, about 5 000 characters; 4 gain a little less, 16 a little more
 
 _CHUNK_FIELDS = words.Fields._fields
 _SECTION_FIELDS = ("terms", "grams")  # pairs would gain nothing here, and be a quarter of the index

@@ -26,7 +26,7 @@ class ColourEmbedder:
 
     def embed_documents(self, texts: Sequence[str]) -> FloatMatrix:
         self.texts += texts
-        return np.array([self._vector(text) for text in texts], np.float32).reshape(len(texts), 4)
+        return np.stack([self._vector(text) for text in ("", *texts)])[1:]  # (0, d) for no texts
 
     def embed_query(self, text: str) -> FloatVector:
         return self._vector(text)

@@ -24,13 +24,11 @@ from ragkit import words
 from ragkit.errors import StoreError
 
 # In the name of a field, so that an index made by another version of this file or of `words` does not open.
-_MARKER = "marker_v3"
+_MARKER = "marker_v4"
 GRAM_WEIGHT = 0.28  # of a 4-gram beside a stem; one value for all languages, 0.2 to 0.3 are alike
 PAIR_WEIGHT = 0.3  # of two neighbouring words
 SOUND_WEIGHT = 0.6  # of a 4-gram of sounds met in the other script; costs nothing where query and text share one
-SECTION_WEIGHT = (
-    0.8  # of a section beside a chunk; at 1 the passage with the answer loses .015 of recall to its neighbours
-)
+SECTION_WEIGHT = 0.8  # of a section beside a chunk; at 1 answers in long articles lose .02 to their neighbours
 SECTION_CHUNKS = 8  # at most, about 5 000 characters; 4 gain a little less, 16 a little more
 
 _CHUNK_FIELDS = words.Fields._fields

@@ -26,7 +26,7 @@ APART = "ragkit.sandbox"  # speaks the wire format from the other side: it share
 DOORS = {  # third-party library -> where it may enter; a folder's own one file is checked below
     "click": "ragkit_cli",
     "rich": "ragkit_cli.progress",
-    "tantivy": "ragkit.store.lexical",
+    "tantivy": "ragkit.store.inverted",
     "faiss": "ragkit.store",
     "pypdfium2": "ragkit.loaders",
     "pypdf": "ragkit.loaders",

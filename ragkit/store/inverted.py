@@ -1,0 +1,208 @@
+"""One inverted index, kept by tantivy, which only this file imports: guarded, since tantivy is not always what it says.
+
+It knows terms in named fields and numbers, and nothing of languages, chunks' texts or the catalog.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import tantivy
+
+from ragkit.errors import StoreError
+
+# In the name of a field, so that an index made by another version of the analyser does not open.
+_MARKER = "marker_v4"
+_HEAP = 32_000_000  # bytes for each writer; tantivy's least is 15 MB
+_MOST_CLAUSES = 400  # distinct terms of one query; the rest are the commonest, which say least
+_CURE = "it is made again from the catalog when the index is next used"
+
+Weights = dict[tuple[str, str], float]  # (field, term) -> weight
+
+
+class LexicalUnusable(StoreError):
+    """The word index is missing, damaged or of another version: make it again with `LexicalIndex.create`."""
+
+    code = "index_corrupt"
+
+
+class Change:
+    """An uncommitted change of one part."""
+
+    def __init__(self, writer: tantivy.IndexWriter, schema: tantivy.Schema) -> None:
+        self._writer = writer
+        self._schema = schema
+
+    def add(self, numbers: Mapping[str, int], texts: Mapping[str, str]) -> None:
+        with _as_store_errors("cannot write the word index"):
+            self._writer.add_document(_document(numbers, texts))
+
+    def remove(self, document: int) -> None:
+        self.remove_number("document", document)
+
+    def remove_number(self, field: str, value: int) -> None:
+        with _as_store_errors("cannot write the word index"):
+            # Deletion by term takes the number for signed, and deletes nothing.
+            self._writer.delete_documents_by_query(tantivy.Query.term_query(self._schema, field, value))
+
+
+class InvertedIndex:
+    """Documents of terms with their numbers, with lengths and frequencies of their own."""
+
+    def __init__(self, path: Path | None, fields: Sequence[str], *, new: bool) -> None:
+        self.fields = fields
+        self._schema = _schema(fields)
+        self._mirror: _Mirror | None = None
+        with _as_store_errors(f"cannot open the word index at {path}"):
+            if path is None:
+                self._index = tantivy.Index(self._schema)
+            else:
+                if new:
+                    path.mkdir(mode=0o700, parents=True)
+                elif not path.is_dir() or not tantivy.Index.exists(str(path)):
+                    raise LexicalUnusable(f"there is no word index at {path}", _CURE)
+                self._mirror = None if os.access(path, os.W_OK) else _Mirror(path)
+                self._index = tantivy.Index(self._schema, path=str(self._mirror.path if self._mirror else path))
+            self._index.config_reader(reload_policy="manual")
+            self.searcher = self._index.searcher()
+
+    def __len__(self) -> int:
+        return max(0, self.searcher.num_docs - 1)  # the marker is a document too
+
+    def idf(self, field: str, term: str) -> float:
+        with _as_store_errors("cannot read the word index"):
+            return _idf(self.searcher, field, term)
+
+    def reload(self) -> None:
+        with _as_store_errors("cannot read the word index"):
+            if self._mirror:
+                self._mirror.renew()
+            self._index.reload()
+            self.searcher = self._index.searcher()
+
+    def generation(self) -> int:
+        searcher = self.searcher
+        with _as_store_errors("cannot read the word index"):
+            marker = tantivy.Query.term_query(self._schema, _MARKER, 1)
+            addresses = [address for _, address in searcher.search(marker, 1, count=False).hits]
+            return int(searcher.fast_field_values("generation", addresses)[0] or 0) if addresses else 0
+
+    @contextmanager
+    def writing(self, generation: int) -> Iterator[Change]:
+        """One commit, with the marker of the generation in it; nothing is kept when the block raises."""
+        with _as_store_errors("cannot write the word index"):
+            writer = self._index.writer(heap_size=_HEAP, num_threads=1)
+        try:
+            change = Change(writer, self._schema)
+            yield change
+            change.remove_number(_MARKER, 1)
+            change.add({_MARKER: 1, "generation": generation}, {})
+            with _as_store_errors("cannot write the word index"):
+                writer.commit()
+        except BaseException:
+            writer.rollback()
+            raise
+        finally:
+            writer.wait_merging_threads()
+
+    def snapshot(self, weights: Weights) -> Asked:
+        return Asked(self.searcher, self._schema, weights)
+
+
+class _Mirror:
+    """Links to the files of a folder that cannot be written: tantivy locks by making a file, even to read."""
+
+    def __init__(self, path: Path) -> None:
+        import tempfile  # rarely needed, and slow to import
+
+        self._original = path
+        self._folder = tempfile.TemporaryDirectory(prefix="ragkit-")
+        self.path = Path(self._folder.name)
+        self.renew()
+
+    def renew(self) -> None:
+        """Link what came since; the list of files is replaced under its name, so its link stays good."""
+        for file in self._original.iterdir():
+            link = self.path / file.name
+            if file.suffix != ".lock" and not link.is_symlink():
+                link.symlink_to(file.resolve())
+
+
+class Asked:
+    """One query to one part, always over the same snapshot. A row is (chunk id, section id, score)."""
+
+    def __init__(self, searcher: tantivy.Searcher, schema: tantivy.Schema, weights: Weights) -> None:
+        self._searcher = searcher
+        self._schema = schema
+        with _as_store_errors("cannot read the word index"):
+            if len(weights) > _MOST_CLAUSES:
+                rarest = sorted(weights, key=lambda term: (-_idf(searcher, *term), term))[:_MOST_CLAUSES]
+                weights = {term: weights[term] for term in rarest}
+            clauses = [
+                tantivy.Query.boost_query(tantivy.Query.term_query(schema, field, term, "freq"), weight)
+                for (field, term), weight in weights.items()
+            ]
+            self._query = tantivy.Query.boolean_query([(tantivy.Occur.Should, clause) for clause in clauses])
+
+    def best(self, k: int, documents: Collection[int] | None) -> list[tuple[int, int, float]]:
+        return self._run(self._query, k) if documents is None else self.within("document", documents, k)
+
+    def within(self, field: str, ids: Collection[int], k: int) -> list[tuple[int, int, float]]:
+        if not ids:
+            return []
+        inside = tantivy.Query.const_score_query(tantivy.Query.term_set_query(self._schema, field, list(ids)), 0.0)
+        both = [(tantivy.Occur.Must, self._query), (tantivy.Occur.Must, inside)]
+        return self._run(tantivy.Query.boolean_query(both), k)
+
+    def _run(self, query: tantivy.Query, k: int) -> list[tuple[int, int, float]]:
+        searcher = self._searcher
+        with _as_store_errors("cannot read the word index"):
+            # Without the count tantivy skips blocks that cannot reach the top.
+            hits = searcher.search(query, max(1, min(k, searcher.num_docs)), count=False).hits
+            addresses = [address for _, address in hits]
+            chunks = searcher.fast_field_values("chunk", addresses)
+            sections = searcher.fast_field_values("section", addresses)
+        return [
+            (int(chunk or 0), int(section or 0), float(score))
+            for chunk, section, (score, _) in zip(chunks, sections, hits, strict=True)
+        ]
+
+
+def _schema(fields: Iterable[str]) -> tantivy.Schema:
+    builder = tantivy.SchemaBuilder()
+    for name in fields:
+        builder.add_text_field(name, tokenizer_name="whitespace", index_option="freq")
+    for name in ("chunk", "document", "section", _MARKER):
+        builder.add_unsigned_field(name, indexed=True, fast=True)
+    builder.add_unsigned_field("generation", fast=True)
+    return builder.build()
+
+
+def _document(numbers: Mapping[str, int], texts: Mapping[str, str]) -> tantivy.Document:
+    document = tantivy.Document(**texts)
+    for name, number in numbers.items():  # as keywords they would be taken for signed, and kill the writer's thread
+        document.add_unsigned(name, number)
+    return document
+
+
+def _idf(searcher: tantivy.Searcher, field: str, term: str) -> float:
+    n = searcher.doc_freq(field, term)
+    total = max(n, searcher.num_docs - 1)
+    return math.log(1 + (total - n + 0.5) / (n + 0.5))
+
+
+@contextmanager
+def _as_store_errors(message: str) -> Iterator[None]:
+    """Raise tantivy's errors as ours. It is Rust: on damaged bytes it can also panic, which no Exception covers."""
+    try:
+        yield
+    except (ValueError, OSError, RuntimeError) as error:
+        raise LexicalUnusable(f"{message}: {error}", _CURE) from error
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise LexicalUnusable(f"{message}: {error}", _CURE) from error

@@ -118,6 +118,11 @@ class Ingest:
         with self._committed_at_the_end():
             for document in documents:
                 clean = _clean(document)
+                if not clean.text.strip():
+                    problem = Problem("it has no text", "leave it out", code="empty")
+                    self._writer.fail(clean.source, None, FileStamp(), [problem])
+                    self._note(FileReport(clean.source, FileStatus.FAILED, problems=(problem,)))
+                    continue
                 self._flush_if_held(clean.source)
                 existing = self._writer.document(clean.source)
                 if existing == clean:
@@ -304,8 +309,6 @@ def _clean(document: Document) -> Document:
     if not document.source:
         raise ConfigError("a document has no source", "give each document a name of its own")
     text = normalise(document.text)
-    if not text.strip():
-        raise ConfigError(f"{document.source!r} has no text", "leave it out")
     if text != document.text and (document.page_starts or document.headings):
         raise ConfigError(
             f"the text of {document.source!r} is not normalised, so its pages and headings would point elsewhere",

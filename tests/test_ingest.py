@@ -318,15 +318,21 @@ def test_a_document_of_the_library_replaces_the_one_of_its_name(desk: Desk) -> N
     assert desk.found("ship") == {"note"}
 
 
-@pytest.mark.parametrize(
-    "document",
-    [Document("", "text"), Document("a", " \n"), Document("a", "text", metadata={"tags": ["x"]})],  # type: ignore[dict-item] # what it tests
-)
-def test_a_document_that_cannot_be_stored_is_refused(desk: Desk, document: Document) -> None:
-    """Without a name, without text, with metadata that is neither text nor number; what came before it stays."""
+@pytest.mark.parametrize("document", [Document("", "text"), Document("a", "text", metadata={"tags": ["x"]})])  # type: ignore[dict-item] # what it tests
+def test_a_document_that_cannot_be_named_or_stored_is_refused(desk: Desk, document: Document) -> None:
+    """No source, or metadata that is neither text nor number."""
     with pytest.raises(ConfigError):
-        desk.rag.add([Document("first", "A red house."), document])
-    assert desk.found("house") == set() or desk.found("house") == {"first"}
+        desk.rag.add([document])
+
+
+def test_a_document_without_text_is_reported_and_the_others_stay(desk: Desk) -> None:
+    """One empty row of a table does not cost the rest."""
+    report = desk.rag.add([Document("a", "A red house."), Document("b", " \n"), Document("c", "A blue boat.")])
+    assert counts(report) == {"new": 2, "failed": 1, "embedded": 2}
+    assert [(file.source, file.problems[0].reason) for file in report.files if file.problems] == [
+        ("b", "it has no text")
+    ]
+    assert desk.found("boat") == {"c"}
 
 
 def test_text_of_the_library_is_normalised(desk: Desk) -> None:

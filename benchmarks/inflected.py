@@ -5,7 +5,8 @@
 Needs pymorphy3, for this benchmark only. From each passage some words of one sentence are drawn (nouns, adjectives
 and verbs, seed 7): once as they stand, once each in another form of the same word; superlatives, imperatives, bookish
 and old forms and words of grammar are left out. Printed is the share of queries whose passage is among the first ten,
-for both, and their ratio. With few words it is partly chance which of many passages with the same words that is.
+for both, and their ratio. With one or two words it is partly chance which of many passages with the same words that
+is: there the ratio is lower, as `--words 1 2` shows.
 Default settings, nothing downloaded.
 """
 

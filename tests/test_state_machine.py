@@ -134,10 +134,10 @@ class Index(RuleBasedStateMachine):
 
     @rule()
     def vectors_come_that_nothing_uses(self) -> None:
-        """So many that they are sealed in a segment, and after a few times dropped when a document goes."""
+        """So many that they are sealed in a segment, and that some are dropped when a document goes."""
         if self.model:
             self.bulks += 1
-            rows = np.random.default_rng(self.bulks).normal(size=(2 * BULK_ROWS, 4)).astype(np.float32)
+            rows = np.random.default_rng(self.bulks).normal(size=(6 * BULK_ROWS, 4)).astype(np.float32)
             keys = [f"{self.bulks}/{i}".encode() for i in range(len(rows))]
             with LocalStore(self.folder).writing() as writer:
                 writer.add_vectors(keys, rows)
@@ -196,7 +196,7 @@ def cosine(a: np.ndarray, b: np.ndarray) -> float:  # type: ignore[type-arg] # a
 
 TestIndex = Index.TestCase
 TestIndex.settings = settings(
-    max_examples=25,
+    max_examples=20,
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

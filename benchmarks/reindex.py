@@ -19,7 +19,23 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-WORDS = "договор аренда залог срок склад датчик река берег лодка мельница house river meadow boat sensor".split()
+WORDS = [
+    "договор",
+    "аренда",
+    "залог",
+    "срок",
+    "склад",
+    "датчик",
+    "река",
+    "берег",
+    "лодка",
+    "мельница",
+    "house",
+    "river",
+    "meadow",
+    "boat",
+    "sensor",
+]
 
 
 def main() -> None:

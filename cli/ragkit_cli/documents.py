@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import glob
 import shlex
 import sys
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 import click
@@ -155,7 +155,7 @@ def remove_command(
             _confirm(named)
         if not dry_run:
             for source in named:
-                rag.remove(glob.escape(source))
+                rag.remove(source)
     if as_json:
         out_json("remove", {"dry_run": dry_run, "removed": named})
     else:
@@ -169,11 +169,12 @@ def remove_command(
 
 
 def _named(rag: RAG, sources: tuple[str, ...]) -> list[str]:
-    """The documents that are meant, each once, in the order given. A file may be called lease[1].pdf."""
+    """What is meant, each once, in the order given: a name before a pattern, for a file may be called lease[1].pdf."""
+    listed = [info.source for info in rag.documents()]  # files that gave nothing among them
     found: dict[str, None] = {}
     for source in sources:
-        infos = rag.documents([f"source={source}"]) or rag.documents([f"source={glob.escape(source)}"])
-        found.update(dict.fromkeys(info.source for info in infos))
+        names = [source] if source in listed else [name for name in listed if fnmatchcase(name, source)]
+        found.update(dict.fromkeys(names))
     return list(found)
 
 

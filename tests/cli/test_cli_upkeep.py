@@ -34,13 +34,35 @@ def test_remove_asks_first_and_can_be_rehearsed(cli: Cli, docs: Path) -> None:
 
 
 def test_a_name_with_brackets_is_a_name(cli: Cli, tmp_path: Path) -> None:
-    """lease[1].md is removed by its name, though brackets are also a pattern; lease1.md stays."""
+    """lease[1].md is removed by its name, though as a pattern that would be lease1.md, which stays."""
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "lease[1].md").write_text(LEASE, "utf-8")
-    (tmp_path / "docs" / "other.md").write_text(MANUAL, "utf-8")
+    (tmp_path / "docs" / "lease1.md").write_text(MANUAL, "utf-8")
     cli("index", tmp_path / "docs")
     assert cli("remove", "lease[1].md", "-y").out == "lease[1].md\n"
-    assert cli("list").out.split()[0] == "other.md"
+    assert [row.split()[0] for row in cli("list").out.splitlines()] == ["lease1.md"]
+
+
+def test_a_condition_may_be_a_name_with_brackets(cli: Cli, tmp_path: Path) -> None:
+    """`-w source=lease[1].md` finds the file of that name, beside what the pattern matches; metadata likewise."""
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "lease[1].md").write_text(LEASE, "utf-8")
+    (tmp_path / "docs" / "lease[1].md.meta.json").write_text('{"case": "A[7]"}', "utf-8")
+    (tmp_path / "docs" / "kettle.md").write_text(MANUAL, "utf-8")
+    cli("index", tmp_path / "docs")
+    for condition in ("source=lease[1].md", "case=A[7]", "case=A*", "source=lease*"):
+        run = cli("list", "-w", condition)
+        assert [row.split()[0] for row in run.out.splitlines()] == ["lease[1].md"], condition
+
+
+def test_a_file_that_failed_can_be_removed(cli: Cli, docs: Path) -> None:
+    """What `list` shows can be removed by that name or by a pattern, also where nothing of it could be read."""
+    cli("index", docs)
+    assert cli("remove", "*.doc", "--dry-run").out == "letter.doc\n"
+    run = cli("remove", "letter.doc", "-y")
+    assert (run.code, run.out) == (0, "letter.doc\n")
+    assert "letter.doc" not in cli("list").out
+    assert cli("status", "--json").json["failed"] == 0
 
 
 def test_status_counts_and_names_the_model(cli: Cli, shelf: Path) -> None:

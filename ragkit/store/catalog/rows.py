@@ -125,12 +125,14 @@ def matching(conditions: Sequence[Condition]) -> tuple[str, dict[str, str | floa
 
 
 def _condition(condition: Condition, i: int, numeric: bool) -> str:
-    op = {"glob": "GLOB", "!=": "="}.get(condition.op, condition.op)
     negated = "NOT " if condition.op == "!=" else ""
+    op = "=" if negated else condition.op
+    # What looks like a pattern may be a name as well: a file may be called lease[1].pdf.
+    test = "({0} GLOB :v{1} OR {0} = :v{1})" if op == "glob" else f"{{0}} {op} :v{{1}}"
     if condition.key == "source":
-        return f"{negated}source {op} :v{i} AND :k{i} IS NOT NULL"
+        return f"{negated}{test.format('source', i)} AND :k{i} IS NOT NULL"
     # A text is compared as text; a number also as a number, wherever the document's value is one.
-    test = f"(typeof(value) = 'text' AND value {op} :v{i})"
-    if numeric and op != "GLOB":
+    test = f"(typeof(value) = 'text' AND {test.format('value', i)})"
+    if numeric and op != "glob":
         test = f"({test} OR (typeof(value) != 'text' AND value {op} :f{i}))"
     return f"id {negated}IN (SELECT document FROM attribute WHERE key = :k{i} AND {test})"

@@ -34,7 +34,8 @@ class Condition:
 def parse_where(where: Where | None) -> tuple[Condition, ...]:
     """Conditions that must all hold. A mapping compares for equality, a list holds texts such as "year>=2024".
 
-    Equality with *, ? or [ in the value is a glob, which also matches that very text. Raises ConfigError for a text without an operator.
+    Equality with *, ? or [ in the value is a glob, which also matches that very text.
+    Raises ConfigError for a text without an operator.
     """
     if where is None:
         return ()

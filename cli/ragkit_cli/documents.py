@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 import sys
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 import click
 
-from ragkit.errors import ConfigError
+from ragkit.errors import ConfigError, RagkitError
 from ragkit_cli import payload
 from ragkit_cli.exits import DONE, FAILED, PARTLY
 from ragkit_cli.options import index_option, json_option, open_index, quiet_option, settings, where_option
@@ -18,8 +19,25 @@ from ragkit_cli.render import columns, count, number, one_line, out, out_json, p
 from ragkit_cli.reports import print_report
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ragkit.rag import RAG
     from ragkit.types import DocumentInfo
+
+
+class NotIndexed(RagkitError):
+    """The command is well formed, but the index does not have what it names."""
+
+    code = "not_indexed"
+
+
+@contextmanager
+def _in_the_index() -> Iterator[None]:
+    """For the library a name that it does not know is a wrong argument; here the words of the command were right."""
+    try:
+        yield
+    except ConfigError as error:
+        raise NotIndexed(error.message, error.hint) from error
 
 
 @click.command("index")
@@ -111,7 +129,7 @@ def show_command(what: str, page: int | None, index: str | None, as_json: bool) 
     with the line numbers that citations use.
     """
     number_given = what.removeprefix("#")
-    with open_index(settings(index=index)) as rag:
+    with open_index(settings(index=index)) as rag, _in_the_index():
         if number_given.isascii() and number_given.isdigit():
             if page is not None:
                 raise click.UsageError("--page goes with a document, not with a passage")
@@ -151,20 +169,18 @@ def remove_command(
     """
     with open_index(settings(index=index)) as rag:
         named = _named(rag, sources)
-        if not dry_run and named and not yes:
-            _confirm(named)
-        if not dry_run:
-            for source in named:
-                rag.remove(source)
+        if not (dry_run or yes or _agreed(named)):
+            named = []
+        for source in [] if dry_run else named:
+            rag.remove(source)
     if as_json:
         out_json("remove", {"dry_run": dry_run, "removed": named})
-    else:
-        for source in named:
-            out(one_line(source))
-        say(f"{'Would remove' if dry_run else 'Removed'} {count(len(named), 'document')}", quiet=quiet)
+    for source in [] if as_json else named:
+        out(one_line(source))
     if not named:
-        say("No document has such a name; `ragkit list` shows the names.", quiet=quiet or as_json)
+        say("Nothing removed.", quiet=quiet or as_json)
         return FAILED
+    say(f"{'Would remove' if dry_run else 'Removed'} {count(len(named), 'document')}", quiet=quiet or as_json)
     return DONE
 
 
@@ -174,14 +190,16 @@ def _named(rag: RAG, sources: tuple[str, ...]) -> list[str]:
     found: dict[str, None] = {}
     for source in sources:
         names = [source] if source in listed else [name for name in listed if fnmatchcase(name, source)]
+        if not names:
+            raise NotIndexed(f"{source!r} is not in the index, and nothing was removed", "see what is: ragkit list")
         found.update(dict.fromkeys(names))
     return list(found)
 
 
-def _confirm(named: list[str]) -> None:
+def _agreed(named: list[str]) -> bool:
     if not sys.stdin.isatty():
         raise ConfigError(
             f"{count(len(named), 'document')} would be removed, and there is no terminal to ask at", "add --yes"
         )
     shown = ", ".join(map(one_line, named[:5])) + (f" and {number(len(named) - 5)} more" if len(named) > 5 else "")
-    click.confirm(f"Remove {shown} from the index?", abort=True, err=True)
+    return click.confirm(f"Remove {shown} from the index?", err=True)

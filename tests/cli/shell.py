@@ -87,9 +87,15 @@ def process(*arguments: object, stdin: bytes | None = None, **environment: str) 
 
 def on_a_terminal(*arguments: object, **environment: str) -> bytes:
     """What a command writes to a pseudo-terminal."""
+    return dialogue(b"", *arguments, **environment)[1]
+
+
+def dialogue(typed: bytes, *arguments: object, **environment: str) -> tuple[int, bytes]:
+    """The exit code of a command, and what it writes to a pseudo-terminal at which that was typed."""
     import pty
 
     leader, follower = pty.openpty()
+    os.write(leader, typed)
     clean = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
     with subprocess.Popen(
         [sys.executable, "-m", "ragkit_cli", *map(str, arguments)],
@@ -97,7 +103,7 @@ def on_a_terminal(*arguments: object, **environment: str) -> bytes:
         stdout=follower,
         stderr=follower,
         env={**clean, "TERM": "xterm", **environment},
-    ):
+    ) as running:
         os.close(follower)
         written = b""
         while True:
@@ -109,4 +115,4 @@ def on_a_terminal(*arguments: object, **environment: str) -> bytes:
                 break
             written += piece
     os.close(leader)
-    return written
+    return running.returncode, written

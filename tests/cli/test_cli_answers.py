@@ -67,7 +67,7 @@ def test_show_prints_the_passage_that_search_numbers(cli: Cli, shelf: Path) -> N
     assert shown.split() == hit["text"].split()
     assert cli("show", f"#{hit['id']}", "-i", shelf).out == run.out
     unknown = cli("show", "999999", "-i", shelf)
-    assert (unknown.code, unknown.out) == (2, "")
+    assert (unknown.code, unknown.out) == (1, "")
     assert "999999" in unknown.err
 
 

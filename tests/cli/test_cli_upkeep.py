@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 
 import pytest
-from shell import LEASE, MANUAL, Cli, process
+from shell import LEASE, MANUAL, Cli, dialogue, process
 
 
 def test_list_names_the_documents_and_their_troubles(cli: Cli, shelf: Path) -> None:
@@ -31,6 +33,35 @@ def test_remove_asks_first_and_can_be_rehearsed(cli: Cli, docs: Path) -> None:
     assert run.err == "Removed 1 document\n"
     assert "lease.md" not in cli("list").out + cli("search", "залог").out
     assert cli("remove", "contracts/*", "-y").code == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX")
+def test_no_is_an_answer(cli: Cli, docs: Path) -> None:
+    """At a terminal `remove` asks; after "n" the document stays, the exit code is 1 and nothing was interrupted."""
+    cli("index", docs)
+    code, written = dialogue(b"n\n", "remove", "kettle.md")
+    assert code == 1
+    assert b"Nothing removed." in written
+    assert b"nterrupted" not in written
+    assert "kettle.md" in cli("list").out
+    assert dialogue(b"y\n", "remove", "kettle.md")[0] == 0
+    assert "kettle.md" not in cli("list").out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["show", "nowhere.md"], ["show", "999999"], ["remove", "nowhere.md", "-y"], ["remove", "kettle.md", "no*", "-y"]],
+)
+def test_what_is_not_in_the_index_fails_alike(cli: Cli, shelf: Path, arguments: list[str]) -> None:
+    """A name or number that the index does not have: exit code 1, named with a hint; nothing is removed."""
+    run = cli(*arguments, "-i", shelf)
+    assert (run.code, run.out) == (1, "")
+    assert arguments[-2 if "-y" in arguments else -1] in run.err
+    assert "Hint: " in run.err
+    as_json = cli(*arguments, "--json", "-i", shelf)
+    assert (as_json.code, as_json.out) == (1, "")
+    assert json.loads(as_json.err)["error"]["code"] == "not_indexed"
+    assert "kettle.md" in cli("list", "-i", shelf).out
 
 
 def test_a_name_with_brackets_is_a_name(cli: Cli, tmp_path: Path) -> None:

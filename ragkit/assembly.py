@@ -33,4 +33,5 @@ def build(settings: Settings) -> RAG:
         chunker,
         parsers,
         max_file_size=settings.max_file_size,
+        recipe=f"{settings.chunk_size}/{settings.chunk_overlap}",
     )

@@ -9,14 +9,15 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from ragkit.errors import LoadError
 from ragkit.types import FileStamp, Metadata, Problem
@@ -45,9 +46,12 @@ class OpenFile:
     metadata: Metadata
 
 
-def walk(folder: Path, *, max_file_size: int) -> Iterator[FoundFile]:
-    """Every file below the folder that is not hidden, in order of path within each folder."""
-    yield from _walk(os.fspath(folder), "", os.path.realpath(folder), max_file_size)
+def walk(folder: Path, *, max_file_size: int, without: Path | None = None) -> Iterator[FoundFile]:
+    """Every file below the folder that is not hidden, in order of path within each folder; none of `without`."""
+    left_out = "" if without is None else os.fspath(without) + os.sep
+    for file in _walk(os.fspath(folder), "", os.path.realpath(folder), max_file_size):
+        if not left_out or not file.path.startswith(left_out):
+            yield file
 
 
 def find(path: Path, *, max_file_size: int) -> FoundFile:
@@ -170,14 +174,31 @@ def _sidecar_metadata(file: FoundFile) -> Metadata:
     try:
         with os.fdopen(os.open(name, os.O_RDONLY | os.O_CLOEXEC | _NO_FOLLOW), "rb") as stream:
             fields = json.loads(stream.read(1 << 20))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _load_error(f"its {SIDECAR} cannot be read: {error}", "write it as one JSON object", "sidecar") from error
-    flat = isinstance(fields, dict) and all(isinstance(v, str | int | float) for v in fields.values())
-    if not flat:
-        raise _load_error(
-            f"its {SIDECAR} is not a flat JSON object", 'write it like {"year": 2024, "author": "…"}', "sidecar"
-        )
+    fault = metadata_fault(fields) if isinstance(fields, dict) else "it is no JSON object"
+    if fault:
+        raise _load_error(f"its {SIDECAR}: {fault}", 'write it like {"year": 2024, "author": "…"}', "sidecar")
     return {key: int(value) if isinstance(value, bool) else value for key, value in fields.items()}
+
+
+def metadata_fault(metadata: Mapping[Any, Any]) -> str:
+    """What of the metadata cannot be stored and compared; empty where all can."""
+    for key, value in metadata.items():
+        if not isinstance(key, str) or not is_text(key):
+            return f"the key {key!r} is not text"
+        if isinstance(value, str):
+            storable = is_text(value)
+        else:
+            storable = isinstance(value, int | float) and math.isfinite(value) and abs(value) < 1 << 63
+        if not storable:
+            return f"the value of {key!r} is neither text nor a number of common size: {value!r:.40}"
+    return ""
+
+
+def is_text(text: str) -> bool:
+    """Whether it is valid Unicode: a lone surrogate is not."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _load_error(message: str, hint: str, code: str = "unreadable") -> LoadError:

@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 
 from ragkit.errors import ConfigError, LoadError
-from ragkit.folders import FoundFile, find, opened, walk
+from ragkit.folders import SIDECAR, FoundFile, find, is_text, metadata_fault, opened, walk
 from ragkit.loaders.hygiene import normalise
 from ragkit.positions import contextual_text
 from ragkit.protocols import Chunker, Embedder, Parsers, Writer
@@ -70,7 +70,10 @@ class _Cut:
 
 
 class Ingest:
-    """One run that brings documents into an index. With `dry_run` nothing is embedded and nothing stored."""
+    """One run that brings documents into an index. With `dry_run` nothing is embedded and nothing stored.
+
+    `recipe` says how documents are cut; files of a folder that was cut by another are cut again.
+    """
 
     def __init__(
         self,
@@ -78,10 +81,12 @@ class Ingest:
         embedder: Embedder,
         chunker: Chunker,
         *,
+        recipe: str = "",
         progress: Callable[[Progress], None] | None = None,
         dry_run: bool = False,
     ) -> None:
         self._writer = writer
+        self._recipe = recipe
         self._embedder = embedder
         self._chunker = chunker
         self._progress = progress or (lambda _: None)
@@ -99,18 +104,29 @@ class Ingest:
             raise ConfigError(f"{path} does not exist", "name a folder or a file that does")
         place = path.resolve()
         whole = place.is_dir()
-        files = list(walk(place, max_file_size=max_file_size)) if whole else [find(place, max_file_size=max_file_size)]
-        scope = scope_of(self._writer, place if whole else place.parent, index)
+        if whole:
+            files = list(walk(place, max_file_size=max_file_size, without=index.resolve()))
+        else:
+            files = [find(place, max_file_size=max_file_size)]
+            if files[0].problem:  # a pipe, a device, a hidden file: its folder is none of the index
+                self._note(FileReport(files[0].source, FileStatus.FAILED, problems=(files[0].problem,)))
+                return self._report(str(path), str(index))
+        scope = scope_of(self._writer, place if whole else place.parent, index, whole=whole)
         files = [replace(file, source=scope.prefix + file.source) for file in files]
         known = {s: k for s, k in self._writer.known().items() if k.root == scope.root.id}
         failed = {s for s, root in self._writer.failures().items() if root == scope.root.id}
+        recipe = self._writer.recipe(scope.root)
+        # What was cut in another way is loaded again; the chunks that stay the same are not embedded again.
+        again = failed | known.keys() if recipe != self._recipe else failed
         with self._committed_at_the_end():
-            for done, seen in enumerate(self._look_at_all(files, known, failed, parsers), 1):
+            for done, seen in enumerate(self._look_at_all(files, known, again, parsers), 1):
                 self._take(seen, known.get(seen.file.source), scope.root.id)
                 self._progress(Progress(done, len(files), self._counts["chunks"], seen.file.source))
             self._flush()
             if whole:
                 self._remove_missing({*known, *failed}, files, scope)
+                if recipe != self._recipe:
+                    self._writer.set_recipe(scope.root, self._recipe)
         return self._report(str(path), str(index))
 
     def documents(self, documents: Iterable[Document], index: Path) -> IndexReport:
@@ -135,14 +151,14 @@ class Ingest:
     # -- looking at files
 
     def _look_at_all(
-        self, files: Sequence[FoundFile], known: Mapping[str, Known], failed: set[str], parsers: Parsers
+        self, files: Sequence[FoundFile], known: Mapping[str, Known], again: set[str], parsers: Parsers
     ) -> Iterator[_Seen]:
-        """Every file in order, a few of them in the making at a time."""
+        """Every file in order, a few of them in the making at a time; those in `again` are loaded in any case."""
         with ThreadPoolExecutor(parsers.workers) as pool:
             waiting: deque[_Seen | Future[_Seen]] = deque()
             try:
                 for file in files:
-                    before = None if file.source in failed else known.get(file.source)
+                    before = None if file.source in again else known.get(file.source)
                     if file.problem:
                         waiting.append(_Seen(file, file.stamp, problem=file.problem))
                     elif before and _untouched(file.stamp, before.stamp):
@@ -290,9 +306,10 @@ def _look_at(file: FoundFile, before: Known | None, parsers: Parsers) -> _Seen:
                 if same:
                     return _Seen(file, content.stamp, known=before)
                 loaded = parsers.load(content.stream, file.source)
-            document = replace(
-                loaded.document, sha256=content.sha256, metadata={**loaded.document.metadata, **content.metadata}
-            )
+            metadata = {**loaded.document.metadata, **content.metadata}
+            if fault := metadata_fault(metadata):
+                return _Seen(file, content.stamp, problem=Problem(fault, f"mend its {SIDECAR}", code="sidecar"))
+            document = replace(loaded.document, sha256=content.sha256, metadata=metadata)
             return _Seen(file, content.stamp, loaded=replace(loaded, document=document))
         except LoadError as error:
             if last or error.code != "changed":
@@ -306,18 +323,24 @@ def _result(item: _Seen | Future[_Seen]) -> _Seen:
 
 def _clean(document: Document) -> Document:
     """The document as it can be stored. Raises ConfigError where that is not possible."""
-    if not document.source:
-        raise ConfigError("a document has no source", "give each document a name of its own")
+    if not document.source or not is_text(document.source):
+        raise ConfigError(
+            f"{document.source!r} cannot be the source of a document", "give each a name in valid Unicode"
+        )
+    if fault := metadata_fault(document.metadata):
+        raise ConfigError(f"{document.source!r}: {fault}", "leave it out or mend it")
+    offsets = [*document.page_starts, *(heading.start for heading in document.headings)]
+    ascending = list(document.page_starts) == sorted(document.page_starts)
+    if not ascending or any(not 0 <= offset <= len(document.text) for offset in offsets):
+        raise ConfigError(
+            f"pages or headings of {document.source!r} are not in its text, in order", "mend their offsets"
+        )
     text = normalise(document.text)
     if text != document.text and (document.page_starts or document.headings):
         raise ConfigError(
             f"the text of {document.source!r} is not normalised, so its pages and headings would point elsewhere",
             "make the text with ragkit.normalise(text), and the offsets in that",
         )
-    odd = next((key for key, value in document.metadata.items() if not isinstance(value, str | int | float)), None)
-    if odd is not None:
-        kind = type(document.metadata[odd]).__name__
-        raise ConfigError(f"the metadata {odd!r} of {document.source!r} is a {kind}", "make it text or a number")
     sha256 = document.sha256 or hashlib.sha256(document.text.encode("utf-8", "surrogatepass")).hexdigest()
     return replace(document, text=text, sha256=sha256, metadata=dict(document.metadata))
 

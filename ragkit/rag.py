@@ -28,6 +28,7 @@ class RAG:
         chunker: cuts documents.
         parsers: makes what reads files; called once for each run over a folder.
         max_file_size: bytes; larger files are reported and not read.
+        recipe: how the chunker cuts, in words of the caller's own; with another one a folder is cut again.
     """
 
     def __init__(
@@ -38,12 +39,14 @@ class RAG:
         parsers: Callable[[], AbstractContextManager[Parsers]],
         *,
         max_file_size: int,
+        recipe: str = "",
     ) -> None:
         self._store = store
         self._embedder = embedder
         self._chunker = chunker
         self._parsers = parsers
         self._max_file_size = max_file_size
+        self._recipe = recipe
 
     @property
     def path(self) -> Path:
@@ -70,7 +73,7 @@ class RAG:
         from ragkit.ingest import Ingest  # a search does not need it
 
         with self._store.writing(discard=dry_run) as writer, self._parsers() as parsers:
-            run = Ingest(writer, self._embedder, self._chunker, progress=progress, dry_run=dry_run)
+            run = Ingest(writer, self._embedder, self._chunker, recipe=self._recipe, progress=progress, dry_run=dry_run)
             return run.folder(Path(path), self._store.path, parsers, max_file_size=self._max_file_size)
 
     def add(self, documents: Iterable[Document]) -> IndexReport:
@@ -88,7 +91,7 @@ class RAG:
         return self._store.remove(source)
 
     def search(self, query: str, k: int = 10, *, mode: str = "hybrid", where: Where | None = None) -> list[Hit]:
-        """The k best passages, best first; neighbours in one document come as one.
+        """The k best passages, best first; neighbours in one document come as one, up to 2400 characters.
 
         Args:
             query: a question or words, in any language.

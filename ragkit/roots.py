@@ -18,22 +18,23 @@ class Scope:
     prefix: str
 
 
-def scope_of(writer: Writer, folder: Path, index: Path) -> Scope:
+def scope_of(writer: Writer, folder: Path, index: Path, *, whole: bool) -> Scope:
     """The root that holds `folder`, an absolute path; a new one where there is none yet.
 
     The first root's sources are plain relative paths; those of later roots begin with the folder's name, so
-    that two folders may hold files of one name. A new root takes in the roots below it: their documents come
-    again under their new sources, with their vectors.
+    that two folders may hold files of one name. Where the `whole` folder is indexed, it takes in the roots below
+    it: their documents come again under their new sources, with their vectors. A single file takes in nothing.
     """
     home = index.resolve().parent
     roots = {(home / root.path).resolve(): root for root in writer.roots()}
     for place, root in roots.items():
-        if folder == place or place in folder.parents:
-            inside = folder.relative_to(place).as_posix()
-            return Scope(root, root.prefix + ("" if inside == "." else inside + "/"))
-    for place, root in roots.items():
-        if folder in place.parents:
+        if whole and folder in place.parents:
             writer.remove_root(root)
+    around = [place for place in roots if folder == place or place in folder.parents]
+    if around:
+        place = max(around, key=lambda place: len(place.parts))
+        inside = folder.relative_to(place).as_posix()
+        return Scope(roots[place], roots[place].prefix + ("" if inside == "." else inside + "/"))
     taken = {root.prefix for root in writer.roots()}
     name = next(name for name in _names(folder.name) if name not in taken)
     root = writer.add_root(_stored(folder, home), name)

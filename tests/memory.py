@@ -56,6 +56,7 @@ class State:
     vectors: dict[bytes, FloatVector] = field(default_factory=dict)
     failures: dict[str, tuple[int | None, FileStamp, Sequence[Problem]]] = field(default_factory=dict)
     roots: list[Root] = field(default_factory=list)
+    recipes: dict[int, str] = field(default_factory=dict)
     model: tuple[str, int] | None = None
     next_id: int = 1
 
@@ -122,6 +123,12 @@ class MemoryWriter:
 
     def roots(self) -> Sequence[Root]:
         return list(self._now.roots)
+
+    def recipe(self, root: Root) -> str:
+        return self._now.recipes.get(root.id, "")
+
+    def set_recipe(self, root: Root, recipe: str) -> None:
+        self._now.recipes[root.id] = recipe
 
     def add_root(self, path: str, prefix: str) -> Root:
         root = Root(len(self._now.roots) + 1, path, prefix)

@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 from toys import ColourEmbedder, colour_rag
 
+from ragkit.chunking import RecursiveChunker
 from ragkit.errors import ConfigError, IndexMismatch
+from ragkit.loaders.isolation import ParserPool
 from ragkit.rag import RAG
+from ragkit.store.local import LocalStore
 from ragkit.types import Document, FileStatus, IndexReport, Progress
 
 RED = "The red house stands by the river, and its door was painted by a sailor. " * 2
@@ -359,3 +362,89 @@ def test_another_embedding_model_is_refused_with_both_names(desk: Desk) -> None:
     with pytest.raises(IndexMismatch, match=r"colours/1 .* shapes/1"):
         rag.add([Document("b", "A green meadow.")])
     assert desk.found("house") == {"a.txt"}
+
+
+def test_a_single_file_removes_no_other_document(desk: Desk, tmp_path: Path) -> None:
+    """Also when it lies above folders that are indexed, in either order; the whole folder then takes all in."""
+    desk.write("a.txt", RED)
+    desk.run()
+    notes = tmp_path / "notes.txt"
+    notes.write_text(GREEN)
+    assert counts(desk.rag.index_folder(notes)) == {"new": 1, "embedded": 1}
+    assert {"house", "meadow"} == {word for word in ("house", "meadow") if desk.found(word)}
+    assert counts(desk.run()) == {"unchanged": 1}
+    report = desk.rag.index_folder(tmp_path)
+    assert report.embedded == 0
+    assert len(desk.rag.documents()) == 2
+
+
+@pytest.mark.skipif(not Path("/dev/null").exists(), reason="needs a device")
+def test_a_device_is_reported_and_its_folder_is_none_of_the_index(desk: Desk) -> None:
+    """Nothing of it is remembered."""
+    assert desk.rag.index_folder("/dev/null").failed == 1
+    assert desk.rag.status().roots == ()
+    assert desk.rag.documents() == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"n": 99999999999999999999999}', '{"n": NaN}', '{"n": "\\ud800"}', '{"\\ud800": 1}', "[" * 100_000],
+)
+def test_a_sidecar_that_cannot_be_stored_costs_one_file(desk: Desk, text: str) -> None:
+    """The others are indexed, and nothing is half done."""
+    desk.write("a.txt", RED)
+    desk.write("b.txt", GREEN)
+    desk.write("b.txt.meta.json", text)
+    desk.write("c.txt", BLUE)
+    report = desk.run()
+    assert (report.new, report.failed) == (2, 1)
+    assert desk.found("boat") == {"c.txt"}
+    assert all(finding.ok for finding in desk.rag.check())
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        Document("a", "text", metadata={"n": 2**70}),
+        Document("a", "text", metadata={3: "x"}),  # type: ignore[dict-item] # what it tests
+        Document("\udcff", "text"),
+        Document("a", "text", page_starts=(3, 1)),
+        Document("a", "text", page_starts=(0, 9)),
+    ],
+)
+def test_a_document_with_impossible_fields_is_refused_before_anything_is_stored(desk: Desk, document: Document) -> None:
+    """The index stays sound, and goes on."""
+    with pytest.raises(ConfigError):
+        desk.rag.add([Document("first", "A red house."), document])
+    assert all(finding.ok for finding in desk.rag.check())
+    desk.rag.add([Document("next", "A blue boat.")])
+    assert desk.found("boat") == {"next"}
+
+
+def test_another_way_of_cutting_cuts_again(desk: Desk) -> None:
+    """Once; texts that stay the same are not embedded again."""
+    desk.write("a.txt", RED, GREEN, BLUE)
+    desk.run()
+    other = RAG(
+        LocalStore(desk.index),
+        desk.embedder,
+        RecursiveChunker(size=100, overlap=0),
+        lambda: ParserPool(2),
+        max_file_size=1 << 20,
+        recipe="100/0",
+    )
+    assert other.index_folder(desk.docs).changed == 1
+    assert other.status().chunks > 3
+    assert counts(other.index_folder(desk.docs)) == {"unchanged": 1}
+    report = desk.run()
+    assert (report.changed, report.embedded) == (1, 0)
+
+
+def test_an_index_in_the_folder_does_not_index_itself(desk: Desk) -> None:
+    """Whatever it is called."""
+    rag = colour_rag(desk.docs / "my-index")
+    desk.write("a.txt", RED)
+    for _ in range(2):
+        report = rag.index_folder(desk.docs)
+        assert report.failed == 0
+    assert [info.source for info in rag.documents()] == ["a.txt"]

@@ -191,6 +191,14 @@ class Writer:
                 self.remove(source)
             self._catalog.remove_root(root.id)
 
+    def recipe(self, root: Root) -> str:
+        """How the documents of a root were cut; empty for a new one."""
+        return self._catalog.meta().get(f"recipe {root.id}", "")
+
+    def set_recipe(self, root: Root, recipe: str) -> None:
+        with self._guarded():
+            self._catalog.set_meta(f"recipe {root.id}", recipe)
+
     def commit(self) -> None:
         """Make everything since the last commit true. Returns when it would survive a loss of power."""
         if self._discard or not self._catalog.in_transaction:
@@ -253,12 +261,13 @@ class Writer:
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
-        """Run changes inside the transaction; after an error of the disk or of SQLite refuse all others."""
+        """Run changes inside the transaction, all of them or none; refuse all others after an error of the disk."""
         if self._failed:
             raise StoreError(f"this writer stopped at an error: {self._failed}", "mend its cause and run again")
         try:
             self._catalog.begin()
-            yield
+            with self._catalog.all_or_none():
+                yield
         except (OSError, sqlite3.Error) as error:
             self._failed = f"{type(error).__name__}: {error}"
             self._catalog.rollback()

@@ -101,6 +101,20 @@ class Catalog:
         if not self._db.in_transaction:
             self._db.execute("BEGIN IMMEDIATE")
 
+    @contextmanager
+    def all_or_none(self) -> Iterator[None]:
+        """Undo what the block did within the transaction when it raises. A block that commits is left alone."""
+        self._db.execute("SAVEPOINT block")
+        try:
+            yield
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK TO block")
+                self._db.execute("RELEASE block")
+            raise
+        if self._db.in_transaction:
+            self._db.execute("RELEASE block")
+
     @property
     def in_transaction(self) -> bool:
         return self._db.in_transaction

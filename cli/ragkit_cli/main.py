@@ -15,7 +15,7 @@ import click
 
 from ragkit.errors import ConfigError, RagkitError, StoreError
 from ragkit_cli.exits import DONE, FAILED, INDEX, INTERRUPTED, USAGE
-from ragkit_cli.render import OutputClosed, write_error
+from ragkit_cli.render import OutputClosed, escape, say, write_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,6 +102,7 @@ def commands() -> None:
 
 def console() -> NoReturn:
     """The program: one command, one process."""
+    _need_utf8()
     # A short process need not look for cycles among the objects that its imports made, nor once more at its end.
     # A long one, as `index` may be, still collects.
     gc.set_threshold(100_000, 10, 10)
@@ -113,13 +114,13 @@ def console() -> NoReturn:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     args = list(sys.argv[1:] if arguments is None else arguments)
-    for stream in (sys.stdout, sys.stderr):
-        _speak_utf8(stream)
+    _open_streams()
     if COMPLETION in os.environ:
         _complete()
     as_json = "--json" in args[: args.index("--")] if "--" in args else "--json" in args
     try:
         try:
+            _check_utf8(args)
             with commands.make_context(PROGRAM, args) as ctx:
                 result = commands.invoke(ctx)
             sys.stdout.flush()
@@ -137,7 +138,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         click.echo(error.format_message(), err=True)
         return USAGE
     except click.UsageError as error:
-        path = error.ctx.command_path if error.ctx else PROGRAM
+        named = f"{PROGRAM} {args[0]}" if args and args[0] in COMMANDS else PROGRAM  # click does not always say
+        path = error.ctx.command_path if error.ctx else named
         write_error("usage", error.format_message(), f"{path} --help", as_json=as_json)
         return USAGE
     except RagkitError as error:
@@ -147,13 +149,64 @@ def main(arguments: Sequence[str] | None = None) -> int:
         place = f"{error.filename}: " if error.filename else ""
         write_error("os", f"{place}{error.strerror or error}", "", as_json=as_json)
         return FAILED
+    except Exception as error:  # noqa: BLE001 - what is left is a mistake of ours; it is said, and the command ends
+        _write_bug(error, as_json=as_json)
+        return FAILED
     return result if isinstance(result, int) else DONE
+
+
+def _write_bug(error: Exception, *, as_json: bool) -> None:
+    import traceback  # needed for a mistake only
+
+    message = f"a mistake in ragkit itself: {type(error).__name__}: {error}"
+    hint = "please report it, with the traceback that the command prints " + ("without --json" if as_json else "here")
+    write_error("bug", message, hint, as_json=as_json)
+    if not as_json:
+        say(escape("".join(traceback.format_exception(error)).rstrip()))
 
 
 def _complete() -> NoReturn:
     from click.shell_completion import shell_complete
 
     sys.exit(shell_complete(commands, {}, PROGRAM, COMPLETION, os.environ[COMPLETION]))
+
+
+def _need_utf8() -> None:
+    """Start again in UTF-8 mode where Python takes names for ASCII and would hand Russian ones on as surrogates.
+
+    Python does so by itself in the C locale, unless it was told not to.
+    """
+    if sys.getfilesystemencoding() == "ascii" and os.environ.get("PYTHONUTF8") != "1":
+        os.execve(  # noqa: S606 - the same interpreter with the same arguments
+            sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, "PYTHONUTF8": "1"}
+        )
+
+
+def _check_utf8(args: Sequence[str]) -> None:
+    """Refuse what nothing in an index can be called: bytes that are not UTF-8 come from Python as surrogates."""
+    for arg in args:
+        try:
+            arg.encode()
+        except UnicodeEncodeError as error:
+            shown = os.fsencode(arg).decode("utf-8", "backslashreplace") if os.name == "posix" else repr(arg)
+            message = f"the argument {shown} is not UTF-8"
+            raise NotUtf8(message, "give it in UTF-8; a file or folder has to be renamed") from error
+
+
+class NotUtf8(ConfigError):
+    """An argument in another encoding."""
+
+    code = "usage"
+
+
+def _open_streams() -> None:
+    """Standard streams in UTF-8; one that the shell has closed, as `>&-` does, becomes the null device."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
+        elif name != "stdin":
+            _speak_utf8(stream)
 
 
 def _speak_utf8(stream: TextIO) -> None:

@@ -67,10 +67,7 @@ def text_of(words: Sequence[str], what: str) -> str:
                 f"the {what} on stdin is not UTF-8 (byte {error.start})", "convert it, for example with iconv"
             ) from error
     else:
-        try:  # in a locale without Russian, Python hands bytes that it does not know on as surrogates
-            text = " ".join(words).encode("utf-8", "surrogateescape").decode("utf-8")
-        except UnicodeError as error:
-            raise ConfigError(f"the {what} is not UTF-8", f"give it in UTF-8, or on stdin with {READ_STDIN}") from error
+        text = " ".join(words)
     if not text.strip():
         raise ConfigError(f"the {what} is empty", f"give some words, or {READ_STDIN} and the {what} on stdin")
     return text.strip()

@@ -92,6 +92,12 @@ def test_a_mistake_exits_with_2_and_names_the_cure(cli: Cli, shelf: Path, argume
         assert said in json.loads(as_json.err)["error"]["message"] + json.loads(as_json.err)["error"]["hint"]
 
 
+def test_an_option_without_its_value_names_the_help_of_its_command(cli: Cli) -> None:
+    """`search x --mode` leads to `ragkit search --help`, which lists the modes."""
+    assert "Hint: ragkit search --help" in cli("search", "x", "--mode").err
+    assert "Hint: ragkit --help" in cli("--limit").err
+
+
 def test_an_unknown_setting_is_refused_by_every_command(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mistyped variable or key is an error that names the nearest setting."""
     monkeypatch.setenv("RAGKIT_LIMTI", "3")

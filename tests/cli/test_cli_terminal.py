@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -77,3 +78,71 @@ def test_colours_and_bar_are_for_terminals_only(docs: Path, shelf: Path) -> None
     assert b"Reading" in on_a_terminal("index", docs)
     assert b"Reading" not in on_a_terminal("index", docs, "-q")
     assert b"Reading" not in process("index", docs).stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="arguments are bytes on POSIX only")
+@pytest.mark.parametrize(
+    "arguments", [["search", "x", "-w", "source=%"], ["show", "%"], ["index", "%"], ["status", "-i", "%"]]
+)
+def test_an_argument_that_is_not_utf8_is_refused(arguments: list[str]) -> None:
+    """A name in another encoding cannot be in the index: exit code 2, the argument named with its bytes escaped."""
+    given = [os.fsdecode(each.encode().replace(b"%", b"bad\xff")) for each in arguments]
+    run = process(*given)
+    assert (run.returncode, run.stdout) == (2, b"")
+    assert rb"bad\xff" in run.stderr
+    assert b"not UTF-8" in run.stderr
+    error = json.loads(process(*given, "--json").stderr)["error"]
+    assert error["code"] == "usage"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locales")
+def test_russian_names_work_in_a_locale_without_russian(cli: Cli, tmp_path: Path) -> None:
+    """In an ASCII locale folders, documents, conditions and the index may have Russian names all the same."""
+    (tmp_path / "папка").mkdir()
+    (tmp_path / "папка" / "отчёт.txt").write_text("Залог возвращается через десять дней.", "utf-8")
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for arguments in (
+        ["index", "папка", "-i", "индекс"],
+        ["search", "залог", "-w", "source=отчёт*", "-i", "индекс"],
+        ["show", "отчёт.txt", "-i", "индекс"],
+        ["remove", "отчёт.txt", "-y", "-i", "индекс"],
+    ):
+        run = process(*arguments, **ascii_only)
+        assert run.returncode == 0, run.stderr.decode()
+        assert (
+            "папка" if arguments[0] == "index" else "отчёт.txt" if arguments[0] != "show" else "Залог"
+        ) in run.stdout.decode()
+    assert (tmp_path / "индекс").is_dir()
+    assert cli("list", "-i", "индекс").out == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="closes descriptors as a POSIX shell does")
+@pytest.mark.parametrize("closed", [">&-", "<&-", "2>&-", ">&- 2>&- <&-"])
+def test_a_closed_stream_is_one_that_nobody_reads(shelf: Path, closed: str) -> None:
+    """`ragkit list >&-` ends as it would with /dev/null."""
+    command = f'exec "{sys.executable}" -m ragkit_cli list -i "{shelf}" {closed}'
+    run = subprocess.run(["/bin/sh", "-c", command], capture_output=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert b"Traceback" not in run.stderr
+    asking = f'exec "{sys.executable}" -m ragkit_cli search - -i "{shelf}" <&-'
+    run = subprocess.run(["/bin/sh", "-c", asking], capture_output=True, check=False)
+    assert run.returncode == 2
+    assert b"the query is empty" in run.stderr
+
+
+def test_a_mistake_inside_ragkit_is_called_one(cli: Cli, shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception that nobody foresaw: a line that says it is ours, then where; in JSON still one object."""
+
+    def broken(*_: object) -> None:
+        raise TypeError("a number was expected")
+
+    monkeypatch.setattr("ragkit_cli.payload.of_status", broken)
+    monkeypatch.setattr("ragkit_cli.upkeep.columns", broken)
+    run = cli("status", "-i", shelf)
+    assert (run.code, run.out) == (1, "")
+    assert run.err.startswith("Error: a mistake in ragkit itself: TypeError: a number was expected\n")
+    assert "Traceback" in run.err
+    assert "in broken" in run.err
+    run = cli("status", "--json", "-i", shelf)
+    assert (run.code, run.err.count("\n")) == (1, 1)
+    assert json.loads(run.err)["error"]["code"] == "bug"

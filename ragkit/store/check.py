@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from ragkit.errors import IndexCorrupt
+from ragkit.errors import IndexCorrupt, IndexLocked, StoreError
 from ragkit.store.catalog import Catalog
 from ragkit.store.lexical import LexicalIndex, LexicalUnusable
+from ragkit.store.lock import WriterLock
 from ragkit.store.segments import map_segment, segment_is_intact, tail_block
 from ragkit.store.wordindex import lexical_path
 from ragkit.types import Finding
@@ -19,24 +21,44 @@ _LOST = "restore the index from a copy, or delete it and index the folder again"
 
 def check_index(catalog: Catalog, folder: Path, at: int) -> list[Finding]:
     """One finding for each part of the index, in a fixed order; several for a part with several faults."""
-    return [
+    findings = [
         *_part("catalog", lambda: _catalog(catalog)),
         *_part("documents", lambda: _documents(catalog)),
         *_part("vectors", lambda: _vectors(catalog, folder / "vectors")),
+    ]
+    if writer := _writer(folder):
+        return [*findings, Finding("word index", True, f"not looked at: {writer}")]
+    return [
+        *findings,
         *_part("word index", lambda: _words(catalog, at)),
         *_part("files", lambda: _files(catalog, folder / "vectors")),
     ]
 
 
+def _writer(folder: Path) -> str:
+    """Who is writing the index now; empty where nobody is, or where nobody could."""
+    try:
+        WriterLock(folder / "writer.lock").release()
+    except IndexLocked as error:
+        return error.message
+    except StoreError:
+        return ""
+    return ""
+
+
 def _part(subject: str, look: Callable[[], Iterator[Finding | str]]) -> Iterator[Finding]:
     """Faults of one part, or that it is sound: the last text that `look` gives says how much was read."""
     sound, summary = True, ""
-    for seen in look():
-        if isinstance(seen, Finding):
-            sound = False
-            yield seen
-        else:
-            summary = seen
+    try:
+        for seen in look():
+            if isinstance(seen, Finding):
+                sound = False
+                yield seen
+            else:
+                summary = seen
+    except (sqlite3.DatabaseError, UnicodeDecodeError, OSError, StoreError) as error:
+        sound = False
+        yield Finding(subject, False, f"it cannot be read: {error}", _LOST)
     if sound:
         yield Finding(subject, True, summary)
 
@@ -99,7 +121,10 @@ def _words(catalog: Catalog, at: int) -> Iterator[Finding | str]:
         yield Finding("word index", False, error.message, rebuild)
         return
     expected = catalog.documents.counts(at)["chunks"]
-    if seen != at:
+    if seen < at:
+        yield f"it reflects generation {seen} of {at}: an interrupted run; the next command lets it catch up"
+        return
+    if seen > at:
         yield Finding("word index", False, f"it reflects generation {seen}, the catalog is at {at}", rebuild)
     elif count != expected:
         yield Finding(
@@ -113,12 +138,6 @@ def _words(catalog: Catalog, at: int) -> Iterator[Finding | str]:
 
 def _files(catalog: Catalog, folder: Path) -> Iterator[Finding | str]:
     named = {info.name for info in catalog.vectors.segments()}
-    stray = sorted(path.name for path in folder.iterdir() if path.name not in named)
-    if stray:
-        yield Finding(
-            "files",
-            False,
-            f"{len(stray)} files belong to nothing: {', '.join(stray[:3])}",
-            "the next ragkit index deletes them",
-        )
-    yield f"{len(named)} segment files, each named by the catalog"
+    stray = sum(path.name not in named for path in folder.iterdir())
+    left = f"; {stray} that an interrupted run left, which the next one deletes" if stray else ""
+    yield f"{len(named)} segment files, each named by the catalog{left}"

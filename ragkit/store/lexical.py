@@ -40,8 +40,9 @@ class LexicalIndex:
     @classmethod
     def create(cls, path: Path | None) -> LexicalIndex:
         """An empty index, in memory where there is no path; what stood at the path is deleted."""
-        if path is not None and path.exists():
-            shutil.rmtree(path)
+        if path is not None:
+            shutil.rmtree(path, ignore_errors=True)
+            path.parent.mkdir(mode=0o700, exist_ok=True)
         return cls(
             InvertedIndex(path and path / "chunks", _CHUNK_FIELDS, new=True),
             InvertedIndex(path and path / "sections", _SECTION_FIELDS, new=True),

@@ -14,9 +14,10 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ragkit.errors import ConfigError, IndexCorrupt, IndexLocked, StoreError
+from ragkit.errors import ConfigError, IndexLocked, StoreError
 from ragkit.filters import Condition
 from ragkit.store.catalog import FORMAT, Catalog
+from ragkit.store.catalog.rows import unreadable
 from ragkit.store.lexical import LexicalIndex, LexicalUnusable
 from ragkit.store.retrieval import View, retrieve
 from ragkit.store.segments import APPROXIMATE_FROM, VectorSet, map_segment, tail_block, unit_rows
@@ -63,8 +64,11 @@ class LocalStore:
         with tempfile.TemporaryDirectory() if discard and not self.exists() else nullcontext(self.path) as folder:
             path = self.path if folder is self.path else Path(folder) / "index"
             create_index(path)
-            with Writer(path, discard=discard, approximate_from=self._approximate_from) as writer:
-                yield writer
+            try:
+                with Writer(path, discard=discard, approximate_from=self._approximate_from) as writer:
+                    yield writer
+            except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+                raise unreadable(path / "catalog.sqlite", error) from error
 
     def remove(self, source: str) -> int:
         """Take out a document, or all whose source a glob matches; gives how many."""
@@ -166,9 +170,9 @@ class LocalStore:
         catalog = catalog or Catalog(self.path)
         try:
             yield catalog
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter where a name in the schema is hit
             catalog.close()
-            raise IndexCorrupt(f"{catalog.path} cannot be read: {error}", "run: ragkit doctor") from error
+            raise unreadable(catalog.path, error) from error
         except BaseException:
             catalog.close()
             raise

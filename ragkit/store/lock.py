@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from ragkit.errors import IndexLocked
+from ragkit.errors import IndexLocked, StoreError
 
 if sys.platform == "win32":
     import msvcrt
@@ -28,7 +28,13 @@ class WriterLock:
     """Held from construction to `release`. Raises IndexLocked at once, with the holder's pid, where another has it."""
 
     def __init__(self, path: Path) -> None:
-        self._handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            self._handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+        except OSError as error:
+            raise StoreError(
+                f"{path.parent} cannot be written: {error.strerror}",
+                "mend its permissions, or name another place with -i",
+            ) from error
         try:
             _try_lock(self._handle)
         except OSError as error:

@@ -10,7 +10,8 @@ import numpy as np
 from ragkit.filters import Condition
 from ragkit.ranking import dense_weight, fuse, merge_neighbours
 from ragkit.store.catalog import Catalog
-from ragkit.store.lexical import LexicalIndex
+from ragkit.store.catalog.rows import damaged
+from ragkit.store.lexical import LexicalIndex, LexicalUnusable
 from ragkit.store.segments import VectorSet
 from ragkit.types import FloatVector, Hit, IntVector
 
@@ -80,15 +81,19 @@ def _complete(
 ) -> dict[str, dict[int, float]]:
     """The score of every candidate in every leg, with the fused one that orders them."""
     ids = sorted(set().union(*legs.values()))
+    names = catalog.chunks.vectors(ids)
+    if len(names) < len(ids):
+        raise LexicalUnusable("the word index names chunks that the catalog does not have", "it is made again")
     full: dict[str, dict[int, float]] = {}
     if "lexical" in legs:
         missing = [id for id in ids if id not in legs["lexical"]]
         full["lexical"] = {**legs["lexical"], **(view.words.score(query, missing) if missing else {})}
     if "dense" in legs and vector is not None:
         missing = [id for id in ids if id not in legs["dense"]]
-        names = catalog.chunks.vectors(missing)
-        cosines = view.vectors.scores(vector, _ascending(set(names.values())))
-        full["dense"] = {**legs["dense"], **{id: cosines[name] for id, name in names.items()}}
+        cosines = view.vectors.scores(vector, _ascending({names[id] for id in missing}))
+        if lost := [id for id in missing if names[id] not in cosines]:
+            raise damaged(f"the vector of chunk {lost[0]}")
+        full["dense"] = {**legs["dense"], **{id: cosines[names[id]] for id in missing}}
     full["fused"] = fuse(full, dense_weight(catalog.meta().get("embedding_model", "")))
     return full
 

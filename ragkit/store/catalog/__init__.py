@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ragkit.errors import IndexCorrupt, IndexMismatch, IndexNotFound
+from ragkit.errors import IndexCorrupt, IndexMismatch, IndexNotFound, StoreError
 from ragkit.store.catalog.chunks import ChunkTable
 from ragkit.store.catalog.documents import DocumentTable
+from ragkit.store.catalog.rows import unreadable
 from ragkit.store.catalog.vectors import VectorTable
 from ragkit.store.segments import sync_folder
 from ragkit.types import Root
@@ -178,6 +179,8 @@ def _connect(path: Path, *, write: bool) -> sqlite3.Connection:
     """
     if not path.exists():
         raise IndexNotFound(f"there is no index at {path.parent}", "make one: ragkit index FOLDER")
+    if not os.access(path, os.R_OK):
+        raise StoreError(f"{path} may not be read", "mend its permissions")
     uri = f"file:{_quoted(path)}?mode={'rw' if write else 'ro'}"
     log = path.with_name(path.name + "-wal")
     if not write and not log.exists() and not os.access(path.parent, os.W_OK):
@@ -189,16 +192,16 @@ def _connect(path: Path, *, write: bool) -> sqlite3.Connection:
         except BaseException:
             db.close()
             raise
-    except sqlite3.DatabaseError as error:
-        raise IndexCorrupt(
-            f"{path} cannot be opened: {error}", "restore it from a copy, or index the folder into a new index"
-        ) from error
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        raise unreadable(path, error) from error
     return db
 
 
 def _prepare(db: sqlite3.Connection, path: Path, *, write: bool) -> None:
     db.execute("PRAGMA trusted_schema=OFF")
     db.execute("PRAGMA cell_size_check=ON")
+    if path.stat().st_size == 0:
+        raise unreadable(path, ValueError("it is empty"))
     if db.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:
         raise IndexCorrupt(f"{path} is not a catalog of ragkit", "name another folder with -i")
     version = db.execute("PRAGMA user_version").fetchone()[0]

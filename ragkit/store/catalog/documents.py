@@ -217,9 +217,12 @@ class DocumentTable:
 
         Raises IndexCorrupt, naming what is damaged.
         """
-        source, sha256, characters, chunks, record, check = self._db.execute(
+        row = self._db.execute(
             "SELECT source, sha256, characters, chunks, record, crc FROM document WHERE id = ?", (id,)
         ).fetchone()
+        if row is None:
+            raise damaged(f"the row of document {id}")
+        source, sha256, characters, chunks, record, check = row
         if check != crc(source, sha256, characters, chunks, record):
             raise damaged(f"the record of {source}")
         if len(self.text(id, 0, characters)) != characters:

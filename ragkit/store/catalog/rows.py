@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ragkit.errors import IndexCorrupt
@@ -24,6 +24,11 @@ ALIVE = "added <= :at AND (removed IS NULL OR removed > :at)"
 def damaged(what: str) -> IndexCorrupt:
     """The error for stored bytes that are not those that were written."""
     return IndexCorrupt(f"{what} is damaged in the index", "run: ragkit doctor")
+
+
+def unreadable(path: Path, error: Exception) -> IndexCorrupt:
+    """The error for a catalog that SQLite cannot read."""
+    return IndexCorrupt(f"{path} is damaged: {error}", "restore the index from a copy, or delete it and index again")
 
 
 def crc(*values: object) -> int:

@@ -1,0 +1,102 @@
+"""A damaged index answers with an error that names the cure, or rightly; never with anything else."""
+
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from toys import colour_rag
+
+from ragkit.errors import IndexCorrupt, RagkitError
+from ragkit.rag import RAG
+from ragkit.store.lock import WriterLock
+from ragkit.types import Document
+
+ACTS: dict[str, Callable[[RAG], object]] = {
+    "search": lambda rag: rag.search("red house"),
+    "ask": lambda rag: rag.ask("Which house is red?"),
+    "documents": lambda rag: rag.documents(),
+    "document": lambda rag: rag.document("3"),
+    "neighbours": lambda rag: rag.neighbours(3),
+    "status": lambda rag: rag.status(),
+    "check": lambda rag: rag.check(),
+    "add": lambda rag: rag.add([Document("new", "A green meadow.")]),
+    "remove": lambda rag: rag.remove("5"),
+}
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    index = tmp_path_factory.mktemp("damage") / "index"
+    with colour_rag(index) as rag:
+        rag.add(Document(f"{i}", f"Red house number {i}. " * 20, metadata={"n": i}) for i in range(40))
+    return index
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_damaged_catalog_ends_in_an_error_of_ours(sound: Path, tmp_path: Path, seed: int) -> None:
+    """Bits flipped, pages zeroed, the end cut off: each act works or raises a RagkitError, and the check never does."""
+    chance = random.Random(seed)
+    for act in ACTS:
+        index = Path(shutil.copytree(sound, tmp_path / act))
+        path = index / "catalog.sqlite"
+        data = bytearray(path.read_bytes())
+        place = chance.randrange(4096 if seed % 3 else 100, len(data)) if seed % 4 else chance.randrange(100, 4096)
+        if seed % 5 == 0:
+            data[place // 4096 * 4096 : place // 4096 * 4096 + 4096] = bytes(4096)
+        elif seed % 5 == 1:
+            del data[place:]
+        else:
+            for _ in range(8):
+                data[min(len(data) - 1, place + chance.randrange(200))] ^= 1 << chance.randrange(8)
+        path.write_bytes(data)
+        with colour_rag(index) as rag:
+            try:
+                ACTS[act](rag)
+            except RagkitError as error:
+                assert error.hint
+
+
+def test_an_empty_catalog_is_damaged_not_foreign(sound: Path, tmp_path: Path) -> None:
+    """A full disk leaves such files."""
+    index = Path(shutil.copytree(sound, tmp_path / "index"))
+    (index / "catalog.sqlite").write_bytes(b"")
+    with pytest.raises(IndexCorrupt, match="it is empty"):
+        colour_rag(index).status()
+
+
+def test_a_missing_folder_of_vectors_is_a_finding(sound: Path, tmp_path: Path) -> None:
+    """The check names it and goes on."""
+    index = Path(shutil.copytree(sound, tmp_path / "index"))
+    shutil.rmtree(index / "vectors")
+    faults = [finding for finding in colour_rag(index).check() if not finding.ok]
+    assert [finding.subject for finding in faults] == ["files"]
+
+
+def test_a_check_beside_a_writer_raises_no_alarm(sound: Path, tmp_path: Path) -> None:
+    """What a writer is changing is not looked at, and it says so."""
+    index = Path(shutil.copytree(sound, tmp_path / "index"))
+    lock = WriterLock(index / "writer.lock")
+    try:
+        findings = colour_rag(index).check()
+    finally:
+        lock.release()
+    assert all(finding.ok for finding in findings)
+    assert "not looked at" in findings[-1].message
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_damaged_word_index_changes_no_kind_of_error(sound: Path, tmp_path: Path, seed: int) -> None:
+    """It is made again where the damage shows; a search ends with hits in any case."""
+    index = Path(shutil.copytree(sound, tmp_path / "index"))
+    chance = random.Random(seed)
+    files = sorted(path for path in (index / "lexical").rglob("*") if path.is_file() and path.stat().st_size > 8)
+    path = files[seed % len(files)]
+    data = bytearray(path.read_bytes())
+    for _ in range(4):
+        data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+    path.write_bytes(data)
+    with colour_rag(index) as rag:
+        assert rag.search("red house", 5)
+        assert rag.ask("Which house is red?").hits

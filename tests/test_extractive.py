@@ -251,3 +251,14 @@ def test_a_pasted_page_is_asked_by_its_rarest_words() -> None:
     )
     assert len(asked.weights) == 40
     assert asked.share(asked.met("word77 word377")) > asked.share(asked.met("word1 word2"))
+
+
+def test_a_sentence_of_two_copies_is_quoted_once(tmp_path: Path) -> None:
+    """The same words in another file, or broken into other lines, say nothing new."""
+    text = "The deposit is returned to the tenant within ten working days."
+    with ragkit.open(tmp_path / "index") as rag:
+        rag.add(
+            [Document("a", text), Document("b", text.replace("tenant ", "tenant\n")), Document("c", "Boats are blue.")]
+        )
+        answer = rag.ask("When is the deposit returned to the tenant?")
+    assert len(answer.citations) == 1

@@ -38,6 +38,7 @@ class _Candidate:
     source: str
     start: int
     end: int
+    text: str
     score: float
     met: Sequence[float]
     head: str
@@ -103,6 +104,7 @@ def _candidates(asked: Question, hits: Sequence[Hit], read: Callable[[str], Docu
                 hit.chunk.source,
                 start,
                 sentence.end,
+                " ".join(document.text[start : sentence.end].split()),
                 score - _LATER_PASSAGE * place,
                 asked.best([own, top, passage]),
                 sentence.head,
@@ -110,16 +112,20 @@ def _candidates(asked: Question, hits: Sequence[Hit], read: Callable[[str], Docu
 
 
 def _choose(asked: Question, ranked: Sequence[_Candidate]) -> list[_Candidate]:
-    """The best sentences that do not overlap, best first; those that add nothing only where they are as good."""
+    """The best sentences that neither overlap nor repeat one another, best first.
+
+    Those that add nothing to the ones before are taken only where they are as good.
+    """
     chosen: list[_Candidate] = []
     for candidate in ranked:
         if len(chosen) == MOST_QUOTES or candidate.score <= 0:
             break
-        overlaps = any(
-            candidate.source == other.source and candidate.start < other.end and other.start < candidate.end
+        said = any(
+            candidate.text == other.text  # in two copies of a document
+            or (candidate.source == other.source and candidate.start < other.end and other.start < candidate.end)
             for other in chosen
         )
-        if overlaps:
+        if said:
             continue
         if chosen:
             before = asked.best(other.met for other in chosen)

@@ -22,6 +22,7 @@ FOLDER = ".ragkit"
 MODES = ("hybrid", "dense", "lexical")
 
 _UNITS = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
+_SHOWN = 200  # characters of a value in an error
 _FAR = 1 << 62  # above every sensible number, below what SQLite can hold
 
 
@@ -96,6 +97,13 @@ def load_settings(
         if values["index"] != here / FOLDER or values["index"].is_dir():
             origins["index"] = f"nearest {FOLDER} upwards"
     settings = Settings(**values, origins=origins)
+    try:
+        str(settings.index).encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(
+            f"index is {_shown(str(settings.index))} ({settings.origin('index')}), which is not UTF-8",
+            "choose a folder with another path",
+        ) from error
     if settings.chunk_overlap > settings.chunk_size // 2:
         raise ConfigError(
             f"chunk_overlap is {settings.chunk_overlap} ({settings.origin('chunk_overlap')}), but chunk_size is "
@@ -119,7 +127,7 @@ def find_index(
     here = Path.cwd() if cwd is None else Path(cwd)
     said = explicit or environ.get(f"{PREFIX}INDEX")
     if said:
-        return here / Path(said).expanduser()
+        return _folder(said, here, f"index is {_shown(said)}")
     return _upwards(here, FOLDER, Path.is_dir) or here / FOLDER
 
 
@@ -133,7 +141,7 @@ def _read(file: Path) -> dict[str, object]:
 
     try:
         return tomllib.loads(file.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also a number of thousands of digits, or lists as deep
         raise ConfigError(f"{file} is not TOML in UTF-8: {error}", "mend the file or remove it") from error
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}", "mend its permissions or remove it") from error
@@ -153,11 +161,11 @@ def _known(name: str, where: str) -> None:
 
 def _checked(name: str, value: object, origin: str, base: Path) -> Any:
     rule = _FIELDS[name].metadata
-    said = f"{name} is {value!r} ({origin})"
+    said = f"{name} is {_shown(value)} ({origin})"
     if name == "index":
         if not isinstance(value, str | Path) or not str(value):
             raise ConfigError(f"{said}, which is no path", "give the folder of the index")
-        return base / Path(value).expanduser()
+        return _folder(value, base, said)
     if "choices" in rule:
         if value not in rule["choices"]:
             raise ConfigError(said, "choose one of " + ", ".join(rule["choices"]))
@@ -181,4 +189,22 @@ def _number(value: object, *, size: bool) -> int | None:
     unit = value.strip()[len(digits) :].strip().lower()
     if not digits.isascii() or not digits.removeprefix("-").isdigit() or unit not in _UNITS:
         return None
-    return int(digits) * _UNITS[unit]
+    # Python reads no more than 4300 digits; the first 30 already are beyond every range.
+    significant = digits.removeprefix("-").lstrip("0")[:30] or "0"
+    return (-1 if digits.startswith("-") else 1) * int(significant) * _UNITS[unit]
+
+
+def _folder(path: str | Path, base: Path, said: str) -> Path:
+    try:
+        return base / Path(path).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"{said}, and there is no such home folder", "write the path without ~") from error
+
+
+def _shown(value: object) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no number of more than 4300 digits
+        return "a value too large to show"
+    size = len(value) if isinstance(value, str) else len(text)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({size} characters)"

@@ -54,6 +54,8 @@ def test_the_index_is_found_upwards(tmp_path: Path) -> None:
 def test_home_is_expanded() -> None:
     """`~` works where no shell expands it: in the file and in the environment."""
     assert find_index(environ={"RAGKIT_INDEX": "~/idx"}) == Path.home() / "idx"
+    with pytest.raises(ConfigError, match="home folder"):
+        find_index("~no-such-user/idx")
 
 
 @pytest.mark.parametrize(
@@ -70,6 +72,11 @@ def test_home_is_expanded() -> None:
         ({"mode": "fuzzy"}, {}, ["mode", "'fuzzy'", "hybrid, dense, lexical"]),
         ({"max_file_size": "3 bananas"}, {}, ["max_file_size", "'3 bananas'"]),
         ({"index": ""}, {}, ["index", "no path"]),
+        ({"index": "~no-such-user/x"}, {}, ["index", "'~no-such-user/x'", "home folder"]),
+        ({}, {"RAGKIT_INDEX": "bad\udcff"}, ["index", "RAGKIT_INDEX", "not UTF-8"]),
+        ({}, {"RAGKIT_LIMIT": "7" * 5000}, ["limit", "'777", "5000 characters", "from 1 to 10000"]),
+        ({"limit": 16**5000}, {}, ["limit", "too large to show", "from 1 to 10000"]),
+        ({"mode": "hybrid" * 1000}, {}, ["mode", "6000 characters", "hybrid, dense, lexical"]),
         ({"chunk_size": 150}, {}, ["chunk_overlap is 200 (default)", "chunk_size is 150 (argument)"]),
     ],
 )
@@ -82,6 +89,7 @@ def test_a_mistake_is_named_with_its_place(
     for part in said:
         assert part in f"{caught.value.message} | {caught.value.hint}"
     assert caught.value.hint
+    assert len(caught.value.message) < 400
 
 
 @pytest.mark.parametrize(
@@ -92,6 +100,9 @@ def test_a_mistake_is_named_with_its_place(
         (b'mode = "\xef\xf0\xe8\xe2"', "not TOML in UTF-8"),
         (b"limit = [1]", "no whole number"),
         (b"[search]\nlimit = 3", "unknown setting 'search'"),
+        (b"limit = " + b"[" * 100_000, "not TOML"),
+        (b"limit = " + b"7" * 5000, "not TOML"),
+        (b"limit = 0x" + b"f" * 5000, "out of range"),
     ],
 )
 def test_a_mistake_in_the_file_names_the_file(tmp_path: Path, content: bytes, said: str) -> None:
@@ -109,6 +120,11 @@ def test_a_mistake_in_the_file_names_the_file(tmp_path: Path, content: bytes, sa
 def test_sizes_may_have_a_unit(tmp_path: Path, said: object, bytes_meant: int) -> None:
     """Bytes may be written with the binary units."""
     assert load_settings({"max_file_size": said}, environ={}, cwd=tmp_path).max_file_size == bytes_meant
+
+
+def test_leading_zeros_say_nothing(tmp_path: Path) -> None:
+    """A number may have any number of them."""
+    assert load_settings(environ={"RAGKIT_LIMIT": "0" * 5000 + "7"}, cwd=tmp_path).limit == 7
 
 
 def test_an_empty_variable_is_not_set(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ _MARKER = re.compile(r"(?:[-*•–—▪●]|#{1,6}|\(?\d{1,3}(?:\.\d{1,3})*+[.
 _GOES_ON = frozenset("|,;:)]}/=+&%<>")  # no sentence begins with one of these: a cell of a table ends, a formula
 
 _LONGEST_ABBREVIATION = 6
+_LONGEST_TITLE = 160  # characters between « and »: what is longer is speech, and has sentences of its own
 _LOOKBACK = 24  # characters before a full stop that are read for an abbreviation
 _FULL_LINE = 0.75  # a line shorter than this share of the widest was ended by its writer, not by the margin
 
@@ -86,6 +87,8 @@ def _after_terminals(text: str) -> list[int]:
             continue
         # The sentence begins at its dash or quote, not at the letter behind it.
         start = end + len(text[end : opening.end()]) - len(text[end : opening.end()].lstrip())
+        if _in_a_title(text, stop, end):
+            continue
         full_stop = end - stop == 1 and text[stop] == "."
         if full_stop and not text[max(0, stop - _LONGEST_ABBREVIATION - 1) : stop].isalpha():
             if _binds(text, stop, following):
@@ -97,6 +100,15 @@ def _after_terminals(text: str) -> list[int]:
     if len(before_small_letter) > 2 * len(certain):
         certain += before_small_letter
     return certain
+
+
+def _in_a_title(text: str, stop: int, end: int) -> bool:
+    """Whether the stop stands between quotation marks that close soon: «Информационная технология. Стадии создания»."""
+    opened = text.rfind("«", max(0, stop - _LONGEST_TITLE), stop)
+    if opened < 0 or text.find("»", opened, end) >= 0:
+        return False
+    closed = text.find("»", end, opened + _LONGEST_TITLE)
+    return closed >= 0 and text.find("\n\n", opened, closed) < 0
 
 
 def _binds(text: str, stop: int, following: str) -> bool:

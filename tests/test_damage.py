@@ -38,6 +38,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_damaged_catalog_ends_in_an_error_of_ours(sound: Path, tmp_path: Path, seed: int) -> None:
     """Bits flipped, pages zeroed, the end cut off: each act works or raises a RagkitError, and the check never does."""
     chance = random.Random(seed)
+    hints = []
     for act in ACTS:
         index = Path(shutil.copytree(sound, tmp_path / act))
         path = index / "catalog.sqlite"
@@ -55,7 +56,8 @@ def test_a_damaged_catalog_ends_in_an_error_of_ours(sound: Path, tmp_path: Path,
             try:
                 ACTS[act](rag)
             except RagkitError as error:
-                assert error.hint
+                hints.append(error.hint)
+    assert all(hints)
 
 
 def test_an_empty_catalog_is_damaged_not_foreign(sound: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ EXAMPLES = [  # sentences are divided by ¦
     "Пришли люди и др. организации. ¦Их было 5 тыс. 300 человек. ¦25 сотрудников остались.",
     "— Привет! — сказал он. ¦— Как дела? ¦— Хорошо.",
     "«Вы идёте?» — спросил он. ¦Она молчала… ¦Да?! ¦Нет.",
+    "По ГОСТ 34.201-89 «Информационная технология. Виды документов» и др. ¦Он сказал: «Да». ¦Она ушла.",
     "Mr. Smith went to Washington, e.g. by train. ¦He paid $3.50. ¦Did he? ¦Yes!",
     "The U.S. Army left at 5 p.m. ¦Then it rained. ¦See Fig. 3 and vol. 2.",
     "the firm grew. ¦a deferred asset was made. ¦it was big.",

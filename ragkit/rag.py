@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Self
 
 from ragkit.errors import ConfigError
 from ragkit.filters import Where, parse_where
+from ragkit.settings import MODES
 from ragkit.types import Answer, Document, DocumentInfo, Finding, Hit, IndexReport, IndexStatus, Progress
 
 if TYPE_CHECKING:
     from ragkit.protocols import Chunker, Embedder, Parsers, Store
-
-MODES = ("hybrid", "dense", "lexical")
 
 
 class RAG:

@@ -1,4 +1,4 @@
-"""Scores to an order: legs fused, neighbours merged, repetition thinned, relevance judged.
+"""Scores to an order: legs fused, neighbours merged, relevance judged.
 
 Pure functions over numbers and hits; they know nothing of indexes, models or how a score came about.
 """
@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
 from ragkit import words
 from ragkit.types import Hit
-
-if TYPE_CHECKING:
-    from ragkit.types import FloatMatrix
 
 # Share of the vectors in a fused score, before it is judged whether they say anything for this query. 0.3 to 0.5
 # rank alike with a real model. The offline embedder repeats the word index: .05 of it lost up to .004 of nDCG@10 on
@@ -142,26 +139,6 @@ def _joined(better: Hit, other: Hit) -> Hit:
     first, second = sorted((better.chunk, other.chunk), key=lambda chunk: (chunk.start, -chunk.end))
     whole = replace(first, end=max(first.end, second.end), text=first.text + second.text[first.end - second.start :])
     return replace(better, chunk=whole)
-
-
-def mmr(relevance: Sequence[float], similarity: FloatMatrix, k: int, *, weight: float = 0.7) -> list[int]:
-    """Places of k candidates, each the best by `weight` × relevance - (1 - `weight`) × likeness to those before it.
-
-    Args:
-        relevance: (n,) from 0 to 1.
-        similarity: (n, n) cosines between the candidates.
-        k: how many; all where there are fewer.
-        weight: 1 keeps the order of relevance.
-    """
-    gains = weight * np.array(relevance, dtype=np.float64)
-    likeness = np.zeros(len(gains))
-    chosen: list[int] = []
-    for _ in range(min(k, len(gains))):
-        worth = gains - (1 - weight) * likeness
-        worth[chosen] = -np.inf
-        chosen.append(int(worth.argmax()))
-        likeness = np.maximum(likeness, similarity[chosen[-1]])
-    return chosen
 
 
 def coverage(query: str, passage: str, idf: Mapping[str, float]) -> float:

@@ -2,12 +2,11 @@
 
 import random
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragkit.ranking import RELEVANT, coverage, dense_weight, fuse, merge_neighbours, mmr
+from ragkit.ranking import RELEVANT, coverage, dense_weight, fuse, merge_neighbours
 from ragkit.types import Chunk, Hit
 
 TEXT = "".join(f"Предложение номер {n} этого документа. " for n in range(400))
@@ -135,14 +134,6 @@ def test_merged_hits_hold_the_same_text(pieces: list[tuple[int, int]]) -> None:
 
     assert characters(merged) == characters(hits)
     assert all(h.chunk.text == TEXT[h.chunk.start : h.chunk.end] for h in merged)
-
-
-def test_mmr_prefers_what_is_new() -> None:
-    """The second copy of the best comes after something else that is nearly as good."""
-    likeness = np.array([[1, 0.99, 0], [0.99, 1, 0], [0, 0, 1]], dtype=np.float32)
-    assert mmr([1.0, 0.98, 0.8], likeness, 3) == [0, 2, 1]
-    assert mmr([1.0, 0.98, 0.8], likeness, 3, weight=1) == [0, 1, 2]
-    assert mmr([], np.zeros((0, 0), dtype=np.float32), 3) == []
 
 
 PASSAGE = (

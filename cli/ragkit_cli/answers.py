@@ -22,13 +22,29 @@ from ragkit_cli.options import (
     text_of,
     where_option,
 )
-from ragkit_cli.render import colours, count, escape, excerpt, one_line, out, out_json, place, say, style, width, wrap
+from ragkit_cli.render import (
+    colours,
+    count,
+    cut,
+    escape,
+    excerpt,
+    one_line,
+    out,
+    out_json,
+    place,
+    say,
+    style,
+    width,
+    wrap,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ragkit.rag import RAG
     from ragkit.types import Answer, Citation, Hit
 
+OFFLINE = "ragkit-offline/"  # how the name of that embedder begins
 LINES_OF_A_HIT = 5  # of a passage's eight or so; `show` prints all of it
 
 _WORD = re.compile(r"\w+")
@@ -67,14 +83,17 @@ def search_command(
     chosen = settings(index=index, limit=limit, mode=mode)
     with open_index(chosen) as rag:
         hits = rag.search(text, chosen.limit, mode=chosen.mode, where=where)
+        related = _related(rag, hits)
     if as_json:
         found = [payload.of_hit(hit, explain=explain) for hit in hits]
         out_json("search", {"query": text, "mode": chosen.mode, "hits": found})
+    elif related:
+        _print_hits(text, related, explain=explain)
     elif hits:
-        _print_hits(text, hits, explain=explain)
+        say("Nothing found. No passage shares a word, or a part of one, with the query.", quiet=quiet)
     else:
         say("Nothing found." + (" The conditions leave out every passage that fits." if where else ""), quiet=quiet)
-    return NOTHING if exit_code and not hits else DONE
+    return NOTHING if exit_code and not related else DONE
 
 
 @click.command("ask")
@@ -117,6 +136,14 @@ def ask_command(
     return NOTHING if exit_code and answer.status == "refused" else DONE
 
 
+def _related(rag: RAG, hits: list[Hit]) -> list[Hit]:
+    """The hits that mean something: the offline embedder is made of words, and near without any is near by chance."""
+    related = [hit for hit in hits if hit.scores.get("lexical", 1.0) > 0]
+    if len(related) == len(hits) or not rag.status().embedding_model.startswith(OFFLINE):
+        return hits
+    return related
+
+
 def _print_hits(query: str, hits: list[Hit], *, explain: bool) -> None:
     from ragkit.words import terms  # the search has loaded it
 
@@ -130,6 +157,7 @@ def _print_hits(query: str, hits: list[Hit], *, explain: bool) -> None:
         if explain:
             out(f"   {_explanation(hit)}")
         lines = wrap(escape(hit.chunk.text), width() - 3)
+        lines = [cut(line, width() - 3) for line in lines]
         for line in excerpt(lines, LINES_OF_A_HIT, lambda line: sum(term in wanted for term in terms(line))):
             out(f"   {_highlighted(line, wanted)}")
 

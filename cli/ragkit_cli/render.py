@@ -173,6 +173,11 @@ def wrap(text: str, most: int) -> list[str]:
     return lines
 
 
+def cut(line: str, most: int) -> str:
+    """The line up to `most` columns, with … where more followed: a word may have thousands of letters."""
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
 def excerpt(lines: list[str], most: int, weight: Callable[[str], int]) -> list[str]:
     """The `most` neighbouring lines of greatest weight, the first of equals, with … where lines are left out."""
     if len(lines) <= most:

@@ -58,6 +58,32 @@ def test_nothing_found_is_no_failure_unless_asked(cli: Cli, shelf: Path) -> None
     assert cli(*nothing, "-q").err == ""
 
 
+def test_what_shares_nothing_with_the_query_is_not_shown(cli: Cli, shelf: Path) -> None:
+    """For a query of no word in the documents the terminal lists nothing; JSON and --mode dense list what is near."""
+    nonsense = ["search", "qwxzj", "vkpfd", "-i", shelf]
+    run = cli(*nonsense)
+    assert (run.code, run.out) == (0, "")
+    assert run.err == "Nothing found. No passage shares a word, or a part of one, with the query.\n"
+    assert cli(*nonsense, "--exit-code").code == 4
+    found = cli(*nonsense, "--json", "--exit-code")
+    assert found.code == 4
+    assert found.json["hits"]
+    assert cli(*nonsense, "--mode", "dense").out
+    assert "kettle.md" in cli("search", "waranty", "of", "ketle", "-i", shelf).out
+
+
+def test_a_line_without_spaces_is_cut(cli: Cli, tmp_path: Path) -> None:
+    """Thousands of characters without a space take one line of a search's result; `show` prints them all."""
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "long.md").write_text("Залог возвращается\n\n" + "🙂" * 3000 + "\n", "utf-8")
+    cli("index", tmp_path / "docs")
+    run = cli("search", "залог")
+    assert "Залог возвращается" in run.out
+    assert max(map(len, run.out.splitlines())) <= 100
+    assert "…" in run.out
+    assert cli("show", "long.md").out.count("🙂") == 3000
+
+
 def test_show_prints_the_passage_that_search_numbers(cli: Cli, shelf: Path) -> None:
     """The number after # leads to the passage in full, with or without the #."""
     hit = cli("search", "возврат залога", "-n", "1", "--json", "-i", shelf).json["hits"][0]  # type: ignore[index]  # JSON

@@ -103,6 +103,9 @@ class Ingest:
         if not path.exists():
             raise ConfigError(f"{path} does not exist", "name a folder or a file that does")
         place = path.resolve()
+        if not is_text(str(place)):
+            shown = str(place).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+            raise ConfigError(f"the path {shown} is not UTF-8", "rename the folder")
         whole = place.is_dir()
         if whole:
             files = list(walk(place, max_file_size=max_file_size, without=index.resolve()))

@@ -32,9 +32,14 @@ _LONGEST_MERGED = 2400  # characters; a hit stays a passage, not a document
 _PARTLY = 0.7  # credit for a word that is met by its 4-grams or its sound, times the share of them
 
 
+def is_offline(model: str) -> bool:
+    """Whether vectors of a model of that name only repeat what the word index says."""
+    return model.startswith("ragkit-offline/")
+
+
 def dense_weight(model: str) -> float:
     """The weight of vectors made by a model of that name."""
-    return OFFLINE_WEIGHT if model.startswith("ragkit-offline/") else DENSE_WEIGHT
+    return OFFLINE_WEIGHT if is_offline(model) else DENSE_WEIGHT
 
 
 def fuse(legs: Mapping[str, Mapping[int, float]], dense: float = DENSE_WEIGHT) -> dict[int, float]:

@@ -1,6 +1,7 @@
 """Folders to the index: what is embedded, what is not, what is reported."""
 
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -348,6 +349,15 @@ def test_a_missing_folder_is_an_error_with_the_path(desk: Desk) -> None:
     """And no index is made... nothing was asked of it yet."""
     with pytest.raises(ConfigError, match="nowhere does not exist"):
         desk.rag.index_folder(desk.docs / "nowhere")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a folder have a name of any bytes")
+def test_a_folder_whose_path_is_not_utf8_is_refused_readably(desk: Desk) -> None:
+    """Sources and roots are text."""
+    folder = Path(os.fsdecode(bytes(desk.docs) + b"/\xff"))
+    folder.mkdir()
+    with pytest.raises(ConfigError, match=r"\\xff is not UTF-8"):
+        desk.rag.index_folder(folder)
 
 
 def test_another_embedding_model_is_refused_with_both_names(desk: Desk) -> None:

@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from ragkit.rag import RAG
     from ragkit.types import Answer, Citation, Hit
 
-OFFLINE = "ragkit-offline/"  # how the name of that embedder begins
 LINES_OF_A_HIT = 5  # of a passage's eight or so; `show` prints all of it
 
 _WORD = re.compile(r"\w+")
@@ -138,10 +137,10 @@ def ask_command(
 
 def _related(rag: RAG, hits: list[Hit]) -> list[Hit]:
     """The hits that mean something: the offline embedder is made of words, and near without any is near by chance."""
+    from ragkit.ranking import is_offline  # the search has loaded it
+
     related = [hit for hit in hits if hit.scores.get("lexical", 1.0) > 0]
-    if len(related) == len(hits) or not rag.status().embedding_model.startswith(OFFLINE):
-        return hits
-    return related
+    return related if len(related) < len(hits) and is_offline(rag.status().embedding_model) else hits
 
 
 def _print_hits(query: str, hits: list[Hit], *, explain: bool) -> None:

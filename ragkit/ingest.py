@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from ragkit.errors import ConfigError, LoadError
-from ragkit.folders import SIDECAR, FoundFile, find, is_text, metadata_fault, opened, walk
-from ragkit.loaders.hygiene import normalise
+from ragkit.errors import ConfigError
+from ragkit.folders import FoundFile, find, is_text, walk
+from ragkit.intake import Seen, clean, look_at, untouched
 from ragkit.positions import contextual_text
 from ragkit.protocols import Chunker, Embedder, Parsers, Writer
 from ragkit.roots import Scope, scope_of
@@ -31,7 +31,6 @@ from ragkit.types import (
     FileStatus,
     IndexReport,
     Known,
-    Loaded,
     Problem,
     Progress,
 )
@@ -40,20 +39,6 @@ EMBED_BATCH = 256  # texts given to the embedder at once; their vectors are stor
 COMMIT_CHUNKS = 2048  # a commit at least this often: what a kill can cost
 COMMIT_SECONDS = 5.0
 WORD_INDEX_SECONDS = 30.0  # during a long run readers see what was committed at least this often
-_RACY_NS = (
-    2_000_000_000  # a file changed this shortly before it was read may change again in the same tick of its clock
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """A file that was looked at: it has the same bytes as `known`, or it was loaded, or there is a problem."""
-
-    file: FoundFile
-    stamp: FileStamp
-    known: Known | None = None
-    loaded: Loaded | None = None
-    problem: Problem | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,19 +120,19 @@ class Ingest:
     def documents(self, documents: Iterable[Document], index: Path) -> IndexReport:
         """Put documents that the caller made into the index, each in the place of one with the same source."""
         with self._committed_at_the_end():
-            for document in documents:
-                clean = _clean(document)
-                if not clean.text.strip():
+            for document in map(clean, documents):
+                source = document.source
+                if not document.text.strip():
                     problem = Problem("it has no text", "leave it out", code="empty")
-                    self._writer.fail(clean.source, None, FileStamp(), [problem])
-                    self._note(FileReport(clean.source, FileStatus.FAILED, problems=(problem,)))
+                    self._writer.fail(source, None, FileStamp(), [problem])
+                    self._note(FileReport(source, FileStatus.FAILED, problems=(problem,)))
                     continue
-                self._flush_if_held(clean.source)
-                existing = self._writer.document(clean.source)
-                if existing == clean:
+                self._flush_if_held(source)
+                existing = self._writer.document(source)
+                if existing == document:
                     self._counts["unchanged"] += 1
                 else:
-                    self._add(self._cut(clean), FileStatus.CHANGED if existing else FileStatus.NEW)
+                    self._add(self._cut(document), FileStatus.CHANGED if existing else FileStatus.NEW)
             self._flush()
         return self._report("", str(index))
 
@@ -155,20 +140,20 @@ class Ingest:
 
     def _look_at_all(
         self, files: Sequence[FoundFile], known: Mapping[str, Known], again: set[str], parsers: Parsers
-    ) -> Iterator[_Seen]:
+    ) -> Iterator[Seen]:
         """Every file in order, a few of them in the making at a time; those in `again` are loaded in any case."""
         with ThreadPoolExecutor(parsers.workers) as pool:
-            waiting: deque[_Seen | Future[_Seen]] = deque()
+            waiting: deque[Seen | Future[Seen]] = deque()
             try:
                 for file in files:
                     before = None if file.source in again else known.get(file.source)
                     if file.problem:
-                        waiting.append(_Seen(file, file.stamp, problem=file.problem))
-                    elif before and _untouched(file.stamp, before.stamp):
-                        waiting.append(_Seen(file, before.stamp, known=before))
+                        waiting.append(Seen(file, file.stamp, problem=file.problem))
+                    elif before and untouched(file.stamp, before.stamp):
+                        waiting.append(Seen(file, before.stamp, known=before))
                     else:
-                        waiting.append(pool.submit(_look_at, file, before, parsers))
-                    while waiting and (len(waiting) > 4 * parsers.workers or isinstance(waiting[0], _Seen)):
+                        waiting.append(pool.submit(look_at, file, before, parsers))
+                    while waiting and (len(waiting) > 4 * parsers.workers or isinstance(waiting[0], Seen)):
                         yield _result(waiting.popleft())
                 while waiting:
                     yield _result(waiting.popleft())
@@ -176,7 +161,7 @@ class Ingest:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
-    def _take(self, seen: _Seen, known: Known | None, root: int) -> None:
+    def _take(self, seen: Seen, known: Known | None, root: int) -> None:
         """Record what became of a file; hold what was loaded until there is a batch."""
         source = seen.file.source
         if seen.problem:
@@ -295,57 +280,8 @@ def vector_key(model: str, text: str) -> bytes:
     return hashlib.sha256(f"{model}\0{text}".encode()).digest()
 
 
-def _untouched(now: FileStamp, before: FileStamp) -> bool:
-    same = (now.size, now.mtime_ns, now.sidecar) == (before.size, before.mtime_ns, before.sidecar)
-    return same and before.mtime_ns < before.checked_ns - _RACY_NS
-
-
-def _look_at(file: FoundFile, before: Known | None, parsers: Parsers) -> _Seen:
-    """Open a file and load it, unless its bytes are those of before. One that changes meanwhile is tried again."""
-    for last in (False, True):
-        try:
-            with opened(file) as content:
-                same = before and (before.sha256, before.stamp.sidecar) == (content.sha256, content.stamp.sidecar)
-                if same:
-                    return _Seen(file, content.stamp, known=before)
-                loaded = parsers.load(content.stream, file.source)
-            metadata = {**loaded.document.metadata, **content.metadata}
-            if fault := metadata_fault(metadata):
-                return _Seen(file, content.stamp, problem=Problem(fault, f"mend its {SIDECAR}", code="sidecar"))
-            document = replace(loaded.document, sha256=content.sha256, metadata=metadata)
-            return _Seen(file, content.stamp, loaded=replace(loaded, document=document))
-        except LoadError as error:
-            if last or error.code != "changed":
-                return _Seen(file, file.stamp, problem=Problem(error.message, error.hint, code=error.code))
-    raise AssertionError  # the loop returns at its second turn
-
-
-def _result(item: _Seen | Future[_Seen]) -> _Seen:
-    return item if isinstance(item, _Seen) else item.result()
-
-
-def _clean(document: Document) -> Document:
-    """The document as it can be stored. Raises ConfigError where that is not possible."""
-    if not document.source or not is_text(document.source):
-        raise ConfigError(
-            f"{document.source!r} cannot be the source of a document", "give each a name in valid Unicode"
-        )
-    if fault := metadata_fault(document.metadata):
-        raise ConfigError(f"{document.source!r}: {fault}", "leave it out or mend it")
-    offsets = [*document.page_starts, *(heading.start for heading in document.headings)]
-    ascending = list(document.page_starts) == sorted(document.page_starts)
-    if not ascending or any(not 0 <= offset <= len(document.text) for offset in offsets):
-        raise ConfigError(
-            f"pages or headings of {document.source!r} are not in its text, in order", "mend their offsets"
-        )
-    text = normalise(document.text)
-    if text != document.text and (document.page_starts or document.headings):
-        raise ConfigError(
-            f"the text of {document.source!r} is not normalised, so its pages and headings would point elsewhere",
-            "make the text with ragkit.normalise(text), and the offsets in that",
-        )
-    sha256 = document.sha256 or hashlib.sha256(document.text.encode("utf-8", "surrogatepass")).hexdigest()
-    return replace(document, text=text, sha256=sha256, metadata=dict(document.metadata))
+def _result(item: Seen | Future[Seen]) -> Seen:
+    return item if isinstance(item, Seen) else item.result()
 
 
 def _batches(keys: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:

@@ -15,7 +15,7 @@ FLOORS = [  # from the ground up; names are prefixes
     ["ragkit.protocols", "ragkit.chunking", "ragkit.ranking", "ragkit.prompts", "ragkit.citations"],
     # what fills the seams
     ["ragkit.loaders", "ragkit.folders", "ragkit.embedders", "ragkit.store", "ragkit.providers"],
-    ["ragkit.roots", "ragkit.extractive"],
+    ["ragkit.roots", "ragkit.intake", "ragkit.extractive"],
     ["ragkit.ingest", "ragkit.evaluation"],
     ["ragkit.rag"],
     ["ragkit.assembly"],

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     )
     from ragkit.loaders.hygiene import normalise
     from ragkit.rag import RAG
-    from ragkit.types import Answer, Chunk, Citation, Document, Heading, Hit, IndexReport, Status, Verification
+    from ragkit.reports import IndexReport
+    from ragkit.types import Answer, Chunk, Citation, Document, Heading, Hit, Status, Verification
 
 __version__ = "0.1.0"
 
@@ -42,9 +43,8 @@ _HOMES = {
     ),
     "ragkit.loaders.hygiene": ("normalise",),
     "ragkit.rag": ("RAG",),
-    "ragkit.types": (
-        *("Answer", "Chunk", "Citation", "Document", "Heading", "Hit", "IndexReport", "Status", "Verification"),
-    ),
+    "ragkit.reports": ("IndexReport",),
+    "ragkit.types": (*("Answer", "Chunk", "Citation", "Document", "Heading", "Hit", "Status", "Verification"),),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

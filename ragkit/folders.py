@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ragkit.errors import LoadError
-from ragkit.types import FileStamp, Metadata, Problem
+from ragkit.reports import FileStamp, Problem
+from ragkit.types import Metadata
 
 SIDECAR = ".meta.json"
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)

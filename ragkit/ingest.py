@@ -22,18 +22,9 @@ from ragkit.folders import FoundFile, find, is_text, walk
 from ragkit.intake import Seen, clean, look_at, untouched
 from ragkit.positions import contextual_text
 from ragkit.protocols import Chunker, Embedder, Parsers, Writer
+from ragkit.reports import FileReport, FileStamp, FileStatus, IndexReport, Known, Problem, Progress
 from ragkit.roots import Scope, scope_of
-from ragkit.types import (
-    Chunk,
-    Document,
-    FileReport,
-    FileStamp,
-    FileStatus,
-    IndexReport,
-    Known,
-    Problem,
-    Progress,
-)
+from ragkit.types import Chunk, Document
 
 EMBED_BATCH = 256  # texts given to the embedder at once; their vectors are stored before the next batch is made
 COMMIT_CHUNKS = 2048  # a commit at least this often: what a kill can cost

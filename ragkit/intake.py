@@ -12,7 +12,8 @@ from ragkit.errors import ConfigError, LoadError
 from ragkit.folders import SIDECAR, FoundFile, is_text, metadata_fault, opened
 from ragkit.loaders.hygiene import normalise
 from ragkit.protocols import Parsers
-from ragkit.types import Document, FileStamp, Known, Loaded, Problem
+from ragkit.reports import FileStamp, Known, Loaded, Problem
+from ragkit.types import Document
 
 # A file changed this shortly before it was read may change again within the same tick of its clock.
 _RACY_NS = 2_000_000_000

@@ -10,21 +10,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ragkit.filters import Condition
-    from ragkit.types import (
-        Chunk,
-        Document,
-        DocumentInfo,
-        FileStamp,
-        Finding,
-        FloatMatrix,
-        FloatVector,
-        Hit,
-        IndexStatus,
-        Known,
-        Loaded,
-        Problem,
-        Root,
-    )
+    from ragkit.reports import DocumentInfo, FileStamp, Finding, IndexStatus, Known, Loaded, Problem, Root
+    from ragkit.types import Chunk, Document, FloatMatrix, FloatVector, Hit
 
 Chunker: TypeAlias = "Callable[[Document], list[Chunk]]"
 Reranker: TypeAlias = "Callable[[str, Sequence[Hit]], list[Hit]]"

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Self
 from ragkit.errors import ConfigError
 from ragkit.filters import Where, parse_where
 from ragkit.settings import MODES
-from ragkit.types import Answer, Document, DocumentInfo, Finding, Hit, IndexReport, IndexStatus, Progress
+from ragkit.types import Answer, Document, Hit
 
 if TYPE_CHECKING:
     from ragkit.protocols import Chunker, Embedder, Parsers, Store
+    from ragkit.reports import DocumentInfo, Finding, IndexReport, IndexStatus, Progress
 
 
 class RAG:

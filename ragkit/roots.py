@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ragkit.protocols import Writer
-from ragkit.types import Root
+from ragkit.reports import Root
 
 
 @dataclass(frozen=True, slots=True)

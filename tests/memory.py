@@ -19,20 +19,8 @@ import numpy as np
 from ragkit.errors import ConfigError, IndexMismatch, IndexNotFound
 from ragkit.filters import Condition
 from ragkit.ranking import merge_neighbours
-from ragkit.types import (
-    Chunk,
-    Document,
-    DocumentInfo,
-    FileStamp,
-    Finding,
-    FloatMatrix,
-    FloatVector,
-    Hit,
-    IndexStatus,
-    Known,
-    Problem,
-    Root,
-)  # fmt: skip
+from ragkit.reports import DocumentInfo, FileStamp, Finding, IndexStatus, Known, Problem, Root
+from ragkit.types import Chunk, Document, FloatMatrix, FloatVector, Hit
 
 
 @dataclass

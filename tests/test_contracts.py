@@ -26,9 +26,10 @@ from ragkit.filters import Condition
 from ragkit.loaders.isolation import ParserPool
 from ragkit.positions import Positions
 from ragkit.rag import RAG
+from ragkit.reports import FileStamp, Problem
 from ragkit.store.local import LocalStore
 from ragkit.store.writer import Writer
-from ragkit.types import Document, FileStamp, Hit, Problem
+from ragkit.types import Document, Hit
 
 SAMPLES = Path(__file__).parents[1] / "sample_docs"
 

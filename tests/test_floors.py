@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FLOORS = [  # from the ground up; names are prefixes
     ["ragkit.errors", "ragkit.types"],
+    ["ragkit.reports"],
     # what is pure: text, conditions, positions, scores
     ["ragkit.settings", "ragkit.words", "ragkit.sentences", "ragkit.filters", "ragkit.positions"],
     ["ragkit.protocols", "ragkit.chunking", "ragkit.ranking", "ragkit.prompts", "ragkit.citations"],

@@ -12,8 +12,9 @@ from ragkit.chunking import RecursiveChunker
 from ragkit.errors import ConfigError, IndexMismatch
 from ragkit.loaders.isolation import ParserPool
 from ragkit.rag import RAG
+from ragkit.reports import FileStatus, IndexReport, Progress
 from ragkit.store.local import LocalStore
-from ragkit.types import Document, FileStatus, IndexReport, Progress
+from ragkit.types import Document
 
 RED = "The red house stands by the river, and its door was painted by a sailor. " * 2
 GREEN = "The green meadow behind the mill is mown twice in the summer months. " * 2

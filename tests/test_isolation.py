@@ -19,7 +19,8 @@ from ragkit.loaders import load
 from ragkit.loaders.frames import LENGTHS, check_lengths, pack, unpack
 from ragkit.loaders.isolation import ParserPool
 from ragkit.loaders.limits import DEFAULT_LIMITS
-from ragkit.types import Document, Heading, Loaded, Problem
+from ragkit.reports import Loaded, Problem
+from ragkit.types import Document, Heading
 
 forking = pytest.mark.skipif(not hasattr(os, "fork"), reason="limits are set where fork exists")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc, and needs RLIMIT_AS to work")

@@ -11,7 +11,7 @@ from loader_files import docx, p, r
 
 from ragkit.errors import LoadError, UnreadableDocument
 from ragkit.loaders import load
-from ragkit.types import Loaded
+from ragkit.reports import Loaded
 
 HEADING = '<w:style w:type="paragraph" w:styleId="a1"><w:name w:val="heading 1"/></w:style>'
 BASED = (

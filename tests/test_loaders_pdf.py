@@ -13,7 +13,7 @@ from ragkit.loaders import load
 from ragkit.loaders.pages import Page, document_of_pages
 from ragkit.loaders.pdf_words import whole_words
 from ragkit.loaders.titles import iso_date, sensible_title
-from ragkit.types import Loaded
+from ragkit.reports import Loaded
 
 
 def load_pdf(data: bytes) -> Loaded:

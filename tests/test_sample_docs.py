@@ -10,7 +10,7 @@ import pytest
 from ragkit.chunking import RecursiveChunker
 from ragkit.loaders import load
 from ragkit.positions import Positions
-from ragkit.types import Loaded
+from ragkit.reports import Loaded
 
 SAMPLES = Path(__file__).parents[1] / "sample_docs"
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ragkit.rag import RAG
-    from ragkit.types import DocumentInfo
+    from ragkit.reports import DocumentInfo
 
 
 class NotIndexed(RagkitError):

@@ -5,18 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ragkit.types import (
-        Answer,
-        Citation,
-        Document,
-        DocumentInfo,
-        FileReport,
-        Finding,
-        Hit,
-        IndexReport,
-        IndexStatus,
-        Problem,
-    )
+    from ragkit.reports import DocumentInfo, FileReport, Finding, IndexReport, IndexStatus, Problem
+    from ragkit.types import Answer, Citation, Document, Hit
 
 Json = dict[str, Any]
 

@@ -11,7 +11,7 @@ from ragkit_cli.render import near_path, number, one_line
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ragkit.types import Progress
+    from ragkit.reports import Progress
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from ragkit_cli.render import columns, count, near_path, number, one_line, out, 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ragkit.types import FileReport, IndexReport, Problem
+    from ragkit.reports import FileReport, IndexReport, Problem
 
 MOST_LINES = 20
 NAMES_OF_A_REASON = 3

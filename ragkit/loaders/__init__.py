@@ -19,7 +19,7 @@ from ragkit.loaders.limits import DEFAULT_LIMITS, Limits, unreadable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ragkit.types import Loaded
+    from ragkit.reports import Loaded
 
 
 @dataclass(frozen=True, slots=True)

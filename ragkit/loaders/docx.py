@@ -15,7 +15,8 @@ from ragkit.loaders.docx_styles import properties_and_styles
 from ragkit.loaders.hygiene import one_line
 from ragkit.loaders.limits import DEFAULT_LIMITS, Limits, check_text_size, unreadable
 from ragkit.loaders.markup import Element, attribute, child, local_name
-from ragkit.types import Document, Heading, Loaded, Metadata, Problem
+from ragkit.reports import Loaded, Problem
+from ragkit.types import Document, Heading, Metadata
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,7 +12,8 @@ from typing import Any
 
 from ragkit.errors import LoadError, UnsupportedFormat
 from ragkit.loaders.limits import Limits, check_text_size, unreadable
-from ragkit.types import Document, Heading, Loaded, Problem
+from ragkit.reports import Loaded, Problem
+from ragkit.types import Document, Heading
 
 LENGTHS = struct.Struct("!IQ")
 MAX_HEADER = 16_000_000  # bytes; 100,000 headings of 100 letters

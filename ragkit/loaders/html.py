@@ -12,7 +12,8 @@ from ragkit.loaders.limits import DEFAULT_LIMITS, Limits, check_text_size, unrea
 from ragkit.loaders.markup import Element, attribute, local_name, parse_html
 from ragkit.loaders.sniff import binary_kind
 from ragkit.loaders.titles import sensible_title
-from ragkit.types import Document, Heading, Loaded, Problem
+from ragkit.reports import Loaded, Problem
+from ragkit.types import Document, Heading
 
 _CHARSET = re.compile(
     rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]{2,40})|<\?xml[^>]{0,100}?encoding=[\"']([\w.-]+)"

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
-    from ragkit.types import Loaded
+    from ragkit.reports import Loaded
 
 _LEAST_SECONDS = 1.0  # a second parser is not begun with less CPU or wall time than this
 _CLOCKS = {"SIGXCPU": "cpu_seconds", "SIGALRM": "wall_seconds"}

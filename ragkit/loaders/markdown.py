@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from ragkit.loaders.limits import DEFAULT_LIMITS, Limits
 from ragkit.loaders.text import read_text
-from ragkit.types import Document, Heading, Loaded
+from ragkit.reports import Loaded
+from ragkit.types import Document, Heading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

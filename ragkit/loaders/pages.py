@@ -14,7 +14,8 @@ from ragkit.loaders.letters import UNMENDED, mend_letters
 from ragkit.loaders.limits import Limits, check_text_size, unreadable
 from ragkit.loaders.pdf_words import whole_words
 from ragkit.loaders.titles import iso_date, sensible_name, sensible_title
-from ragkit.types import Document, Heading, Loaded, Problem
+from ragkit.reports import Loaded, Problem
+from ragkit.types import Document, Heading
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

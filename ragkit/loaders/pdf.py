@@ -21,7 +21,7 @@ from ragkit.loaders.sniff import check_kind
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ragkit.types import Loaded
+    from ragkit.reports import Loaded
 
 _IN_MEMORY = 128 << 20  # bytes; larger files are read as pdfium asks for them
 _FEW_LETTERS = 60  # on a page: too few for a page of text, so that its images are looked at

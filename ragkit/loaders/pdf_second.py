@@ -19,7 +19,7 @@ from ragkit.loaders.sniff import check_kind
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ragkit.types import Loaded
+    from ragkit.reports import Loaded
 
 _OUTLINE_SECONDS = 3.0  # of CPU time; reports of 100 pages take 0.01
 _PAGES_SECONDS = 5.0  # of CPU time; a page takes 0.05

@@ -10,7 +10,8 @@ from ragkit.loaders.hygiene import normalise
 from ragkit.loaders.letters import UNMENDED, mend_letters
 from ragkit.loaders.limits import DEFAULT_LIMITS, Limits, check_text_size, unreadable
 from ragkit.loaders.sniff import binary_kind
-from ragkit.types import Document, Loaded, Problem
+from ragkit.reports import Loaded, Problem
+from ragkit.types import Document
 
 _SUFFIX_CURE = "give it the suffix of its kind, or remove it"
 _BINARY_SHARE = 0.3  # of control characters, in what has zeros

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from ragkit.errors import IndexCorrupt, IndexLocked, StoreError
+from ragkit.reports import Finding
 from ragkit.store.catalog import Catalog
 from ragkit.store.lexical import LexicalIndex, LexicalUnusable
 from ragkit.store.lock import WriterLock
 from ragkit.store.segments import map_segment, segment_is_intact, tail_block
 from ragkit.store.wordindex import lexical_path
-from ragkit.types import Finding
 
 _LOST = "restore the index from a copy, or delete it and index the folder again"
 

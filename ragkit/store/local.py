@@ -23,9 +23,10 @@ from ragkit.store.retrieval import View, retrieve
 from ragkit.store.segments import APPROXIMATE_FROM, VectorSet, map_segment, tail_block, unit_rows
 from ragkit.store.wordindex import delete as delete_word_index
 from ragkit.store.wordindex import in_memory, lexical_path
-from ragkit.types import Chunk, Document, DocumentInfo, Finding, FloatVector, Hit, IndexStatus
+from ragkit.types import Chunk, Document, FloatVector, Hit
 
 if TYPE_CHECKING:
+    from ragkit.reports import DocumentInfo, Finding, IndexStatus
     from ragkit.store.writer import Writer
 
 _PAUSE = 0.01  # seconds, while a writer is at work
@@ -138,6 +139,8 @@ class LocalStore:
             return [(stored.id, stored.chunk) for stored in around]
 
     def status(self) -> IndexStatus:
+        from ragkit.reports import IndexStatus  # no search needs it
+
         with self._catalog() as catalog, catalog.snapshot() as at:
             meta = catalog.meta()
             counts = catalog.documents.counts(at)

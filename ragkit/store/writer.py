@@ -20,13 +20,14 @@ from typing import Self
 import numpy as np
 
 from ragkit.errors import StoreError
+from ragkit.reports import FileStamp, Known, Problem, Root
 from ragkit.store.catalog import Catalog
 from ragkit.store.catalog.rows import iso
 from ragkit.store.compaction import compact, seal
 from ragkit.store.lock import WriterLock
 from ragkit.store.segments import APPROXIMATE_FROM, VectorBlock, sync_folder, unit_rows
 from ragkit.store.wordindex import catch_up
-from ragkit.types import Chunk, Document, FileStamp, FloatMatrix, Known, Problem, Root
+from ragkit.types import Chunk, Document, FloatMatrix
 
 SEAL_ROWS = 8192  # the tail is sealed at this length: it is read whole at every open
 BULK_ROWS = 2048  # a commit of this many vectors goes straight into a segment

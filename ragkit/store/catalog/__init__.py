@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ragkit.errors import IndexCorrupt, IndexMismatch, IndexNotFound, StoreError
 from ragkit.store.catalog.chunks import ChunkTable
@@ -19,7 +20,9 @@ from ragkit.store.catalog.documents import DocumentTable
 from ragkit.store.catalog.rows import unreadable
 from ragkit.store.catalog.vectors import VectorTable
 from ragkit.store.segments import sync_folder
-from ragkit.types import Root
+
+if TYPE_CHECKING:
+    from ragkit.reports import Root
 
 FORMAT = 1
 _APPLICATION_ID = 0x7261676B  # "ragk"
@@ -158,9 +161,13 @@ class Catalog:
         return int(self._db.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()[0])
 
     def roots(self) -> list[Root]:
+        from ragkit.reports import Root  # no search needs it
+
         return [Root(*row) for row in self._db.execute("SELECT id, path, prefix FROM root ORDER BY id")]
 
     def add_root(self, path: str, prefix: str) -> Root:
+        from ragkit.reports import Root  # no search needs it
+
         cursor = self._db.execute("INSERT INTO root(path, prefix) VALUES(?, ?)", (path, prefix))
         return Root(int(cursor.lastrowid or 0), path, prefix)
 

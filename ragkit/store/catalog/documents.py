@@ -6,6 +6,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ragkit.errors import ConfigError
 from ragkit.filters import Condition
@@ -21,7 +22,10 @@ from ragkit.store.catalog.rows import (
     problems_text,
     record_text,
 )
-from ragkit.types import Document, DocumentInfo, FileStamp, Heading, Known, Problem
+from ragkit.types import Document, Heading
+
+if TYPE_CHECKING:
+    from ragkit.reports import DocumentInfo, FileStamp, Known, Problem
 
 _PIECE = 16_384  # characters of a document's text in one row: a passage is cut out of one or two of them
 
@@ -34,6 +38,8 @@ class DocumentTable:
 
     def known(self) -> dict[str, Known]:
         """Every living document by source."""
+        from ragkit.reports import FileStamp, Known  # no search needs them
+
         rows = self._db.execute(
             "SELECT source, root, sha256, size, mtime_ns, checked_ns, sidecar, problems FROM document"
             " WHERE removed IS NULL"
@@ -135,6 +141,8 @@ class DocumentTable:
         ).fetchall()
         infos = [info_from(*row) for row in rows]
         if not conditions:
+            from ragkit.reports import DocumentInfo  # no search needs it
+
             living = {info.source for info in infos}
             failed = self._db.execute("SELECT source, size, mtime_ns, problems FROM failure").fetchall()
             infos += [

@@ -11,11 +11,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ragkit.errors import IndexCorrupt
 from ragkit.filters import Condition
-from ragkit.types import Chunk, Document, DocumentInfo, FileStamp, Problem
+from ragkit.types import Chunk, Document
+
+if TYPE_CHECKING:
+    from ragkit.reports import DocumentInfo, FileStamp, Problem
 
 # A version of a document is alive in the generations from `added` up to, and without, `removed`.
 ALIVE = "added <= :at AND (removed IS NULL OR removed > :at)"
@@ -56,6 +59,8 @@ def problems_text(problems: Sequence[Problem]) -> str:
 
 
 def problems_from(text: str) -> tuple[Problem, ...]:
+    from ragkit.reports import Problem  # no search needs it
+
     return tuple(Problem(**fields) for fields in json.loads(text))
 
 
@@ -97,6 +102,8 @@ def info_from(
     """A row of the table of documents as the noun. Raises IndexCorrupt where its checksum differs."""
     if stored_crc != crc(source, sha256, characters, chunks, record):
         raise damaged(f"the record of {source}")
+    from ragkit.reports import DocumentInfo  # no search needs it
+
     fields: dict[str, Any] = json.loads(record)
     metadata = fields["metadata"]
     return DocumentInfo(

@@ -1,0 +1,165 @@
+"""The nouns of bookkeeping: files as they were found, what kept them out, what a run did, what an index holds.
+
+Apart from the nouns of searching and answering, which a cold search can then load without these.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from ragkit.types import Document, Metadata, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that kept text out of the index, and its cure. `page` where one page alone is concerned."""
+
+    reason: str
+    cure: str = ""
+    page: int | None = None
+    code: str = "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class FileStamp:
+    """Size and time of a file when it was read, `checked_ns` the wall clock then; zeros for no file.
+
+    `sidecar` is the size and time of the file with its metadata, where there is one.
+    """
+
+    size: int = 0
+    mtime_ns: int = 0
+    checked_ns: int = 0
+    sidecar: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """An indexed folder. The sources below it are `prefix` + the path relative to it."""
+
+    id: int
+    path: str
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What an index remembers of a file, to tell whether it changed. `root` is None for what is no file."""
+
+    root: int | None
+    sha256: str
+    stamp: FileStamp
+    problems: tuple[Problem, ...]
+
+
+class FileStatus(StrEnum):
+    NEW = "new"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    REMOVED = "removed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class FileReport:
+    """What became of one file. `notes` tell what was decided for it, such as a guessed encoding."""
+
+    source: str
+    status: FileStatus
+    chunks: int = 0
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IndexReport:
+    """What one run did. `files` holds every file that is not plainly unchanged, in order of source."""
+
+    root: str
+    index: str
+    new: int = 0
+    changed: int = 0
+    removed: int = 0
+    unchanged: int = 0
+    failed: int = 0
+    embedded: int = 0
+    reused: int = 0
+    files: tuple[FileReport, ...] = ()
+    usage: Usage = Usage()  # noqa: RUF009 - frozen
+    seconds: float = 0.0
+
+    @property
+    def complete(self) -> bool:
+        """Whether every file and every page of the folder is in the index."""
+        return not any(report.problems for report in self.files)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a loader makes of one file: the document, the pages it could not read, what it decided."""
+
+    document: Document
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an indexing run has come: files looked at of files found, chunks stored, the file in hand."""
+
+    files: int
+    total: int
+    chunks: int
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentInfo:
+    """What the index knows of one document, without its text. `modified` and `indexed` are ISO 8601, UTC.
+
+    `problems` tell what of the file is not in the index; a file that gave nothing at all has `chunks` 0
+    and is listed with the reason.
+    """
+
+    source: str
+    media_type: str = ""
+    title: str = ""
+    characters: int = 0
+    pages: int | None = None
+    chunks: int = 0
+    size: int = 0
+    sha256: str = ""
+    modified: str = ""
+    indexed: str = ""
+    metadata: Metadata = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IndexStatus:
+    """The index as a whole. `size` is bytes on disk; `vectors` also counts those kept for reuse."""
+
+    path: str
+    format: int
+    generation: int
+    documents: int
+    chunks: int
+    vectors: int
+    failed: int
+    size: int
+    embedding_model: str
+    dimension: int
+    created: str
+    changed: str
+    roots: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a check of the index looked at. `hint` is the command that mends it."""
+
+    subject: str
+    ok: bool
+    message: str
+    hint: str = ""

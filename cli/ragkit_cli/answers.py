@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ragkit_cli import payload
 from ragkit_cli.exits import DONE, NOTHING
 from ragkit_cli.options import (
     exit_code_option,
@@ -84,6 +83,8 @@ def search_command(
         hits = rag.search(text, chosen.limit, mode=chosen.mode, where=where)
         related = _related(rag, hits)
     if as_json:
+        from ragkit_cli import payload  # text needs no JSON
+
         found = [payload.of_hit(hit, explain=explain) for hit in hits]
         out_json("search", {"query": text, "mode": chosen.mode, "hits": found})
     elif related:
@@ -129,6 +130,8 @@ def ask_command(
     with open_index(chosen) as rag:
         answer = rag.ask(text, chosen.passages, mode=chosen.mode, where=where)
     if as_json:
+        from ragkit_cli import payload  # text needs no JSON
+
         out_json("answer", payload.of_answer(answer, explain=explain))
     else:
         _print_answer(answer, explain=explain, quiet=quiet)

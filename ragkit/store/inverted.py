@@ -69,6 +69,7 @@ class InvertedIndex:
                 self._index = tantivy.Index(self._schema, path=str(self._mirror.path if self._mirror else path))
             self._index.config_reader(reload_policy="manual")
             self.searcher = self._index.searcher()
+        self._generation: int | None = None
 
     def __len__(self) -> int:
         return max(0, self.searcher.num_docs - 1)  # the marker is a document too
@@ -83,8 +84,15 @@ class InvertedIndex:
                 self._mirror.renew()
             self._index.reload()
             self.searcher = self._index.searcher()
+        self._generation = None
 
     def generation(self) -> int:
+        """That of the last commit that this snapshot holds; 0 before the first."""
+        if self._generation is None:
+            self._generation = self._read_generation()
+        return self._generation
+
+    def _read_generation(self) -> int:
         searcher = self.searcher
         with _as_store_errors("cannot read the word index"):
             marker = tantivy.Query.term_query(self._schema, _MARKER, 1)

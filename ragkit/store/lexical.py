@@ -10,7 +10,6 @@ to .017 of nDCG@10 lower than whole; sections give most of that back and are a f
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
@@ -41,6 +40,8 @@ class LexicalIndex:
     def create(cls, path: Path | None) -> LexicalIndex:
         """An empty index, in memory where there is no path; what stood at the path is deleted."""
         if path is not None:
+            import shutil  # no search needs it
+
             shutil.rmtree(path, ignore_errors=True)
             path.parent.mkdir(mode=0o700, exist_ok=True)
         return cls(

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ import ragkit.store.writer as writer_module
 from ragkit.errors import ConfigError, IndexCorrupt, IndexLocked, IndexMismatch, IndexNotFound, StoreError
 from ragkit.rag import RAG
 from ragkit.store.local import LocalStore
-from ragkit.types import Document, Hit
+from ragkit.types import Chunk, Document, Hit
 
 TEXTS = {
     "house": "The red house stands by the river.",
@@ -372,3 +373,34 @@ def test_a_stranger_embedder_is_asked_for_its_own_dimension(index: Path) -> None
     with colour_rag(index, Wide()) as rag:
         rag.add([Document("a", "red")])
         assert (rag.status().embedding_model, rag.status().dimension) == ("wide/1", 5)
+
+
+def test_an_interrupt_at_any_call_of_a_commit_leaves_the_index_whole(tmp_path: Path) -> None:
+    """The commit that every run ends with then stores all of it: no name stands without its vector."""
+    for stop_at in range(1, 200):
+        index = tmp_path / str(stop_at)
+        calls = iter(range(1, 100_000))
+
+        def interrupt(_: FrameType, event: str, of: object, calls: Iterator[int] = calls, at: int = stop_at) -> None:
+            if of is not sys.setprofile and event in ("call", "c_call") and next(calls) == at:
+                raise KeyboardInterrupt
+
+        with LocalStore(index).writing() as writer:
+            writer.set_model("colours/1", 4)
+            writer.add_vectors([b"key"], ColourEmbedder().embed_documents(["red"]))
+            writer.replace(Document("a", "red", "sha"), [Chunk("a", 0, 3, "red")], [b"key"])
+            sys.setprofile(interrupt)
+            try:
+                writer.commit()
+                done = True
+            except KeyboardInterrupt:
+                done = False
+            finally:
+                sys.setprofile(None)
+        with colour_rag(index) as rag:
+            assert all(finding.ok for finding in rag.check()), stop_at
+            assert sources(rag.search("red", mode="dense")) == ["a"]
+        if done:
+            break
+    assert done
+    assert stop_at > 10

@@ -9,10 +9,10 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ragkit.errors import ConfigError, IndexLocked, StoreError
 from ragkit.filters import Condition
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ragkit.reports import DocumentInfo, Finding, IndexStatus
     from ragkit.store.writer import Writer
 
+_T = TypeVar("_T")
 _PAUSE = 0.01  # seconds, while a writer is at work
 _ATTEMPTS = 1000  # to meet catalog, segments and word index at one moment, while a writer changes them
 
@@ -96,19 +97,11 @@ class LocalStore:
         Conditions are exact: whenever k passages fulfil them and a leg can score them, k are returned.
         """
         unit = None if vector is None else unit_rows(vector[None, :])[0]
-        try:
-            with self._reading() as (catalog, view):
-                return retrieve(catalog, view, query, unit, k=k, conditions=conditions)
-        except LexicalUnusable:  # damage that only reading it shows
-            self._view = None
-            delete_word_index(self.path)
-            with self._reading() as (catalog, view):
-                return retrieve(catalog, view, query, unit, k=k, conditions=conditions)
+        return self._read(lambda catalog, view: retrieve(catalog, view, query, unit, k=k, conditions=conditions))
 
     def idf(self, terms: Sequence[str]) -> Mapping[str, float]:
         """How much each term says: ln(1 + (N - n + 0.5) / (n + 0.5)) where n of N chunks hold it."""
-        with self._reading() as (_, view):
-            return view.words.idf(terms)
+        return self._read(lambda _, view: view.words.idf(terms))
 
     def exists(self) -> bool:
         return (self.path / "catalog.sqlite").exists()
@@ -181,6 +174,17 @@ class LocalStore:
             raise
         with self._lock:
             self._idle.append(catalog)
+
+    def _read(self, act: Callable[[Catalog, View], _T]) -> _T:
+        """What `act` makes of a snapshot; once more with a new word index where only reading shows its damage."""
+        try:
+            with self._reading() as (catalog, view):
+                return act(catalog, view)
+        except LexicalUnusable:
+            self._view = None
+            delete_word_index(self.path)
+            with self._reading() as (catalog, view):
+                return act(catalog, view)
 
     @contextmanager
     def _reading(self) -> Iterator[tuple[Catalog, View]]:

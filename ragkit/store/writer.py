@@ -210,6 +210,8 @@ class Writer:
                 self._catalog.set_meta("generation", str(self._catalog.generation() + 1))
                 self._catalog.set_meta("changed", iso(time.time_ns()))
             self._catalog.commit()
+            # Only now: an interrupt before this leaves them to the next commit, beside the names they belong to.
+            self._pending = []
             self._changed = False
         if self._catalog.vectors.tail_rows() >= SEAL_ROWS:
             with self._guarded():
@@ -245,13 +247,12 @@ class Writer:
             update_codes(self._folder, segments, self._approximate_from)
 
     def _store_pending(self) -> None:
-        blocks, self._pending = self._pending, []
-        rows = sum(len(block.ids) for block in blocks)
+        rows = sum(len(block.ids) for block in self._pending)
         if rows >= BULK_ROWS:
-            seal(self._catalog, self._vectors, blocks)
+            seal(self._catalog, self._vectors, self._pending)
         elif rows:
-            body = np.concatenate([block.rows for block in blocks]).astype("<f4").tobytes()
-            self._catalog.vectors.add_tail(int(blocks[0].ids[0]), rows, body)
+            body = np.concatenate([block.rows for block in self._pending]).astype("<f4").tobytes()
+            self._catalog.vectors.add_tail(int(self._pending[0].ids[0]), rows, body)
 
     def _sweep(self) -> None:
         """Delete segment files that no commit names: a crash left them."""

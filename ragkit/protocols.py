@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ragkit.budget import Budget
     from ragkit.filters import Condition
+    from ragkit.messages import (
+        ChatOptions,
+        Completion,
+        Delta,
+        Function,
+        FunctionChoice,
+        Image,
+        ImageOptions,
+        Message,
+        RemoteFile,
+    )
     from ragkit.reports import DocumentInfo, FileStamp, Finding, IndexStatus, Known, Loaded, Problem, Root
-    from ragkit.types import Chunk, Document, FloatMatrix, FloatVector, Hit
+    from ragkit.types import Chunk, Document, FloatMatrix, FloatVector, Hit, IntVector
 
 Chunker: TypeAlias = "Callable[[Document], list[Chunk]]"
 Reranker: TypeAlias = "Callable[[str, Sequence[Hit]], list[Hit]]"
@@ -32,6 +44,82 @@ class Embedder(Protocol):
     def embed_query(self, text: str) -> FloatVector:
         """(d,) float32; comparable by cosine with the rows of `embed_documents`."""
         ...
+
+
+@runtime_checkable
+class BatchEmbedder(Embedder, Protocol):
+    """An embedder behind a service: it is paid for, and several of its requests are on their way at once."""
+
+    def embed_batches(
+        self, texts: Sequence[str], *, budget: Budget | None = None
+    ) -> Iterator[tuple[IntVector, FloatMatrix]]:
+        """Batches as they arrive, in any order: places in `texts` (n,), and their rows (n, d) float32.
+
+        Where a request fails, what else was paid for is handed over first; then the error is raised.
+        """
+        ...
+
+    def count_tokens(self, texts: Sequence[str]) -> tuple[list[int], bool]:
+        """What embedding each text would be billed, in tokens; and whether that is counted rather than estimated."""
+        ...
+
+    def price_of(self, tokens: int) -> float:
+        """Money for embedding that many tokens; 0 where no price is configured."""
+        ...
+
+
+class ChatModel(Protocol):
+    """Messages to an answer. Usage goes to the caller's meter, and into the completion."""
+
+    @property
+    def chat_model(self) -> str: ...
+
+    def complete(
+        self,
+        messages: Sequence[Message],
+        *,
+        functions: Sequence[Function] = (),
+        function_call: FunctionChoice = "none",
+        options: ChatOptions | None = None,
+    ) -> Completion: ...
+
+    def stream(
+        self,
+        messages: Sequence[Message],
+        *,
+        functions: Sequence[Function] = (),
+        function_call: FunctionChoice = "none",
+        options: ChatOptions | None = None,
+    ) -> Iterator[Delta]:
+        """Pieces of the answer, the last with the whole completion. Raises StreamInterrupted with what had come."""
+        ...
+
+
+@runtime_checkable
+class FileStore(Protocol):
+    """Files that a service keeps, and models can read."""
+
+    @property
+    def account(self) -> str:
+        """A name for service and account that gives neither away: an id of a file means something only there."""
+        ...
+
+    def upload(self, path: str | Path, *, name: str = "", purpose: str = "general") -> RemoteFile: ...
+
+    def files(self) -> list[RemoteFile]: ...
+
+    def file(self, id: str) -> RemoteFile: ...
+
+    def content(self, id: str) -> bytes: ...
+
+    def delete(self, id: str) -> bool: ...
+
+
+@runtime_checkable
+class ImageModel(Protocol):
+    """Words to pictures."""
+
+    def generate(self, prompt: str, options: ImageOptions | None = None) -> list[Image]: ...
 
 
 class Parsers(Protocol):

@@ -116,17 +116,30 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens that a provider billed; zeros where nothing was called."""
+    """What providers billed; zeros where nothing was called.
+
+    Of `prompt_tokens` the service took `precached_prompt_tokens` from its cache. `cost` is money in the
+    currency of the configured prices, 0 where none are.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    embedding_tokens: int = 0
+    precached_prompt_tokens: int = 0
+    cost: float = 0.0
 
     @property
     def total_tokens(self) -> int:
-        return self.prompt_tokens + self.completion_tokens
+        return self.prompt_tokens + self.completion_tokens + self.embedding_tokens
 
     def __add__(self, other: Usage) -> Usage:
-        return Usage(self.prompt_tokens + other.prompt_tokens, self.completion_tokens + other.completion_tokens)
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.embedding_tokens + other.embedding_tokens,
+            self.precached_prompt_tokens + other.precached_prompt_tokens,
+            self.cost + other.cost,
+        )
 
 
 @dataclass(frozen=True, slots=True)

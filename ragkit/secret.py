@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import NoReturn
 
 
@@ -19,6 +18,8 @@ class Secret:
 
     def fingerprint(self, *context: str) -> str:
         """A name for this secret in this context: 64 hex digits of sha256, by which it cannot be guessed."""
+        import hashlib  # only where a service is called
+
         return hashlib.sha256("\0".join((*context, self._value)).encode()).hexdigest()
 
     def __bool__(self) -> bool:

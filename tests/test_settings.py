@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 import subprocess
 import sys
 from dataclasses import fields
@@ -77,6 +79,13 @@ def test_home_is_expanded() -> None:
         ({}, {"RAGKIT_LIMIT": "7" * 5000}, ["limit", "'777", "5000 characters", "from 1 to 10000"]),
         ({"limit": 16**5000}, {}, ["limit", "too large to show", "from 1 to 10000"]),
         ({"mode": "hybrid" * 1000}, {}, ["mode", "6000 characters", "hybrid, dense, lexical"]),
+        ({"temperature": "hot"}, {}, ["temperature", "'hot'", "no number"]),
+        ({"top_p": 1.5}, {}, ["top_p", "1.5", "from 0 to 1"]),
+        ({"top_p": "nan"}, {}, ["top_p", "'nan'", "from 0 to 1"]),
+        ({"gigachat_verify": "maybe"}, {}, ["gigachat_verify", "'maybe'", "true or false"]),
+        ({}, {"OPENAI_BASE_URL": "localhost:1"}, ["openai_base_url", "OPENAI_BASE_URL", "https://"]),
+        ({"headers": "x-folder-id"}, {}, ["headers", "'x-folder-id'", "name: value"]),
+        ({"embed_model": 3}, {}, ["embed_model", "3", "between quotes"]),
         ({"chunk_size": 150}, {}, ["chunk_overlap is 200 (default)", "chunk_size is 150 (argument)"]),
     ],
 )
@@ -136,6 +145,50 @@ def test_every_setting_is_explained() -> None:
     """`names` lists every field, each with its sentence."""
     assert list(names()) == [field.name for field in fields(Settings) if field.name != "origins"]
     assert all(names().values())
+
+
+def test_names_of_other_programs_are_honoured() -> None:
+    """The variables that users of GigaChat and OpenAI have set already are settings; ragkit's own names win."""
+    environ = {
+        "GIGACHAT_CREDENTIALS": "key",
+        "GIGACHAT_BASE_URL": "http://127.0.0.1:1/api/v1/",
+        "GIGACHAT_VERIFY_SSL_CERTS": "False",
+        "GIGACHAT_MAX_RETRIES": "0",
+        "GIGACHAT_TIMEOUT": "12.5",
+        "OPENAI_API_KEY": "sk-1",
+        "RAGKIT_RETRIES": "2",
+    }
+    settings = load_settings(environ=environ, cwd="/")
+    assert settings.gigachat_credentials.reveal() == "key"
+    assert settings.origin("gigachat_credentials") == "environment GIGACHAT_CREDENTIALS"
+    assert settings.gigachat_base_url == "http://127.0.0.1:1/api/v1"
+    assert (settings.gigachat_verify, settings.retries, settings.timeout) == (False, 2, 12.5)
+    assert settings.origin("retries") == "environment RAGKIT_RETRIES"
+    assert settings.openai_api_key.reveal() == "sk-1"
+
+
+def test_a_secret_is_shown_nowhere(tmp_path: Path) -> None:
+    """Neither the settings' repr nor an error about a key has the key in it."""
+    settings = load_settings({"api_key": "s3cret-value"}, environ={}, cwd=tmp_path)
+    assert "s3cret" not in repr(settings) + str(settings.api_key) + f"{settings.api_key}"
+    with pytest.raises(ConfigError) as caught:
+        load_settings({}, environ={"OPENAI_API_KEY": "s3cret-value\nrest"}, cwd=tmp_path)
+    assert "s3cret" not in str(caught.value) + caught.value.hint
+    with pytest.raises(TypeError, match="not written"):
+        pickle.dumps(settings.api_key)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are those of POSIX")
+def test_a_secret_in_a_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    """ragkit.toml may hold a key where nobody else can read it; otherwise the cure is said."""
+    file = tmp_path / "ragkit.toml"
+    file.write_text('api_key = "sk-1"\n', "utf-8")
+    file.chmod(0o644)
+    with pytest.raises(ConfigError, match="others on this machine") as caught:
+        load_settings(environ={}, cwd=tmp_path)
+    assert "chmod 600" in caught.value.hint
+    file.chmod(0o600)
+    assert load_settings(environ={}, cwd=tmp_path).api_key.reveal() == "sk-1"
 
 
 def test_settings_import_nothing_heavy() -> None:

@@ -88,11 +88,18 @@ def config_command(index: str | None, as_json: bool) -> int:
     found = [(name, getattr(chosen, name), chosen.origin(name), about) for name, about in names().items()]
     if as_json:
         listed = [
-            {"name": name, "value": value if isinstance(value, int) else str(value), "origin": origin, "about": about}
+            {
+                "name": name,
+                "value": value if isinstance(value, int | float | None) else str(value),  # a secret shows as ***
+                "origin": origin,
+                "about": about,
+            }
             for name, value, origin, about in found
         ]
         out_json("config", {"settings": listed})
         return DONE
-    for line in columns([(name, one_line(str(value)), f"{origin}") for name, value, origin, _ in found]):
+    for line in columns(
+        [(name, "" if value is None else one_line(str(value)), origin) for name, value, origin, _ in found]
+    ):
         out(line)
     return DONE

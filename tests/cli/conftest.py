@@ -13,7 +13,7 @@ from ragkit_cli.main import main
 
 @pytest.fixture
 def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    for name in [name for name in os.environ if name.startswith("RAGKIT_")]:
+    for name in [name for name in os.environ if name.startswith(("RAGKIT_", "GIGACHAT_", "OPENAI_"))]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     return Cli(capsys)

@@ -60,7 +60,8 @@ class Message:
 
     `attachments` are ids of uploaded files. A function's result has the function's `name` and a JSON object as
     content. `functions_state_id` and `data_for_context` come with an assistant's message and go back with it
-    unchanged: they are the service's memory of the functions that it called.
+    unchanged: they are the service's memory of the functions that it called. `further_calls` are what a service
+    asks for beside `function_call` in the same turn; GigaChat never does.
     """
 
     role: str
@@ -73,6 +74,12 @@ class Message:
     data_for_context: tuple[Json, ...] = ()
     call_id: str = ""
     reasoning: str = ""
+    further_calls: tuple[FunctionCall, ...] = ()
+
+    @property
+    def calls(self) -> tuple[FunctionCall, ...]:
+        """Every call that the message asks for, in order."""
+        return (self.function_call, *self.further_calls) if self.function_call else ()
 
 
 @dataclass(frozen=True, slots=True)

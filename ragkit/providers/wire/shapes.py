@@ -1,0 +1,92 @@
+"""Fields of a reply, read with their types: what must be there raises BadResponse by its name, what may be absent is
+read leniently. It knows JSON and nothing of what the fields mean."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from ragkit.errors import BadResponse
+
+SHOWN = 200  # characters of a foreign text that an error quotes
+
+
+def excerpt(value: object) -> str:
+    """The beginning of a text or of a value as JSON, on one line, short enough for a message."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    line = " ".join(text.split())
+    return line if len(line) <= SHOWN else f"{line[:SHOWN]}…"
+
+
+def kind(value: object) -> str:
+    """What JSON calls the type of the value."""
+    names: dict[type, str] = {type(None): "null", bool: "a boolean", int: "a number", float: "a number", str: "a text"}
+    if isinstance(value, Mapping):
+        return "an object"
+    return "a list" if isinstance(value, list) else names.get(type(value), type(value).__name__)
+
+
+def as_object(value: object, where: str) -> Mapping[str, Any]:
+    if isinstance(value, Mapping):
+        return value
+    raise BadResponse(f"{where} is {kind(value)}, not an object")
+
+
+def as_list(value: object, where: str) -> list[Any]:
+    if isinstance(value, list):
+        return value
+    raise BadResponse(f"{where} is {kind(value)}, not a list")
+
+
+def needed_text(fields: Mapping[str, Any], name: str, where: str) -> str:
+    """A text that must be there and not be empty."""
+    value = fields.get(name)
+    if isinstance(value, str) and value:
+        return value
+    said = "empty" if value == "" else "missing" if value is None else kind(value)
+    raise BadResponse(f"`{name}` of {where} is {said}, it must be a text")
+
+
+def text(fields: Mapping[str, Any], *names: str) -> str:
+    """The first of these fields that is a text with something in it, else an empty one."""
+    return next((value for name in names if isinstance(value := fields.get(name), str) and value), "")
+
+
+def whole(value: object) -> int:
+    """A count. What is no count is 0: an answer that was paid for is not lost over its bookkeeping."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return 0
+    return max(0, int(value))
+
+
+def items(reply: object, name: str, where: str) -> list[Any]:
+    """The list under `name`, or the reply itself where it is a bare list. Raises BadResponse, with the words of the
+    service where it sent an error in the place of a reply."""
+    if isinstance(reply, list):
+        return reply
+    fields = as_object(reply, where)
+    if not fields.get(name) and (said := complaint(fields)):  # an empty list beside an error tells nothing
+        raise BadResponse(f"{where} is an error: {excerpt(said)}")
+    if name not in fields:
+        raise BadResponse(f"{where} has no `{name}`: {excerpt(fields)}")
+    return as_list(fields[name], f"`{name}` of {where}")
+
+
+def complaint(fields: Mapping[str, Any]) -> str:
+    """The message of an error in any of the shapes that services use, empty where this is none.
+
+    {"error": {"message"}}, {"error": "text"}, {"object": "error", "message"}, {"status", "message"}, {"code",
+    "message"}. A reply with choices is an error only where it says so in `error`.
+    """
+    error = fields.get("error")
+    if isinstance(error, Mapping):
+        return text(error, "message", "msg", "detail", "code", "type") or excerpt(error)
+    if isinstance(error, str) and error:
+        return error
+    if fields.get("choices"):
+        return ""
+    said = text(fields, "message", "detail")
+    named = fields.get("object") == "error" or "status" in fields or "code" in fields
+    return (said or excerpt(fields)) if named and (said or fields.get("object") == "error") else ""

@@ -1,0 +1,93 @@
+"""Texts as vectors, by hashing their stems: alike where words are shared, the same in every run and on every machine.
+
+They look like those of the real `Embeddings`: not normalised (length about 29), every number exact in float16, and all
+of them near one common direction, so that texts which share nothing still have a cosine of about .9.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import zlib
+from collections import Counter
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ragkit.sandbox.words import STEM, STOP, words
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LENGTH = 29.2  # of a vector of GigaChat's, measured in its recorded replies
+COMMON = 0.9  # cosine of two texts that share no word
+ROWS = 8192  # random directions; a stem is the sum of two of them
+PREFIX = 3  # letters: a second, weaker feature, which inflected and misspelt words share
+PREFIX_WEIGHT = 0.35
+STOP_WEIGHT = 0.1
+FULL_WEIGHT_AT = 7  # letters: shorter words mean less
+_lock = threading.Lock()
+
+
+def embed(
+    text: str, dimension: int, *, seed: int = 0, common: float = COMMON, length: float = LENGTH
+) -> NDArray[np.float16]:
+    """The vector of a text, (dimension,) float16."""
+    centre, table = _directions(dimension, seed)
+    rows, weights = _features(text)
+    # (features, dimension) int8 times (features,) -> (dimension,)
+    own = np.asarray(weights, dtype=np.float32) @ table[rows].astype(np.float32)
+    own /= float(np.linalg.norm(own)) or 1.0
+    mixed = math.sqrt(common) * centre + math.sqrt(1 - common) * own
+    return (length * mixed).astype(np.float16)
+
+
+def as_json(vector: NDArray[np.float16]) -> bytes:
+    """The vector as a JSON array whose numbers are exactly those of float16, from a table of all 65 536."""
+    return b"[" + b",".join(_numbers()[vector.view(np.uint16)].tolist()) + b"]"
+
+
+def _features(text: str) -> tuple[list[int], list[float]]:
+    counts = Counter(words(text)) or Counter([text[:64]])  # a text without words is its marks
+    rows: list[int] = []
+    weights: list[float] = []
+    gathered: dict[str, float] = {}
+    for word, count in counts.items():
+        weight = STOP_WEIGHT if word in STOP else min(1.0, len(word) / FULL_WEIGHT_AT)
+        weight *= 1 + math.log(count)
+        gathered[word[:STEM]] = gathered.get(word[:STEM], 0.0) + weight
+        if len(word) > PREFIX:
+            prefix = f"{word[:PREFIX]}-"
+            gathered[prefix] = max(gathered.get(prefix, 0.0), weight * PREFIX_WEIGHT)
+    for feature, weight in gathered.items():
+        rows += _rows(feature)
+        weights += (weight, weight)
+    return rows, weights
+
+
+@lru_cache(maxsize=65536)
+def _rows(feature: str) -> tuple[int, int]:
+    code = feature.encode("utf-8", "surrogatepass")
+    return zlib.crc32(code) % ROWS, zlib.crc32(code, 0x5EED) % ROWS
+
+
+_made: dict[tuple[int, int], tuple[Any, Any]] = {}
+
+
+def _directions(dimension: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
+    """The common direction, unit; and (ROWS, dimension) random ones."""
+    key = (dimension, seed)
+    with _lock:  # made once, though many threads ask at once
+        if key not in _made:
+            random = np.random.default_rng([0x7A6B, seed, dimension])
+            centre = random.standard_normal(dimension).astype(np.float32)
+            centre /= np.linalg.norm(centre)
+            _made[key] = centre, random.integers(-127, 128, size=(ROWS, dimension), dtype=np.int8)
+    return _made[key]
+
+
+@lru_cache(maxsize=1)
+def _numbers() -> NDArray[np.object_]:
+    every = np.arange(65536, dtype=np.uint16).view(np.float16).astype(np.float64)
+    return np.array([repr(number).encode() for number in every.tolist()], dtype=object)

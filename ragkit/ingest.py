@@ -7,16 +7,15 @@ was interrupted goes on where it stopped.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
+from ragkit.budget import Budget
+from ragkit.embedding_run import EmbeddingRun
 from ragkit.errors import ConfigError
 from ragkit.folders import FoundFile, find, is_text, walk
 from ragkit.intake import Seen, clean, look_at, untouched
@@ -25,11 +24,6 @@ from ragkit.protocols import Chunker, Embedder, Parsers, Writer
 from ragkit.reports import FileReport, FileStamp, FileStatus, IndexReport, Known, Problem, Progress
 from ragkit.roots import Scope, scope_of
 from ragkit.types import Chunk, Document
-
-EMBED_BATCH = 256  # texts given to the embedder at once; their vectors are stored before the next batch is made
-COMMIT_CHUNKS = 2048  # a commit at least this often: what a kill can cost
-COMMIT_SECONDS = 5.0
-WORD_INDEX_SECONDS = 30.0  # during a long run readers see what was committed at least this often
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +53,32 @@ class Ingest:
         *,
         recipe: str = "",
         progress: Callable[[Progress], None] | None = None,
+        budget: Budget | None = None,
         dry_run: bool = False,
     ) -> None:
         self._writer = writer
         self._recipe = recipe
-        self._embedder = embedder
+        self._model = embedder.model
+        self._run = EmbeddingRun(writer, embedder, budget=budget, dry_run=dry_run, arrived=self._show)
         self._chunker = chunker
-        self._progress = progress or (lambda _: None)
+        self._tell = progress or (lambda _: None)
+        self._progress = Progress(0, 0, 0)
         self._dry_run = dry_run
         self._batch: list[_Cut] = []
-        self._unpaid: set[bytes] = set()  # keys that a dry run would have embedded by now
+        self._waiting = 0  # chunks of the batch
         self._counts: Counter[str] = Counter()
         self._reports: list[FileReport] = []
-        self._began = self._committed = self._shown = time.monotonic()
-        self._uncommitted = 0
+        self._began = time.monotonic()
 
     def folder(self, path: Path, index: Path, parsers: Parsers, *, max_file_size: int) -> IndexReport:
-        """Make the index agree with a folder, or with one file. Raises ConfigError where there is neither."""
+        """Make the index agree with a folder, or with one file.
+
+        Raises ConfigError where there is neither, IndexMismatch where another model made the index: then before
+        anything is read or paid for. A dry run tells what moving the index to the model costs as well.
+        """
+        moves = self._dry_run and self._writer.model not in ("", self._model)
+        if not moves:
+            self._writer.check_model(self._model)
         if not path.exists():
             raise ConfigError(f"{path} does not exist", "name a folder or a file that does")
         place = path.resolve()
@@ -97,10 +100,13 @@ class Ingest:
         recipe = self._writer.recipe(scope.root)
         # What was cut in another way is loaded again; the chunks that stay the same are not embedded again.
         again = failed | known.keys() if recipe != self._recipe else failed
-        with self._committed_at_the_end():
+        with self._run.open():
+            if moves:
+                self._foresee_move()
             for done, seen in enumerate(self._look_at_all(files, known, again, parsers), 1):
                 self._take(seen, known.get(seen.file.source), scope.root.id)
-                self._progress(Progress(done, len(files), self._counts["chunks"], seen.file.source))
+                self._progress = Progress(done, len(files), 0, seen.file.source)
+                self._show()
             self._flush()
             if whole:
                 self._remove_missing({*known, *failed}, files, scope)
@@ -110,7 +116,8 @@ class Ingest:
 
     def documents(self, documents: Iterable[Document], index: Path) -> IndexReport:
         """Put documents that the caller made into the index, each in the place of one with the same source."""
-        with self._committed_at_the_end():
+        self._writer.check_model(self._model)
+        with self._run.open():
             for document in map(clean, documents):
                 source = document.source
                 if not document.text.strip():
@@ -187,15 +194,15 @@ class Ingest:
     ) -> _Cut:
         chunks = self._chunker(document)
         texts = [contextual_text(document.title, chunk) for chunk in chunks]
-        keys = [vector_key(self._embedder.model, text) for text in texts]
-        return _Cut(document, chunks, texts, keys, root, stamp, problems)
+        return _Cut(document, chunks, texts, [self._run.key(text) for text in texts], root, stamp, problems)
 
     def _add(self, cut: _Cut, status: FileStatus, notes: Sequence[str] = ()) -> None:
         source = cut.document.source
         self._note(FileReport(source, status, len(cut.chunks), tuple(cut.problems), tuple(notes)))
         self._counts["chunks"] += len(cut.chunks)
         self._batch.append(cut)
-        if sum(len(held.chunks) for held in self._batch) >= EMBED_BATCH:
+        self._waiting += len(cut.chunks)
+        if self._waiting >= self._run.gathered:
             self._flush()
 
     def _flush_if_held(self, source: str) -> None:
@@ -203,47 +210,41 @@ class Ingest:
             self._flush()
 
     def _flush(self) -> None:
-        """Embed what the batch lacks, then put its documents in their places."""
-        batch, self._batch = self._batch, []
+        """Embed what the batch lacks, then put its documents in place; after an error, those that lack nothing."""
+        batch, self._batch, self._waiting = self._batch, [], 0
         texts = {key: text for cut in batch for key, text in zip(cut.keys, cut.texts, strict=True)}
-        stored = self._writer.stored(texts)
-        missing = [key for key in texts if key not in stored and key not in self._unpaid]
-        self._counts["embedded"] += len(missing)
-        if self._dry_run:
-            self._unpaid.update(missing)
-            return
-        for keys in _batches(missing, EMBED_BATCH):
-            vectors = self._embedder.embed_documents([texts[key] for key in keys])
-            self._writer.set_model(self._embedder.model, vectors.shape[1])
-            self._writer.add_vectors(keys, vectors)
-            self._commit_if_due(len(keys))
-        for cut in batch:
+        try:
+            self._run.embed(texts)
+        except BaseException:
+            if not self._writer.failed:
+                stored = self._writer.stored(texts)
+                self._place(cut for cut in batch if stored.issuperset(cut.keys))
+            raise
+        if not self._dry_run:
+            self._place(batch)
+            self._run.commit_if_due()
+
+    def _place(self, cuts: Iterable[_Cut]) -> None:
+        for cut in cuts:
             self._writer.replace(
                 cut.document, cut.chunks, cut.keys, root=cut.root, stamp=cut.stamp, problems=cut.problems
             )
-        self._commit_if_due(0)
 
-    def _commit_if_due(self, rows: int) -> None:
-        self._uncommitted += rows
-        now = time.monotonic()
-        if self._uncommitted >= COMMIT_CHUNKS or now - self._committed > COMMIT_SECONDS:
-            self._writer.commit()
-            self._uncommitted, self._committed = 0, now
-        if now - self._shown > WORD_INDEX_SECONDS:
-            self._writer.commit()
-            self._writer.publish()
-            self._shown = time.monotonic()
-
-    @contextmanager
-    def _committed_at_the_end(self) -> Iterator[None]:
-        """Commit what was done, also when something stops the run: what was paid for is kept."""
-        try:
-            yield
-        finally:
-            if not self._writer.failed:
-                self._writer.commit()
+    def _foresee_move(self) -> None:
+        """Count what the index holds already as not embedded yet, because another model embedded it."""
+        for title, chunks in self._writer.passages():
+            texts = [contextual_text(title, chunk) for chunk in chunks]
+            self._run.embed({self._run.key(text): text for text in texts})
+            self._counts["moved"] += len(chunks)
 
     # -- the report
+
+    def _show(self) -> None:
+        spent = self._run.spent
+        self._progress = replace(
+            self._progress, chunks=self._counts["chunks"], tokens=spent.total_tokens, cost=spent.cost
+        )
+        self._tell(self._progress)
 
     def _note(self, report: FileReport) -> None:
         self._counts[report.status] += 1
@@ -251,6 +252,7 @@ class Ingest:
             self._reports.append(report)
 
     def _report(self, root: str, index: str) -> IndexReport:
+        usage, estimated = self._run.usage()
         return IndexReport(
             root,
             index,
@@ -259,23 +261,15 @@ class Ingest:
             removed=self._counts[FileStatus.REMOVED],
             unchanged=self._counts[FileStatus.UNCHANGED],
             failed=self._counts[FileStatus.FAILED],
-            embedded=self._counts["embedded"],
-            reused=self._counts["chunks"] - self._counts["embedded"],
+            embedded=self._run.embedded,
+            reused=self._counts["chunks"] + self._counts["moved"] - self._run.embedded,
+            moved=self._counts["moved"],
             files=tuple(sorted(self._reports, key=lambda report: report.source)),
+            usage=usage,
+            estimated=estimated,
             seconds=time.monotonic() - self._began,
         )
 
 
-def vector_key(model: str, text: str) -> bytes:
-    """The name of the vector that a model makes of a text: sha256, 32 bytes."""
-    return hashlib.sha256(f"{model}\0{text}".encode()).digest()
-
-
 def _result(item: Seen | Future[Seen]) -> Seen:
     return item if isinstance(item, Seen) else item.result()
-
-
-def _batches(keys: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
-    rest = iter(keys)
-    while batch := list(islice(rest, size)):
-        yield batch

@@ -145,16 +145,39 @@ class Writer(Protocol):
 
     def document(self, source: str) -> Document | None: ...
 
+    def passages(self) -> Iterator[tuple[str, Sequence[Chunk]]]:
+        """Title and chunks of every document, as they will be after the next commit."""
+        ...
+
     def stored(self, keys: Iterable[bytes]) -> set[bytes]:
         """Which of these keys have a vector already."""
+        ...
+
+    @property
+    def model(self) -> str:
+        """The model that the index is searched with; empty before there are vectors."""
+        ...
+
+    def check_model(self, model: str) -> None:
+        """Raises IndexMismatch where the index is searched with another one."""
         ...
 
     def set_model(self, model: str, dimension: int) -> None:
         """Raises IndexMismatch where another model made the vectors that are there."""
         ...
 
-    def add_vectors(self, keys: Sequence[bytes], vectors: FloatMatrix) -> None:
-        """(n, d) float32, row i for key i; rows of any length but zero."""
+    def add_vectors(self, keys: Sequence[bytes], vectors: FloatMatrix, *, model: str = "") -> None:
+        """(n, d) float32, row i for key i; rows of any length but zero.
+
+        Those of another `model` than the index's are kept beside them, and no search sees them until `move_to`.
+        """
+        ...
+
+    def move_to(self, model: str, key: Callable[[str, Chunk], bytes]) -> None:
+        """Search with another model from the next commit on: `key` names the new vector of a chunk under a title.
+
+        Raises StoreError where a vector is missing; nothing is changed then.
+        """
         ...
 
     def replace(
@@ -208,8 +231,10 @@ class Store(Protocol):
     def check_model(self, model: str) -> None: ...
 
     def search(
-        self, query: str, vector: FloatVector | None, *, k: int, conditions: Sequence[Condition] = ()
-    ) -> list[Hit]: ...
+        self, query: str, vector: FloatVector | None, *, k: int, conditions: Sequence[Condition] = (), model: str = ""
+    ) -> list[Hit]:
+        """The k best passages. Raises IndexMismatch where `model`, which made the vector, is no longer the index's."""
+        ...
 
     def idf(self, terms: Sequence[str]) -> Mapping[str, float]: ...
 

@@ -54,27 +54,75 @@ class RAG:
         return self._store.path
 
     def index_folder(
-        self, path: str | Path, *, progress: Callable[[Progress], None] | None = None, dry_run: bool = False
+        self,
+        path: str | Path,
+        *,
+        progress: Callable[[Progress], None] | None = None,
+        dry_run: bool = False,
+        max_tokens: int | None = None,
+        max_cost: float | None = None,
     ) -> IndexReport:
         """Make the index agree with a folder, or with one file; run again, it costs only what changed.
 
-        What could not be read is in the report, with its reason and cure; everything else is indexed.
+        What could not be read is in the report, with its reason and cure; everything else is indexed. Whatever
+        stops a run, what was embedded is kept, and the next run goes on from there.
 
         Args:
             path: a folder, with all that is below it, or a file.
-            progress: called after each file, from this thread.
-            dry_run: tell what would be done; nothing is embedded, nothing stored.
+            progress: called after each file and each batch that a service has embedded, from this thread.
+            dry_run: tell what would be done and what it would cost; nothing is embedded, nothing stored. With a
+                model that is not the index's, what moving the index to it costs is told too.
+            max_tokens: the most that this run may be billed for embedding.
+            max_cost: the same in money, where a price is configured.
 
         Raises:
-            ConfigError: the path does not exist.
+            ConfigError: the path does not exist, or there is a limit on money and no price.
             IndexLocked: another writer is at work.
-            IndexMismatch: another embedding model made the index.
+            IndexMismatch: another embedding model made the index; see `reembed`.
+            BudgetExceeded: the run stopped at a limit.
         """
-        from ragkit.ingest import Ingest  # a search does not need it
+        from ragkit.embedding_run import budget_for  # a search does not need these
+        from ragkit.ingest import Ingest
 
+        budget = budget_for(self._embedder, max_tokens, max_cost)
         with self._store.writing(discard=dry_run) as writer, self._parsers() as parsers:
-            run = Ingest(writer, self._embedder, self._chunker, recipe=self._recipe, progress=progress, dry_run=dry_run)
+            run = Ingest(
+                writer,
+                self._embedder,
+                self._chunker,
+                recipe=self._recipe,
+                progress=progress,
+                budget=budget,
+                dry_run=dry_run,
+            )
             return run.folder(Path(path), self._store.path, parsers, max_file_size=self._max_file_size)
+
+    def reembed(
+        self,
+        *,
+        progress: Callable[[Progress], None] | None = None,
+        dry_run: bool = False,
+        max_tokens: int | None = None,
+        max_cost: float | None = None,
+    ) -> IndexReport:
+        """Move the whole index to this RAG's embedder; no file is read, and run again it goes on where it stopped.
+
+        Until all is embedded, searches with the model from before go on; one commit then changes over. The
+        arguments are those of `index_folder`, with documents for files.
+
+        Raises:
+            ConfigError: there is a limit on money and no price.
+            IndexNotFound: there is no index yet.
+            IndexLocked: another writer is at work.
+            BudgetExceeded: the run stopped at a limit; the index is still that of the model from before.
+        """
+        from ragkit.embedding_run import budget_for  # a search does not need these
+        from ragkit.reembedding import reembed
+
+        budget = budget_for(self._embedder, max_tokens, max_cost)
+        self._store.status()  # raises IndexNotFound: moving makes no index
+        with self._store.writing(discard=dry_run) as writer:
+            return reembed(writer, self._embedder, self._store.path, progress=progress, budget=budget, dry_run=dry_run)
 
     def add(self, documents: Iterable[Document]) -> IndexReport:
         """Put documents into the index, each in the place of one with the same source."""

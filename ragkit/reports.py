@@ -74,7 +74,11 @@ class FileReport:
 
 @dataclass(frozen=True, slots=True)
 class IndexReport:
-    """What one run did. `files` holds every file that is not plainly unchanged, in order of source."""
+    """What one run did. `files` holds every file that is not plainly unchanged, in order of source.
+
+    `moved` counts the chunks that went over to another embedding model, and are among `embedded` or `reused`.
+    `usage` is what was billed, after a dry run what would be; `estimated` where it was not counted text by text.
+    """
 
     root: str
     index: str
@@ -85,8 +89,10 @@ class IndexReport:
     failed: int = 0
     embedded: int = 0
     reused: int = 0
+    moved: int = 0
     files: tuple[FileReport, ...] = ()
     usage: Usage = Usage()  # noqa: RUF009 - frozen
+    estimated: bool = False
     seconds: float = 0.0
 
     @property
@@ -106,12 +112,17 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an indexing run has come: files looked at of files found, chunks stored, the file in hand."""
+    """How far an indexing run has come: files looked at of files found, their chunks, the file in hand.
+
+    `tokens` and `cost` are what was billed so far; where documents are moved to another model they stand for files.
+    """
 
     files: int
     total: int
     chunks: int
     source: str = ""
+    tokens: int = 0
+    cost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

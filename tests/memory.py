@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ragkit.errors import ConfigError, IndexMismatch, IndexNotFound
+from ragkit.errors import ConfigError, IndexMismatch, IndexNotFound, StoreError
 from ragkit.filters import Condition
 from ragkit.ranking import merge_neighbours
 from ragkit.reports import DocumentInfo, FileStamp, Finding, IndexStatus, Known, Problem, Root
@@ -42,6 +42,7 @@ class State:
 
     entries: dict[str, Entry] = field(default_factory=dict)
     vectors: dict[bytes, FloatVector] = field(default_factory=dict)
+    dimensions: dict[str, int] = field(default_factory=dict)  # of models that the index may be moved to
     failures: dict[str, tuple[int | None, FileStamp, Sequence[Problem]]] = field(default_factory=dict)
     roots: list[Root] = field(default_factory=list)
     recipes: dict[int, str] = field(default_factory=dict)
@@ -71,17 +72,42 @@ class MemoryWriter:
         entry = self._now.entries.get(source)
         return entry.document if entry else None
 
+    def passages(self) -> Iterator[tuple[str, Sequence[Chunk]]]:
+        for entry in self._now.entries.values():
+            yield entry.document.title, entry.chunks
+
     def stored(self, keys: Iterable[bytes]) -> set[bytes]:
         return set(keys) & self._now.vectors.keys()
+
+    @property
+    def model(self) -> str:
+        return self._now.model[0] if self._now.model else ""
+
+    def check_model(self, model: str) -> None:
+        if self.model not in ("", model):
+            raise IndexMismatch(f"{self.model} made the vectors, not {model}")
 
     def set_model(self, model: str, dimension: int) -> None:
         if self._now.model not in (None, (model, dimension)):
             raise IndexMismatch(f"{self._now.model} made the vectors, not {(model, dimension)}")
         self._now.model = (model, dimension)
 
-    def add_vectors(self, keys: Sequence[bytes], vectors: FloatMatrix) -> None:
+    def add_vectors(self, keys: Sequence[bytes], vectors: FloatMatrix, *, model: str = "") -> None:
+        if model:
+            self._now.dimensions[model] = vectors.shape[1]
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         self._now.vectors.update(zip(keys, vectors / lengths, strict=True))
+
+    def move_to(self, model: str, key: Callable[[str, Chunk], bytes]) -> None:
+        moved = {
+            source: replace(entry, keys=[key(entry.document.title, chunk) for chunk in entry.chunks])
+            for source, entry in self._now.entries.items()
+        }
+        if lacking := [s for s, entry in moved.items() if not set(entry.keys) <= self._now.vectors.keys()]:
+            raise StoreError(f"chunks of {lacking[0]} have no vector of {model}")
+        self._now.entries = moved
+        dimension = self._now.dimensions.get(model)
+        self._now.model = (model, dimension) if dimension else None
 
     def replace(
         self,
@@ -166,8 +192,10 @@ class MemoryStore:
             raise IndexMismatch(f"{made_by[0]} made the vectors, not {model}")
 
     def search(
-        self, query: str, vector: FloatVector | None, *, k: int, conditions: Sequence[Condition] = ()
+        self, query: str, vector: FloatVector | None, *, k: int, conditions: Sequence[Condition] = (), model: str = ""
     ) -> list[Hit]:
+        if vector is not None and model:
+            self.check_model(model)
         hits = []
         asked = set(words(query))
         for entry in self._matching(conditions):

@@ -13,11 +13,11 @@ FLOORS = [  # from the ground up; names are prefixes
     ["ragkit.reports", "ragkit.messages", "ragkit.metering", "ragkit.budget"],
     # what is pure: text, conditions, positions, scores
     ["ragkit.settings", "ragkit.words", "ragkit.sentences", "ragkit.filters", "ragkit.positions"],
-    ["ragkit.protocols", "ragkit.chunking", "ragkit.ranking", "ragkit.prompts", "ragkit.citations"],
+    ["ragkit.protocols", "ragkit.chunking", "ragkit.ranking", "ragkit.forecast", "ragkit.prompts", "ragkit.citations"],
     # what fills the seams
     ["ragkit.loaders", "ragkit.folders", "ragkit.embedders", "ragkit.store", "ragkit.providers"],
-    ["ragkit.roots", "ragkit.intake", "ragkit.extractive"],
-    ["ragkit.ingest", "ragkit.evaluation"],
+    ["ragkit.roots", "ragkit.intake", "ragkit.embedding_run", "ragkit.extractive"],
+    ["ragkit.ingest", "ragkit.reembedding", "ragkit.evaluation"],
     ["ragkit.rag"],
     ["ragkit.assembly"],
     ["ragkit"],  # the face: __init__.py hands names on

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from toys import ColourEmbedder, colour_rag
 
 from ragkit.errors import ConfigError, IndexNotFound
-from ragkit.ingest import vector_key
+from ragkit.embedding_run import vector_key
 from ragkit.rag import RAG
 from ragkit.store.local import LocalStore
 from ragkit.store.writer import BULK_ROWS

@@ -87,6 +87,7 @@ def _documents(catalog: Catalog) -> Iterator[Finding | str]:
 
 def _vectors(catalog: Catalog, folder: Path) -> Iterator[Finding | str]:
     held = []
+    spans = catalog.spans()
     for info in catalog.vectors.segments():
         try:
             block = map_segment(folder, info)
@@ -100,8 +101,7 @@ def _vectors(catalog: Catalog, folder: Path) -> Iterator[Finding | str]:
             yield Finding("vectors", False, f"segment {info.name} differs from its checksum", _LOST)
         held.append(block.ids)
     try:
-        dimension = int(catalog.meta().get("dimension", 0))
-        held += [tail_block(*batch, dimension).ids for batch in catalog.vectors.tail()]
+        held += [tail_block(*batch, spans.of(batch[0]).dimension).ids for batch in catalog.vectors.tail()]
     except IndexCorrupt as error:
         yield Finding("vectors", False, error.message, _LOST)
     ids = np.sort(np.concatenate([np.empty(0, np.int64), *held]))
@@ -109,6 +109,8 @@ def _vectors(catalog: Catalog, folder: Path) -> Iterator[Finding | str]:
         yield Finding("vectors", False, f"{len(ids)} vectors are stored, {catalog.vectors.count()} are named", _LOST)
     if lost := catalog.chunks.count_without_vector():
         yield Finding("vectors", False, f"{lost} chunks have no vector", _LOST)
+    if strange := sum(not spans.is_searched(id) for id in catalog.chunks.vectors_in_use()):
+        yield Finding("vectors", False, f"{strange} vectors in use were not made by {spans.model}", _LOST)
     yield f"{len(ids)} vectors in {len(held)} parts agree with their checksums"
 
 

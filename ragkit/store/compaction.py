@@ -6,11 +6,13 @@ All of it is one act: write a new segment and sync it, then one transaction swap
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
 from ragkit.store.catalog import Catalog
+from ragkit.store.catalog.models import Spans
 from ragkit.store.segments import SegmentInfo, VectorBlock, map_segment, tail_block, write_segment
 from ragkit.types import IntVector
 
@@ -20,12 +22,17 @@ _MOST_SMALL = 16  # once there are this many small ones
 
 
 def seal(catalog: Catalog, folder: Path, more: Sequence[VectorBlock] = ()) -> None:
-    """Make the tail, and `more` rows after it, one segment. The caller's transaction commits it."""
-    dimension = int(catalog.meta()["dimension"])
-    blocks = [*(tail_block(*batch, dimension) for batch in catalog.vectors.tail()), *more]
-    if blocks:
+    """Make the tail, and `more` rows after it, one segment, or one for each model. The caller commits."""
+    spans = catalog.spans()
+    tail = (tail_block(*batch, spans.of(batch[0]).dimension) for batch in catalog.vectors.tail())
+    for blocks in by_model([*tail, *more], spans):
         catalog.vectors.add_segment(write_segment(folder, blocks))
-        catalog.vectors.clear_tail()
+    catalog.vectors.clear_tail()
+
+
+def by_model(blocks: Sequence[VectorBlock], spans: Spans) -> list[list[VectorBlock]]:
+    """The blocks in runs of one model each, in order: rows of two models never stand in one segment or batch."""
+    return [list(run) for _, run in groupby(blocks, key=lambda block: spans.place(int(block.ids[0])))]
 
 
 def compact(catalog: Catalog, folder: Path) -> None:
@@ -41,23 +48,32 @@ def compact(catalog: Catalog, folder: Path) -> None:
         catalog.begin()
         seal(catalog, folder)
         catalog.commit()
-    for group in _groups(catalog.vectors.segments(), drop):
+    for group in _groups(catalog.vectors.segments(), drop, catalog.spans()):
         _rewrite(catalog, folder, group, drop)
     if purged or len(drop):
         catalog.release_space()
 
 
 def _droppable(catalog: Catalog) -> IntVector:
-    """The vectors to give up, ascending: the oldest of the unused ones, when there are too many."""
+    """The vectors to give up, ascending: the oldest of the unused ones, when there are too many.
+
+    Those of a model that the index is being moved to wait for their use, and are none of them.
+    """
     unused = catalog.vectors.unused()
     keep = max(_KEPT_UNUSED, catalog.vectors.count() - len(unused))
+    if to := catalog.meta().get("moving_to"):
+        spans = catalog.spans()
+        unused = [id for id in unused if spans.of(id).model != to]
     excess = len(unused) - keep
     # Not at every excess of one: rewriting is worth it when a quarter of the kept ones has come together.
     return np.array(unused[: excess + keep // 2] if excess > keep // 4 else [], dtype=np.int64)
 
 
-def _groups(segments: Sequence[SegmentInfo], drop: IntVector) -> list[list[SegmentInfo]]:
-    """Runs of neighbouring segments to rewrite as one: those that lose rows, and small ones when there are many."""
+def _groups(segments: Sequence[SegmentInfo], drop: IntVector, spans: Spans) -> list[list[SegmentInfo]]:
+    """Runs of neighbouring segments to rewrite as one: those that lose rows, and small ones when there are many.
+
+    Neighbours are of one model.
+    """
     merge = sum(info.rows < _SMALL_ROWS for info in segments) > _MOST_SMALL
     groups: list[list[SegmentInfo]] = []
     rows = 0
@@ -66,7 +82,8 @@ def _groups(segments: Sequence[SegmentInfo], drop: IntVector) -> list[list[Segme
         if low == high and not (merge and info.rows < _SMALL_ROWS):
             rows = _SMALL_ROWS  # what follows is no neighbour
             continue
-        if not groups or rows + info.rows > _SMALL_ROWS:
+        other = groups and spans.place(groups[-1][-1].first) != spans.place(info.first)
+        if not groups or other or rows + info.rows > _SMALL_ROWS:
             groups.append([])
             rows = 0
         groups[-1].append(info)

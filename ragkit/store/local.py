@@ -61,7 +61,8 @@ class LocalStore:
         """
         import tempfile  # no search needs these
 
-        from ragkit.store.writer import Writer, create_index
+        from ragkit.store.creation import create_index
+        from ragkit.store.writer import Writer
 
         with tempfile.TemporaryDirectory() if discard and not self.exists() else nullcontext(self.path) as folder:
             path = self.path if folder is self.path else Path(folder) / "index"
@@ -91,13 +92,21 @@ class LocalStore:
         *,
         k: int,
         conditions: Sequence[Condition] = (),
+        model: str = "",
     ) -> list[Hit]:
         """The k best passages, best first, by words and by `vector`; by one of them where the other is None or empty.
 
-        Conditions are exact: whenever k passages fulfil them and a leg can score them, k are returned.
+        Conditions are exact: whenever k passages fulfil them and a leg can score them, k are returned. Raises
+        IndexMismatch where the index was moved to another model than `model` since the vector was made.
         """
         unit = None if vector is None else unit_rows(vector[None, :])[0]
-        return self._read(lambda catalog, view: retrieve(catalog, view, query, unit, k=k, conditions=conditions))
+
+        def find(catalog: Catalog, view: View) -> list[Hit]:
+            if unit is not None:
+                catalog.check_model(model or view.model, len(unit))
+            return retrieve(catalog, view, query, unit, k=k, conditions=conditions)
+
+        return self._read(find)
 
     def idf(self, terms: Sequence[str]) -> Mapping[str, float]:
         """How much each term says: ln(1 + (N - n + 0.5) / (n + 0.5)) where n of N chunks hold it."""
@@ -233,9 +242,10 @@ class LocalStore:
 
 
 def _vectors(catalog: Catalog, folder: Path) -> VectorSet:
-    dimension = int(catalog.meta().get("dimension", 0))
-    segments = catalog.vectors.segments()
-    tail = [tail_block(*batch, dimension) for batch in catalog.vectors.tail()]
+    """The vectors of the index's model; those of another one are none of a search."""
+    spans = catalog.spans()
+    segments = [info for info in catalog.vectors.segments() if spans.is_searched(info.first)]
+    tail = [tail_block(*batch, spans.dimension) for batch in catalog.vectors.tail(spans.is_searched)]
     codes = None
     if (folder / "ann").exists():
         from ragkit.store.ann import open_codes  # only large indexes have any

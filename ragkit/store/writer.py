@@ -7,11 +7,9 @@ safe, and only reopening tells what that is.
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 import time
-import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -23,39 +21,15 @@ from ragkit.errors import StoreError
 from ragkit.reports import FileStamp, Known, Problem, Root
 from ragkit.store.catalog import Catalog
 from ragkit.store.catalog.rows import iso
-from ragkit.store.compaction import compact, seal
+from ragkit.store.compaction import by_model, compact, seal
 from ragkit.store.lock import WriterLock
-from ragkit.store.segments import APPROXIMATE_FROM, VectorBlock, sync_folder, unit_rows
+from ragkit.store.moving import move
+from ragkit.store.segments import APPROXIMATE_FROM, VectorBlock, unit_rows
 from ragkit.store.wordindex import catch_up
 from ragkit.types import Chunk, Document, FloatMatrix
 
 SEAL_ROWS = 8192  # the tail is sealed at this length: it is read whole at every open
 BULK_ROWS = 2048  # a commit of this many vectors goes straight into a segment
-
-
-def create_index(path: Path) -> None:
-    """Make an empty index at `path`, whole or not at all. An index that is already there is left alone.
-
-    Raises StoreError where something else stands there, or the folder cannot be made.
-    """
-    if (path / "catalog.sqlite").exists():
-        return
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise StoreError(f"{path} is there and is not an index", "name another place with -i")
-    new = path.with_name(f"{path.name}.new-{uuid.uuid4().hex[:8]}")
-    try:
-        new.mkdir(mode=0o700, parents=True)
-        (new / "vectors").mkdir(mode=0o700)
-        Catalog.create(new, {"identity": uuid.uuid4().hex, "created": iso(time.time_ns())})
-        if path.exists():
-            path.rmdir()
-        new.rename(path)
-        sync_folder(path.parent)
-    except OSError as error:
-        shutil.rmtree(new, ignore_errors=True)
-        if (path / "catalog.sqlite").exists():  # another process was faster
-            return
-        raise StoreError(f"cannot make an index at {path}: {error}", "choose a folder that can be written") from error
 
 
 class Writer:
@@ -111,6 +85,21 @@ class Writer:
     def roots(self) -> list[Root]:
         return self._catalog.roots()
 
+    def passages(self) -> Iterator[tuple[str, list[Chunk]]]:
+        """Title and chunks of every document, as they will be after the next commit."""
+        for id in self._catalog.documents.living():
+            chunks = [stored.chunk for stored in self._catalog.chunks.of_document(id)]
+            yield self._catalog.documents.title(id), chunks
+
+    @property
+    def model(self) -> str:
+        """The model that the index is searched with; empty before there are vectors."""
+        return self._catalog.spans().model
+
+    def check_model(self, model: str) -> None:
+        """Raise IndexMismatch where the index is searched with another model."""
+        self._catalog.check_model(model)
+
     def set_model(self, model: str, dimension: int) -> None:
         """Say which model makes the vectors. Raises IndexMismatch where the index holds another one's."""
         if self._catalog.check_model(model, dimension):
@@ -120,9 +109,14 @@ class Writer:
             self._catalog.set_meta("dimension", str(dimension))
             self._changed = True
 
-    def add_vectors(self, keys: Sequence[bytes], vectors: FloatMatrix) -> None:
-        """Store new vectors, (n, d), under their n keys, none of which is known yet."""
-        dimension = int(self._catalog.meta()["dimension"])
+    def add_vectors(self, keys: Sequence[bytes], vectors: FloatMatrix, *, model: str = "") -> None:
+        """Store new vectors, (n, d), under their n keys, none of which is known yet.
+
+        Those of another `model` than the index's are kept beside them, and no search sees them until `move_to`.
+        """
+        spans = self._catalog.spans()
+        model = model or spans.model
+        dimension = spans.dimension_of(model) or vectors.shape[-1]
         if vectors.shape != (len(keys), dimension):
             raise StoreError(
                 f"{len(keys)} texts gave vectors of shape {vectors.shape}, the index has dimension {dimension}",
@@ -133,7 +127,27 @@ class Writer:
         rows = unit_rows(vectors)
         with self._guarded():
             first = self._catalog.vectors.add(keys)
+            if not spans.continued(first, model, dimension):
+                self._catalog.set_meta("models", spans.text())
+            if model != spans.model:
+                self._catalog.set_meta("moving_to", model)
+            # No new generation: until a chunk has one of them, no answer differs.
             self._pending.append(VectorBlock(np.arange(first, first + len(keys), dtype=np.int64), rows))
+
+    def move_to(self, model: str, key: Callable[[str, Chunk], bytes]) -> None:
+        """Search with another model from the next commit on: `key` names the new vector of a chunk under a title.
+
+        What was done before is committed first, and dead versions of documents are deleted: they stay behind.
+        Raises StoreError where a vector is missing; the index is then as it was.
+        """
+        self.commit()
+        if not self._discard:
+            self.publish()
+            with self._guarded():
+                self._catalog.documents.purge(self._catalog.generation())
+                self._catalog.commit()
+        with self._guarded():
+            move(self._catalog, model, key)
             self._changed = True
 
     def replace(
@@ -240,7 +254,8 @@ class Writer:
             self._lock.release()
 
     def _update_codes(self) -> None:
-        segments = self._catalog.vectors.segments()
+        spans = self._catalog.spans()
+        segments = [info for info in self._catalog.vectors.segments() if spans.is_searched(info.first)]
         if sum(info.rows for info in segments) >= self._approximate_from or (self._folder / "ann").exists():
             from ragkit.store.ann import update_codes  # only large indexes need faiss
 
@@ -251,8 +266,9 @@ class Writer:
         if rows >= BULK_ROWS:
             seal(self._catalog, self._vectors, self._pending)
         elif rows:
-            body = np.concatenate([block.rows for block in self._pending]).astype("<f4").tobytes()
-            self._catalog.vectors.add_tail(int(self._pending[0].ids[0]), rows, body)
+            for blocks in by_model(self._pending, self._catalog.spans()):
+                together = np.concatenate([block.rows for block in blocks]).astype("<f4")
+                self._catalog.vectors.add_tail(int(blocks[0].ids[0]), len(together), together.tobytes())
 
     def _sweep(self) -> None:
         """Delete segment files that no commit names: a crash left them."""
@@ -266,10 +282,15 @@ class Writer:
         """Run changes inside the transaction, all of them or none; refuse all others after an error of the disk."""
         if self._failed:
             raise StoreError(f"this writer stopped at an error: {self._failed}", "mend its cause and run again")
+        held = list(self._pending)
         try:
             self._catalog.begin()
-            with self._catalog.all_or_none():
-                yield
+            try:
+                with self._catalog.all_or_none():
+                    yield
+            except BaseException:  # an interrupt: vectors wait as long as their names do
+                self._pending = held if self._catalog.in_transaction else []
+                raise
         except (OSError, sqlite3.Error) as error:
             self._failed = f"{type(error).__name__}: {error}"
             self._catalog.rollback()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from ragkit.errors import IndexCorrupt, IndexMismatch, IndexNotFound, StoreError
 from ragkit.store.catalog.chunks import ChunkTable
 from ragkit.store.catalog.documents import DocumentTable
+from ragkit.store.catalog.models import Spans
 from ragkit.store.catalog.rows import unreadable
 from ragkit.store.catalog.vectors import VectorTable
 from ragkit.store.segments import sync_folder
@@ -143,6 +144,13 @@ class Catalog:
     def set_meta(self, key: str, value: str) -> None:
         self._db.execute("INSERT OR REPLACE INTO meta VALUES(?, ?)", (key, value))
 
+    def remove_meta(self, key: str) -> None:
+        self._db.execute("DELETE FROM meta WHERE key = ?", (key,))
+
+    def spans(self) -> Spans:
+        """Which model made which vectors."""
+        return Spans(self.meta())
+
     def check_model(self, model: str, dimension: int | None = None) -> bool:
         """Whether this model made the vectors; False where there are none yet. Raises IndexMismatch for another."""
         meta = self.meta()
@@ -153,7 +161,9 @@ class Catalog:
             now = model if dimension is None else f"{model} (dimension {dimension})"
             raise IndexMismatch(
                 f"the index was made with the embedding model {made_by} (dimension {made_in}), now it is {now}",
-                "vectors of two models cannot be compared: index the folder into a new index with -i",
+                "go back to that model, or move the index to the other one: ragkit index --reembed"
+                if made_by != model
+                else "two dimensions cannot be compared: index the folder into a new index with -i",
             )
         return True
 

@@ -41,6 +41,16 @@ class ChunkTable:
             ],
         )
 
+    def give_vectors(self, chunks: Sequence[StoredChunk], vectors: Sequence[int]) -> None:
+        """Put the vector `vectors[i]` in the place of the one that `chunks[i]` had."""
+        self._db.executemany(
+            "UPDATE chunk SET vector = ?, crc = ? WHERE id = ?",
+            [
+                (vector, chunk_crc(stored.document, stored.n, stored.chunk, vector), stored.id)
+                for stored, vector in zip(chunks, vectors, strict=True)
+            ],
+        )
+
     def by_id(self, ids: Iterable[int]) -> list[StoredChunk]:
         """The chunks in ascending order of id; ids that are gone are left out."""
         return self._select("c.id IN (SELECT value FROM json_each(:ids)) ORDER BY c.id", {"ids": id_array(ids)})
@@ -91,6 +101,10 @@ class ChunkTable:
             (id_array(documents),),
         )
         return [row[0] for row in rows]
+
+    def vectors_in_use(self) -> list[int]:
+        """Every vector that a chunk has, once, ascending."""
+        return [row[0] for row in self._db.execute("SELECT DISTINCT vector FROM chunk ORDER BY vector")]
 
     def count_without_vector(self) -> int:
         """Chunks whose vector has no name: 0 in a sound index."""

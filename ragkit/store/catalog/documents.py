@@ -216,6 +216,10 @@ class DocumentTable:
         ).fetchall()
         return [row[0] for row in came], [row[0] for row in went]
 
+    def living(self) -> list[int]:
+        """The versions that will be alive after the next commit."""
+        return [row[0] for row in self._db.execute("SELECT id FROM document WHERE removed IS NULL ORDER BY id")]
+
     def ids(self) -> list[int]:
         """Every version whose rows are still here."""
         return [row[0] for row in self._db.execute("SELECT id FROM document ORDER BY id")]

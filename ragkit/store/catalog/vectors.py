@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from ragkit.store.catalog.rows import damaged
+from ragkit.store.catalog.rows import damaged, id_array
 from ragkit.store.segments import SegmentInfo
 
 
@@ -48,9 +48,16 @@ class VectorTable:
     def add_tail(self, first: int, rows: int, body: bytes) -> None:
         self._db.execute("INSERT INTO tail VALUES(?, ?, ?, ?)", (first, rows, zlib.crc32(body), body))
 
-    def tail(self) -> list[tuple[int, int, bytes]]:
-        """(first id, number of rows, bytes) of each batch that is not sealed yet, in order."""
-        rows = self._db.execute("SELECT first, rows, crc, body FROM tail ORDER BY first").fetchall()
+    def tail(self, wanted: Callable[[int], bool] = lambda _: True) -> list[tuple[int, int, bytes]]:
+        """(first id, number of rows, bytes) of each batch that is not sealed yet, in order.
+
+        Only batches whose first id is `wanted` are read.
+        """
+        firsts = [first for (first,) in self._db.execute("SELECT first FROM tail ORDER BY first") if wanted(first)]
+        rows = self._db.execute(
+            "SELECT first, rows, crc, body FROM tail WHERE first IN (SELECT value FROM json_each(?)) ORDER BY first",
+            (id_array(firsts),),
+        ).fetchall()
         for first, _, check, body in rows:
             if zlib.crc32(body) != check:
                 raise damaged(f"the batch of vectors from {first} on")

@@ -1,0 +1,179 @@
+"""Texts to stored vectors, paid for once: what is known is left out, and what arrives is stored at once.
+
+It knows no files and no documents: a text comes with the key of its vector. Of a dry run it tells what the real
+one would cost.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from ragkit.budget import Budget
+from ragkit.errors import BudgetExceeded, ConfigError, StoreError
+from ragkit.forecast import Forecast
+from ragkit.metering import Meter, metered
+from ragkit.protocols import BatchEmbedder, Embedder, Writer
+from ragkit.types import FloatMatrix, Usage
+
+EMBED_BATCH = 256  # texts given at once to an embedder that takes one batch at a time
+COMMIT_CHUNKS = 2048  # a commit at least this often; for a service, texts gathered before it is asked
+COMMIT_SECONDS = 5.0
+WORD_INDEX_SECONDS = 30.0  # during a long run readers see what was committed at least this often
+
+
+class EmbeddingRun:
+    """What one run embeds, stores and spends. With `dry_run` nothing is sent and nothing stored.
+
+    With `moving` the vectors are kept beside those of the index's own model, until the index is moved to theirs.
+    `arrived` is called after each batch of a service.
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        embedder: Embedder,
+        *,
+        budget: Budget | None = None,
+        dry_run: bool = False,
+        moving: bool = False,
+        arrived: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.embedded = 0
+        self._writer = writer
+        self._embedder = embedder
+        self._service = embedder if isinstance(embedder, BatchEmbedder) else None
+        self._budget = budget
+        self._dry_run = dry_run
+        self._moving = moving
+        self._arrived = arrived
+        self._meter = Meter()
+        self._unpaid: set[bytes] = set()  # keys that a dry run would have embedded by now
+        self._forecast = Forecast()
+        self._committed = self._shown = time.monotonic()
+        self._uncommitted = 0
+
+    @property
+    def gathered(self) -> int:
+        """How many texts to wait for before they are embedded: a service with many slots seldom runs dry then."""
+        return COMMIT_CHUNKS if self._service else EMBED_BATCH
+
+    @property
+    def spent(self) -> Usage:
+        """What was billed so far."""
+        return self._meter.usage
+
+    def usage(self) -> tuple[Usage, bool]:
+        """What was billed, or after a dry run what would be; and whether that is an estimate."""
+        if not self._dry_run or not self._service:
+            return self.spent, False
+        tokens, estimated = self._forecast.tokens(self._service.count_tokens)
+        return Usage(embedding_tokens=tokens, cost=self._service.price_of(tokens)), estimated
+
+    def key(self, text: str) -> bytes:
+        return vector_key(self._embedder.model, text)
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Meter what the block spends, and commit what it did, also when something stops it."""
+        with metered() as self._meter:
+            try:
+                yield
+            except BudgetExceeded as error:
+                if not self.embedded:
+                    raise
+                raise BudgetExceeded(
+                    f"stopped at the limit after {self.embedded} chunks, which are embedded and kept: {error.message}",
+                    "run again to embed the rest: a limit is for one run, and nothing is paid for twice",
+                ) from error
+            finally:
+                if not self._writer.failed:
+                    self._writer.commit()
+
+    def embed(self, texts: Mapping[bytes, str]) -> None:
+        """Store a vector under each key that has none yet. Where an error ends it, what had arrived is stored."""
+        stored = self._writer.stored(texts)
+        missing = [key for key in texts if key not in stored and key not in self._unpaid]
+        if self._dry_run:
+            self.embedded += len(missing)
+            self._unpaid.update(missing)
+            if self._service:
+                self._forecast.add((key, texts[key]) for key in missing)
+        elif self._service and missing:
+            for keys, vectors in self._arriving(self._service, missing, [texts[key] for key in missing]):
+                self._store(keys, vectors)
+                self._writer.commit()  # a kill then costs what is on its way, and nothing that is here
+                self.commit_if_due()
+                self._arrived()
+        else:
+            for i in range(0, len(missing), EMBED_BATCH):
+                keys = missing[i : i + EMBED_BATCH]
+                self._store(keys, self._embedder.embed_documents([texts[key] for key in keys]))
+                self.commit_if_due(len(keys))
+
+    def commit_if_due(self, rows: int = 0) -> None:
+        self._uncommitted += rows
+        now = time.monotonic()
+        if self._uncommitted >= COMMIT_CHUNKS or now - self._committed > COMMIT_SECONDS:
+            self._writer.commit()
+            self._uncommitted, self._committed = 0, now
+        if now - self._shown > WORD_INDEX_SECONDS:
+            self._writer.commit()
+            self._writer.publish()
+            self._shown = time.monotonic()
+
+    def _store(self, keys: Sequence[bytes], vectors: FloatMatrix) -> None:
+        if self._moving:
+            self._writer.add_vectors(keys, vectors, model=self._embedder.model)
+        else:
+            self._writer.set_model(self._embedder.model, vectors.shape[1])
+            self._writer.add_vectors(keys, vectors)
+        self.embedded += len(keys)
+
+    def _arriving(
+        self, service: BatchEmbedder, keys: Sequence[bytes], texts: Sequence[str]
+    ) -> Iterator[tuple[list[bytes], FloatMatrix]]:
+        """Keys with their vectors as a service sends them. Raises StoreError where it leaves out a text, or repeats."""
+        awaited = set(range(len(keys)))
+        batches = service.embed_batches(texts, budget=self._budget)
+        try:
+            for indices, vectors in batches:
+                places = [int(i) for i in indices]
+                if len(set(places) & awaited) != len(places):
+                    raise StoreError(
+                        f"{service.model} sent vectors for the texts {places}, {len(awaited)} others are awaited",
+                        "check the embedding service: it must send one vector for each text",
+                    )
+                awaited.difference_update(places)
+                yield [keys[i] for i in places], vectors
+        finally:
+            if isinstance(batches, Generator):  # where storing failed: nothing more is sent for this run
+                batches.close()
+        if awaited:
+            raise StoreError(
+                f"{service.model} sent no vectors for {len(awaited)} of {len(keys)} texts",
+                "run again to embed them; if it persists, check the embedding service",
+            )
+
+
+def vector_key(model: str, text: str) -> bytes:
+    """The name of the vector that a model makes of a text: sha256, 32 bytes."""
+    return hashlib.sha256(f"{model}\0{text}".encode()).digest()
+
+
+def budget_for(embedder: Embedder, max_tokens: int | None, max_cost: float | None) -> Budget | None:
+    """The limits of one run; None without any.
+
+    Raises ConfigError for a limit on money where no price is known, and for one below zero.
+    """
+    for name, limit in (("max_tokens", max_tokens), ("max_cost", max_cost)):
+        if limit is not None and not limit >= 0:
+            raise ConfigError(f"{name} is {limit}", "give 0 or more, or leave it out for no limit")
+    if max_cost is not None and not (isinstance(embedder, BatchEmbedder) and embedder.price_of(1_000_000)):
+        raise ConfigError(
+            f"max_cost is {max_cost}, but no price of {embedder.model} is known",
+            "set embed_price to the price of a million tokens, or give max_tokens",
+        )
+    return None if max_tokens is None and max_cost is None else Budget(max_tokens=max_tokens, max_cost=max_cost)

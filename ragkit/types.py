@@ -146,8 +146,9 @@ class Usage:
 class Answer:
     """`text` with markers [1], [2], … that `citations` resolve. `reason` says why, where it was refused.
 
-    `mode` says who wrote it: "extractive" for sentences taken verbatim, with no model. `timings` are
-    seconds by step.
+    `mode` says who wrote it: "extractive" for sentences taken verbatim, with no model; "generative" for a model
+    that was given passages, "agentic" for one that looked for them, "attached" for one that read a file.
+    `timings` are seconds by step. `notes` tell what else the reader should know.
     """
 
     question: str
@@ -160,3 +161,4 @@ class Answer:
     model: str = ""
     usage: Usage = Usage()
     timings: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,91 @@
+"""An answer from a model that looks for its sources itself, with a function that searches the index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ragkit.functions import run
+from ragkit.generative import Told, read
+from ragkit.messages import Delta, Function
+from ragkit.prompts import language_of, searching
+
+if TYPE_CHECKING:
+    from ragkit.messages import ChatOptions
+    from ragkit.protocols import ChatModel
+    from ragkit.types import Answer, Hit
+
+SEARCH = Function(
+    "search_documents",
+    "Ищет в документах пользователя отрывки по смыслу и словам запроса. Finds passages of the user's documents.",
+    {
+        "type": "object",
+        "properties": {
+            "query": {"type": "string", "description": "Что искать: вопрос или ключевые слова. What to look for."}
+        },
+        "required": ["query"],
+    },
+    (
+        {"request": "Когда возвращают залог?", "params": {"query": "срок возврата залога"}},
+        {"request": "How long is the warranty?", "params": {"query": "warranty period"}},
+    ),
+    {
+        "type": "object",
+        "properties": {
+            "passages": {
+                "type": "array",
+                "description": "Отрывки с номерами, на которые ссылается ответ. Passages, with numbers to cite.",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "number": {"type": "integer"},
+                        "source": {"type": "string"},
+                        "page": {"type": "integer"},
+                        "heading": {"type": "string"},
+                        "text": {"type": "string"},
+                    },
+                },
+            }
+        },
+    },
+)
+
+
+def from_searches(
+    chat: ChatModel,
+    question: str,
+    search: Callable[[str], Sequence[Hit]],
+    *,
+    rounds: int,
+    options: ChatOptions | None = None,
+    told: Told | None = None,
+) -> Answer:
+    """As many searches as the model asks for, at most `rounds`; after that it has to answer.
+
+    A passage keeps its number, however often it is found.
+    """
+    numbers: dict[tuple[str, int, int], int] = {}
+    hits: list[Hit] = []
+
+    def search_documents(query: str) -> dict[str, Any]:
+        if told:
+            told(Delta(progress=_SEARCHING[language_of(question)].format(query)))
+        return {"passages": [passage(hit) for hit in search(query)]}
+
+    def passage(hit: Hit) -> dict[str, Any]:
+        chunk = hit.chunk
+        place = (chunk.source, chunk.start, chunk.end)
+        if place not in numbers:
+            hits.append(hit)
+            numbers[place] = len(hits)
+        about = {"number": numbers[place], "source": chunk.source, "page": chunk.page, "heading": chunk.heading}
+        return {**{name: value for name, value in about.items() if value}, "text": chunk.text}
+
+    done = run(chat, searching(question), [(SEARCH, search_documents)], rounds=rounds, options=options)
+    answer = read(question, done.completion, hits, "agentic")
+    if told:
+        told(Delta(text=answer.text, completion=done.completion))
+    return answer
+
+
+_SEARCHING = {"ru": "ищу: {}", "en": "searching: {}"}

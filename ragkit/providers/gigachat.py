@@ -1,0 +1,265 @@
+"""GigaChat, as the list of its differences from an OpenAI-compatible service: tokens that are asked for and expire,
+functions instead of tools, files that stay there, pictures drawn in a chat, tokens counted for free.
+
+What is known of it beyond its documentation is kept as arguments with defaults, for it changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from ragkit.budget import Prices
+from ragkit.errors import ConfigError
+from ragkit.messages import Balance, ChatOptions, Image, ImageOptions, Message, Model, RemoteFile, TokenCount
+from ragkit.providers.authorization import Authorization, OAuthToken, PasswordToken, ReadyToken
+from ragkit.providers.embedding import RemoteEmbedder
+from ragkit.providers.http import Http, Timeouts
+from ragkit.providers.openai import OpenAICompatible, limits_of, named
+from ragkit.providers.presets import Preset
+from ragkit.providers.retry import Retry
+from ragkit.providers.slots import Slots
+from ragkit.providers.tls import context
+from ragkit.providers.wire import files, images, models, tokens
+from ragkit.providers.wire.gigachat import chat_body
+from ragkit.secret import Secret
+
+if TYPE_CHECKING:
+    from ragkit.messages import Function, FunctionChoice
+
+BASE_URL = "https://api.giga.chat/v1"
+AUTH_URL = "https://ngw.devices.sberbank.ru:9443/api/v2/oauth"
+PERSONAL = "GIGACHAT_API_PERS"
+# One stream for individuals, ten for legal entities, by the service's page of limitations.
+PERSONAL_SLOTS, BUSINESS_SLOTS = 1, 10
+# The embedder bills the count of `/tokens/count` and five more for each text, in recorded replies.
+EMBEDDING_OVERHEAD = 5
+
+# No encoding_format: the service does not know it. The size of batches is not documented; 16 to 64 are reported
+# to work. (gigachat and langchain-gigachat send whatever they are given.)
+_PRESET = Preset(
+    BASE_URL,
+    embed_model="Embeddings",
+    chat_model="GigaChat-2",
+    batch_items=16,
+    batch_bytes=500_000,
+    batch_tokens=100_000,
+    encoding_format="",
+)
+
+
+class GigaChat(OpenAICompatible):
+    """Fills ChatModel, FileStore and ImageModel; `embedder` makes an Embedder.
+
+    Args:
+        credentials: the authorization key, base64 of client id and secret, as the service's page shows it.
+        scope: GIGACHAT_API_PERS, GIGACHAT_API_B2B or GIGACHAT_API_CORP.
+        access_token: a ready token, good for 30 minutes; `credentials` take over when it is refused.
+        user, password: where there is no key.
+        client_id: X-Client-ID, the owner of files and pictures.
+        slots: requests on their way at once; 0 is 1 for GIGACHAT_API_PERS, else 10.
+        ca_file: trusted besides the system's certificates; the services need the Russian Trusted Root CA.
+        cert_file, key_file, key_password: a client certificate.
+
+    The other arguments are those of OpenAICompatible.
+    """
+
+    def __init__(
+        self,
+        credentials: str | Secret = "",
+        *,
+        scope: str = PERSONAL,
+        access_token: str | Secret = "",
+        user: str = "",
+        password: str | Secret = "",
+        base_url: str = BASE_URL,
+        auth_url: str = AUTH_URL,
+        chat_model: str = "",
+        options: ChatOptions = ChatOptions(),
+        prices: Prices = Prices(),
+        client_id: str = "",
+        slots: int = 0,
+        retries: int = 5,
+        timeout: float = 60.0,
+        ca_file: str = "",
+        cert_file: str = "",
+        key_file: str = "",
+        key_password: str | Secret = "",
+        verify: bool = True,
+        proxy: str = "",
+    ) -> None:
+        key, token, secret = _secret(credentials), _secret(access_token), _secret(password)
+        self._tls = partial(
+            context,
+            ca_file=ca_file,
+            cert_file=cert_file,
+            key_file=key_file,
+            key_password=_secret(key_password),
+            verify=verify,
+        )
+        again = Retry(tries=retries + 1)
+        authorization: Authorization | None = None
+        if key:
+            authorization = OAuthToken(auth_url, key, scope, tls=self._tls, retry=again, proxy=proxy)
+        elif user:
+            authorization = PasswordToken(base_url, user, secret, tls=self._tls, retry=again, proxy=proxy)
+        if token:
+            authorization = ReadyToken(token, authorization)
+        if authorization is None:
+            raise ConfigError(
+                "GigaChat has no key", "set GIGACHAT_CREDENTIALS to the authorization key of your project"
+            )
+        self._account = (key or token or secret).fingerprint(base_url, scope, user, client_id)
+        http = Http(
+            base_url,
+            authorization,
+            slots=Slots(slots or (PERSONAL_SLOTS if scope == PERSONAL else BUSINESS_SLOTS)),
+            tls=self._tls,
+            headers={"X-Client-ID": client_id} if client_id else {},
+            retry=again,
+            timeouts=Timeouts(read=timeout),
+            proxy=proxy,
+        )
+        self._set_up(http, _PRESET, chat_model or _PRESET.chat_model, "", options, prices)
+
+    @property
+    def account(self) -> str:
+        """A name for address and account that gives neither away."""
+        return self._account
+
+    # -- what is said in other words
+
+    def _body(
+        self,
+        messages: Sequence[Message],
+        functions: Sequence[Function],
+        function_call: FunctionChoice,
+        options: ChatOptions,
+        *,
+        stream: bool,
+    ) -> dict[str, Any]:
+        return chat_body(
+            options.model, messages, functions=functions, function_call=function_call, options=options, stream=stream
+        )
+
+    def _headers(self, options: ChatOptions) -> dict[str, str]:
+        return {"X-Session-ID": options.session_id} if options.session_id else {}
+
+    # -- tokens
+
+    def embedder(
+        self,
+        model: str = "",
+        *,
+        query_model: str = "",
+        document_prefix: str = "",
+        query_prefix: str = "",
+        dimensions: int = 0,
+        batch_items: int = 0,
+    ) -> RemoteEmbedder:
+        """An Embedder on this service, whose tokens are counted before they are spent."""
+        if dimensions:
+            raise ConfigError(f"{dimensions} dimensions are asked for", "GigaChat has no such choice: leave it out")
+        return RemoteEmbedder(
+            self.embed,
+            named(model or _PRESET.embed_model),
+            query_model=query_model,
+            document_prefix=document_prefix,
+            query_prefix=query_prefix,
+            limits=limits_of(_PRESET, batch_items, self._http.slots.limit),
+            prices=self._prices,
+            count=lambda model, texts: [each.tokens + EMBEDDING_OVERHEAD for each in self.count_tokens(texts, model)],
+        )
+
+    def count_tokens(self, texts: Sequence[str], model: str = "") -> list[TokenCount]:
+        """How long each text is for a model, the chat model unless another is named. Costs nothing."""
+        body = tokens.body(model or self._chat_model, texts)
+        return self._http.request(
+            "POST", "/tokens/count", json=body, parse=lambda reply: tokens.counts(reply.json(), count=len(texts))
+        )
+
+    def balance(self) -> list[Balance]:
+        """What is left of prepaid tokens. Raises PermissionDenied for an account that pays as it goes."""
+        return self._http.request("GET", "/balance", parse=lambda reply: tokens.balance(reply.json()))
+
+    # -- files
+
+    def upload(self, path: str | Path, *, name: str = "", purpose: str = "general") -> RemoteFile:
+        """Send a file, straight from the disk. Raises ConfigError for a kind or size that the service does not take."""
+        place = Path(path)
+        try:
+            size = place.stat().st_size
+        except OSError as error:
+            raise ConfigError(f"{place} cannot be read: {error.strerror}", "name a file that can") from error
+        kind = files.check_upload(name or place.name, size)
+        return self._http.upload(
+            "/files",
+            fields={"purpose": purpose},
+            file=place,
+            name=name or place.name,
+            media_type=kind.media_type,
+            parse=lambda reply: files.remote_file(reply.json()),
+        )
+
+    def files(self) -> list[RemoteFile]:
+        """All files of the account."""
+        return self._http.request("GET", "/files", parse=lambda reply: files.remote_files(reply.json()))
+
+    def file(self, id: str) -> RemoteFile:
+        """One file. Raises NotFound for an unknown id."""
+        return self._http.request("GET", _place(id), parse=lambda reply: files.remote_file(reply.json()))
+
+    def content(self, id: str) -> bytes:
+        """The bytes of a file, or of a picture that the model drew."""
+        return self._http.request(
+            "GET", f"{_place(id)}/content", headers={"Accept": "*/*"}, parse=lambda reply: reply.body
+        )
+
+    def delete(self, id: str) -> bool:
+        """Delete a file; whether the service says that it is gone."""
+        return self._http.request("POST", f"{_place(id)}/delete", parse=lambda reply: files.deleted(reply.json()))
+
+    # -- models and pictures
+
+    def model(self, id: str) -> Model:
+        """One model. Raises NotFound for an unknown id."""
+        return self._http.request("GET", f"/models/{_part(id)}", parse=lambda reply: models.model(reply.json()))
+
+    def generate(self, prompt: str, options: ImageOptions | None = None) -> list[Image]:
+        """Pictures that the model draws with its own text2image, one for each request.
+
+        `options.system` sets the manner. Raises ConfigError for options that only other services have, and
+        BadResponse with the model's words where it does not draw.
+        """
+        options = options or ImageOptions()
+        foreign = [n for n in ("size", "quality", "style", "response_format") if getattr(options, n)]
+        if foreign:
+            raise ConfigError(
+                f"GigaChat draws without {', '.join(foreign)}", "say it in the prompt, or in the system message"
+            )
+        messages = [Message("system", options.system)] if options.system else []
+        messages.append(Message("user", prompt))
+        return [self._drawn(messages, options) for _ in range(options.n)]
+
+    def _drawn(self, messages: Sequence[Message], options: ImageOptions) -> Image:
+        chat = replace(self._options, model=options.model or self._options.model)
+        answer = self.complete(messages, function_call="auto", options=chat)
+        data = self.content(images.image_id(answer.text))
+        return Image(data, images.media_type(data), text=images.image_text(answer.text))
+
+
+def _secret(value: str | Secret) -> Secret:
+    return value if isinstance(value, Secret) else Secret(value)
+
+
+def _place(id: str) -> str:
+    return f"/files/{_part(id)}"
+
+
+def _part(id: str) -> str:
+    """One step of a path: nothing in an id leads elsewhere."""
+    return quote(id, safe="")

@@ -1,0 +1,279 @@
+"""Services that speak the API of OpenAI: chat, embeddings, pictures, models. What differs from one to another is in
+its preset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ragkit.budget import Prices
+from ragkit.errors import ConfigError, ConnectionFailed, StreamInterrupted
+from ragkit.messages import ChatOptions, Completion, Delta, Image, ImageOptions, Message, Model
+from ragkit.metering import spend
+from ragkit.providers.authorization import ApiKey
+from ragkit.providers.embedding import Limits, RemoteEmbedder
+from ragkit.providers.http import Http, Reply, Timeouts
+from ragkit.providers.presets import PRESETS, Preset
+from ragkit.providers.retry import Retry
+from ragkit.providers.slots import Slots
+from ragkit.providers.tls import context
+from ragkit.providers.wire import embeddings, images, models
+from ragkit.providers.wire.openai import Assembler, chat_body, completion
+from ragkit.secret import Secret
+
+if TYPE_CHECKING:
+    from ragkit.messages import Function, FunctionChoice
+    from ragkit.types import FloatMatrix, Usage
+
+
+class OpenAICompatible:
+    """One service, by its address and key. Fills ChatModel and ImageModel; `embedder` makes an Embedder.
+
+    Args:
+        base_url: with the version, as https://api.openai.com/v1; empty takes the preset's.
+        api_key: text or Secret; empty where the server asks for none.
+        preset: a name of `presets.PRESETS`, or a Preset of one's own.
+        chat_model: writes answers; empty takes the preset's, as with `image_model`.
+        options: how to generate, where a call does not say otherwise.
+        slots: requests on their way at once, streams until they end; 0 takes the preset's.
+        retries: how often a request is sent again.
+        timeout: seconds to wait for an answer to begin.
+        headers: sent with every request.
+        ca_file: a certificate to trust besides the system's.
+    """
+
+    def __init__(
+        self,
+        base_url: str = "",
+        api_key: str | Secret = "",
+        *,
+        preset: str | Preset = "openai",
+        chat_model: str = "",
+        image_model: str = "",
+        options: ChatOptions = ChatOptions(),
+        prices: Prices = Prices(),
+        slots: int = 0,
+        retries: int = 5,
+        timeout: float = 60.0,
+        scheme: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        ca_file: str = "",
+        verify: bool = True,
+        proxy: str = "",
+    ) -> None:
+        chosen = PRESETS[preset] if isinstance(preset, str) else preset
+        key = api_key if isinstance(api_key, Secret) else Secret(api_key)
+        url = base_url or chosen.base_url
+        if not url:
+            raise ConfigError("the service has no address", "set base_url")
+        if chosen.needs_key and not key and url == chosen.base_url:
+            raise ConfigError(f"{url} needs a key, and none is set", "set api_key, or OPENAI_API_KEY for OpenAI")
+        self._tls = partial(context, ca_file=ca_file, verify=verify)
+        http = Http(
+            url,
+            ApiKey(key, chosen.scheme if scheme is None else scheme),
+            slots=Slots(slots or chosen.slots),
+            tls=self._tls,
+            headers=headers or {},
+            retry=Retry(tries=retries + 1),
+            timeouts=Timeouts(read=timeout),
+            proxy=proxy,
+        )
+        self._set_up(http, chosen, chat_model or chosen.chat_model, image_model or chosen.image_model, options, prices)
+
+    def _set_up(
+        self, http: Http, preset: Preset, chat_model: str, image_model: str, options: ChatOptions, prices: Prices
+    ) -> None:
+        self._http = http
+        self._preset = preset
+        self._chat_model = chat_model
+        self._image_model = image_model
+        self._options = options
+        self._prices = prices
+
+    # -- chat
+
+    @property
+    def chat_model(self) -> str:
+        return self._chat_model
+
+    def complete(
+        self,
+        messages: Sequence[Message],
+        *,
+        functions: Sequence[Function] = (),
+        function_call: FunctionChoice = "none",
+        options: ChatOptions | None = None,
+    ) -> Completion:
+        """One answer. Raises ConfigError for what the service would refuse, ProviderError for what went wrong."""
+        options = self._merged(options)
+        body = self._body(messages, functions, function_call, options, stream=False)
+
+        def parse(reply: Reply) -> Completion:
+            return completion(reply.json(), request_id=reply.request_id)
+
+        headers = self._headers(options)
+        return self._billed(self._http.request("POST", "/chat/completions", json=body, headers=headers, parse=parse))
+
+    def stream(
+        self,
+        messages: Sequence[Message],
+        *,
+        functions: Sequence[Function] = (),
+        function_call: FunctionChoice = "none",
+        options: ChatOptions | None = None,
+    ) -> Iterator[Delta]:
+        """The answer in pieces; the last one holds the whole completion. Sent again only before the first piece.
+
+        Raises StreamInterrupted with what had come, where the stream ends before its end.
+        """
+        options = self._merged(options)
+        body = self._body(messages, functions, function_call, options, stream=True)
+        answer = Assembler()
+        with self._http.events("/chat/completions", json=body, headers=self._headers(options)) as events:
+            try:
+                for data in events:
+                    delta = answer.feed(data)
+                    if delta:
+                        yield delta
+                    if answer.done:
+                        break
+            except ConnectionFailed as error:
+                raise StreamInterrupted(error.message, error.hint, partial=answer.text) from error
+        yield Delta(completion=self._billed(answer.finish()))
+
+    def _merged(self, options: ChatOptions | None) -> ChatOptions:
+        """The call's options over those of the service."""
+        ours, theirs = self._options, options or ChatOptions()
+        default = ChatOptions()
+        said = {
+            name: value
+            for name in ChatOptions.__dataclass_fields__
+            if (value := getattr(theirs, name)) != getattr(default, name)
+        }
+        if "extra" in said:
+            said["extra"] = {**ours.extra, **theirs.extra}
+        merged = replace(ours, **said)
+        model = merged.model or self._chat_model
+        if not model:
+            raise ConfigError("no chat model is named", "set chat_model; `ragkit models` lists what there is")
+        return replace(merged, model=model)
+
+    def _body(
+        self,
+        messages: Sequence[Message],
+        functions: Sequence[Function],
+        function_call: FunctionChoice,
+        options: ChatOptions,
+        *,
+        stream: bool,
+    ) -> dict[str, object]:
+        more = {"usage_in_stream": self._preset.stream_usage} if stream else {}
+        return chat_body(
+            options.model,
+            messages,
+            functions=functions,
+            function_call=function_call,
+            options=options,
+            stream=stream,
+            **more,
+        )
+
+    def _headers(self, options: ChatOptions) -> dict[str, str]:  # noqa: ARG002 - GigaChat's depend on them
+        return {}
+
+    def _billed(self, completion: Completion) -> Completion:
+        usage = replace(completion.usage, cost=self._prices.of(completion.usage))
+        spend(usage)
+        return replace(completion, usage=usage)
+
+    # -- embeddings
+
+    def embed(self, model: str, texts: Sequence[str], dimensions: int = 0) -> tuple[FloatMatrix, Usage]:
+        """One request: rows (n, d) float32 in the order of the texts, not normalised, and what was billed."""
+        body = embeddings.body(
+            model,
+            texts,
+            encoding_format=self._preset.encoding_format or None,
+            dimensions=dimensions or None,
+            single=self._preset.single_input,
+        )
+
+        def parse(reply: Reply) -> tuple[FloatMatrix, Usage]:
+            return embeddings.vectors(reply.json(), count=len(texts), dimension=dimensions or None)
+
+        return self._http.request("POST", "/embeddings", json=body, parse=parse)
+
+    def embedder(
+        self,
+        model: str = "",
+        *,
+        query_model: str = "",
+        document_prefix: str = "",
+        query_prefix: str = "",
+        dimensions: int = 0,
+        batch_items: int = 0,
+    ) -> RemoteEmbedder:
+        """An Embedder on this service; empty values are the preset's. `RemoteEmbedder` tells the rest."""
+        preset = self._preset
+        return RemoteEmbedder(
+            lambda model, texts: self.embed(model, texts, dimensions),
+            named(model or preset.embed_model),
+            query_model=query_model or preset.query_model,
+            document_prefix=document_prefix,
+            query_prefix=query_prefix,
+            dimensions=dimensions,
+            limits=limits_of(preset, batch_items, self._http.slots.limit),
+            prices=self._prices,
+        )
+
+    # -- models and pictures
+
+    def models(self) -> list[Model]:
+        """What the service offers."""
+        return self._http.request("GET", "/models", parse=lambda reply: models.models(reply.json()))
+
+    def generate(self, prompt: str, options: ImageOptions | None = None) -> list[Image]:
+        """Pictures of what the prompt says. Raises ContentRejected where the service will not draw that."""
+        options = options or ImageOptions()
+        options = replace(options, model=options.model or self._image_model)
+        if not options.model:
+            raise ConfigError("no model that draws is named", "set image_model; `ragkit models` lists what there is")
+        drawn = self._http.request(
+            "POST",
+            "/images/generations",
+            json=images.body(prompt, options),
+            parse=lambda reply: images.images(reply.json()),
+        )
+        return [self._picture(each) for each in drawn]
+
+    def _picture(self, made: images.Made) -> Image:
+        data = made.data or self._fetched(made.url)
+        return Image(data, images.media_type(data), made.revised_prompt)
+
+    def _fetched(self, url: str) -> bytes:
+        """A picture from the address that the service gave, without our key: it may be another host."""
+        origin, _, path = url.partition("://")[2].partition("/")
+        elsewhere = Http(f"{url.partition('://')[0]}://{origin}", ApiKey(Secret("")), slots=Slots(1), tls=self._tls)
+        try:
+            return elsewhere.request("GET", f"/{path}", parse=lambda reply: reply.body)
+        finally:
+            elsewhere.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+
+def named(model: str) -> str:
+    """The name of an embedding model. Raises ConfigError for none."""
+    if not model:
+        raise ConfigError("no embedding model is named", "set embed_model; `ragkit models` lists what there is")
+    return model
+
+
+def limits_of(preset: Preset, batch_items: int, slots: int) -> Limits:
+    """What one request for embeddings may hold."""
+    return Limits(batch_items or preset.batch_items, preset.batch_bytes, preset.batch_tokens, slots)

@@ -7,8 +7,9 @@ import json
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from ragkit.errors import BadResponse, ProviderError, StreamInterrupted
+from ragkit.errors import ApiError, BadResponse, StreamInterrupted
 from ragkit.messages import Completion, Delta, FunctionCall, Message
+from ragkit.providers.failures import api_error
 from ragkit.providers.wire.replies import (
     arguments_of,
     assembled,
@@ -25,10 +26,14 @@ END = "[DONE]"
 
 
 class Assembler:
-    """One streamed answer. Usage may follow the finish reason: read on until `done` or the end of the stream."""
+    """One streamed answer. Usage may follow the finish reason: read on until `done` or the end of the stream.
 
-    def __init__(self, *, request_id: str = "") -> None:
+    `service` is the name under which errors tell of it.
+    """
+
+    def __init__(self, *, request_id: str = "", service: str = "the service") -> None:
         self.request_id = request_id
+        self._service = service
         self.done = False  # the end was announced, and nothing follows it
         self._answers: dict[int, _Answer] = {}  # by index; the first to come is the one that is shown
         self._usage = _Usages()
@@ -62,8 +67,8 @@ class Assembler:
             self.done = True
             return None
         event = self._decoded(data)
-        if said := complaint(event):
-            self._fail(event, said)
+        if complaint(event):
+            self._fail(event)
         self._usage.add(usage_of(event.get("usage")))
         self._model = text(event, "model") or self._model
         self._created = self._created or whole(event.get("created"))
@@ -118,18 +123,17 @@ class Assembler:
     def _interrupted(self, message: str) -> StreamInterrupted:
         return StreamInterrupted(message, "run again; what had come is kept with the error", partial=self.text)
 
-    def _fail(self, event: Mapping[str, Any], said: str) -> NoReturn:
-        error = stream_error(event, said, self.request_id)
+    def _fail(self, event: Mapping[str, Any]) -> NoReturn:
+        error = _refusal(event, self.request_id, self._service)
         if self.text:
-            raise StreamInterrupted(
-                f"the service broke off its answer: {error.message}", error.hint, partial=self.text
-            ) from error
+            raise StreamInterrupted(error.message, error.hint, partial=self.text) from error
         raise error
 
 
-def stream_error(event: Mapping[str, Any], said: str, request_id: str) -> ProviderError:  # noqa: ARG001 - see below
-    """The error that an event of a stream stands for."""
-    return BadResponse(f"the service sent an error in the place of an answer: {excerpt(said)}")
+def _refusal(event: Mapping[str, Any], request_id: str, service: str) -> ApiError:
+    """The error that an event stands for, as if it had come in the place of the stream."""
+    headers = {"x-request-id": request_id} if request_id else {}
+    return api_error(200, headers, json.dumps(event).encode(), what="a streamed request", service=service)
 
 
 class _Usages:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ragkit.sandbox import models
-from ragkit.sandbox.vectors import as_json, embed
+from ragkit.sandbox.vectors import as_json, embed, turn
 from ragkit.sandbox.wire import Call, Refusal, Reply, to_json
 from ragkit.sandbox.words import count_tokens
 
@@ -40,10 +40,11 @@ def gigachat(call: Call) -> Reply:
     if call.has_fault("413-index"):
         raise Refusal(413, _named(call))
     call.state.stats.billed(embedding=sum(counts), items=len(texts))
-    vectors = [embed(text, _dimension(call, dimension), seed=call.state.seed) for text in texts]
-    items = [
-        (index, _number_list(call, at, vector), counts[at]) for at, (index, vector) in enumerate(enumerate(vectors))
-    ]
+    items = []
+    with turn:
+        for index, text in enumerate(texts):
+            vector = embed(text, _dimension(call, dimension), seed=call.state.seed)
+            items.append((index, _number_list(call, index, vector), counts[index]))
     rendered = [_item(call, *item, own_usage=True) for item in _bent(call, items)]
     tail = b',"model":' + to_json(model) + b"}"
     return Reply(body=b'{"object":"list","data":[' + b",".join(rendered) + b"]" + tail)
@@ -71,12 +72,12 @@ def openai(call: Call) -> Reply:
         raise Refusal(413, _named(call))
     call.state.stats.billed(embedding=sum(counts), items=len(texts))
     items = []
-    for index, text in enumerate(texts):
-        vector = embed(text, dimension, seed=call.state.seed, length=1.0)[: int(_dimension(call, wanted))]
-        unit = vector.astype(np.float32)
-        unit /= float(np.linalg.norm(unit)) or 1.0
-        rendered = _number_list(call, index, unit, as_base64=encoding == "base64")
-        items.append((index, rendered, counts[index]))
+    with turn:
+        for index, text in enumerate(texts):
+            vector = embed(text, dimension, seed=call.state.seed, length=1.0)[: _dimension(call, wanted)]
+            unit = vector.astype(np.float32)
+            unit /= float(np.linalg.norm(unit)) or 1.0
+            items.append((index, _number_list(call, index, unit, as_base64=encoding == "base64"), counts[index]))
     data = b",".join(_item(call, *item, own_usage=False) for item in _bent(call, items))
     usage = to_json({"prompt_tokens": sum(counts), "total_tokens": sum(counts)})
     tail = b',"model":' + to_json(model) + (b"" if call.has_fault("no-usage") else b',"usage":' + usage) + b"}"

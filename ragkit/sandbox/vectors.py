@@ -24,10 +24,11 @@ LENGTH = 29.2  # of a vector of GigaChat's, measured in its recorded replies
 COMMON = 0.9  # cosine of two texts that share no word
 ROWS = 8192  # random directions; a stem is the sum of two of them
 PREFIX = 3  # letters: a second, weaker feature, which inflected and misspelt words share
-PREFIX_WEIGHT = 0.35
+PREFIX_WEIGHT = 0.5
 STOP_WEIGHT = 0.1
 FULL_WEIGHT_AT = 7  # letters: shorter words mean less
 _lock = threading.Lock()
+turn = threading.Lock()  # held while a request's texts are embedded: many at once fight over the interpreter
 
 
 def embed(
@@ -36,8 +37,9 @@ def embed(
     """The vector of a text, (dimension,) float16."""
     centre, table = _directions(dimension, seed)
     rows, weights = _features(text)
-    # (features, dimension) int8 times (features,) -> (dimension,)
-    own = np.asarray(weights, dtype=np.float32) @ table[rows].astype(np.float32)
+    # (features,) times (features, dimension) -> (dimension,); not by BLAS, whose threads cost more than they save here
+    taken = table.take(rows, axis=0).astype(np.float32)
+    own = np.einsum("i,ij->j", np.asarray(weights, dtype=np.float32), taken)
     own /= float(np.linalg.norm(own)) or 1.0
     mixed = math.sqrt(common) * centre + math.sqrt(1 - common) * own
     return (length * mixed).astype(np.float16)
@@ -49,27 +51,26 @@ def as_json(vector: NDArray[np.float16]) -> bytes:
 
 
 def _features(text: str) -> tuple[list[int], list[float]]:
-    counts = Counter(words(text)) or Counter([text[:64]])  # a text without words is its marks
+    """Rows of the table and their weights; a row may come twice."""
     rows: list[int] = []
     weights: list[float] = []
-    gathered: dict[str, float] = {}
-    for word, count in counts.items():
-        weight = STOP_WEIGHT if word in STOP else min(1.0, len(word) / FULL_WEIGHT_AT)
-        weight *= 1 + math.log(count)
-        gathered[word[:STEM]] = gathered.get(word[:STEM], 0.0) + weight
-        if len(word) > PREFIX:
-            prefix = f"{word[:PREFIX]}-"
-            gathered[prefix] = max(gathered.get(prefix, 0.0), weight * PREFIX_WEIGHT)
-    for feature, weight in gathered.items():
-        rows += _rows(feature)
-        weights += (weight, weight)
+    for word, count in (Counter(words(text)) or Counter([text[:64]])).items():  # a text without words is its marks
+        own_rows, own_weights = _features_of(word)
+        rows += own_rows
+        weights += own_weights if count == 1 else [weight * (1 + math.log(count)) for weight in own_weights]
     return rows, weights
 
 
 @lru_cache(maxsize=65536)
-def _rows(feature: str) -> tuple[int, int]:
-    code = feature.encode("utf-8", "surrogatepass")
-    return zlib.crc32(code) % ROWS, zlib.crc32(code, 0x5EED) % ROWS
+def _features_of(word: str) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """Two rows for the stem, and a weaker one for the first letters, of a word that is longer."""
+    weight = STOP_WEIGHT if word in STOP else min(1.0, len(word) / FULL_WEIGHT_AT)
+    stem = word[:STEM].encode("utf-8", "surrogatepass")
+    rows = (zlib.crc32(stem) % ROWS, zlib.crc32(stem, 0x5EED) % ROWS)
+    if len(word) <= PREFIX:
+        return rows, (weight, weight)
+    prefix = word[:PREFIX].encode("utf-8", "surrogatepass")
+    return (*rows, zlib.crc32(prefix, 0xBEEF) % ROWS), (weight, weight, weight * PREFIX_WEIGHT)
 
 
 _made: dict[tuple[int, int], tuple[Any, Any]] = {}

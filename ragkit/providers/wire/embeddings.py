@@ -136,8 +136,8 @@ def _checked(wide: np.ndarray[tuple[int, int], np.dtype[Any]]) -> FloatMatrix:
     bad = np.flatnonzero(~((lengths > SHORTEST) & (lengths < LONGEST)))  # NaN compares as false, so it is found too
     if bad.size:
         place = int(bad[0])
-        length = float(lengths[place])
-        what = "is zero" if length <= SHORTEST else "is too large" if np.isfinite(length) else "holds NaN or infinity"
+        finite = bool(np.isfinite(wide[place]).all())
+        what = "holds NaN or infinity" if not finite else "is zero" if lengths[place] <= SHORTEST else "is too large"
         raise BadResponse(
             f"the vector of {_text(place, wide)} {what}",
             "the service embedded nothing there; try another text or model",

@@ -14,9 +14,15 @@ SHOWN = 200  # characters of a foreign text that an error quotes
 
 
 def excerpt(value: object) -> str:
-    """The beginning of a text or of a value as JSON, on one line, short enough for a message."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    line = " ".join(text.split())
+    """The beginning of a text, or what a value is made of: one line, short and printable enough for a message."""
+    if isinstance(value, Mapping):
+        value = f"an object with {', '.join(map(str, list(value)[:10]))}" if value else "an empty object"
+    elif isinstance(value, list):
+        value = f"a list of {len(value)}"
+    elif not isinstance(value, str):
+        value = json.dumps(value, default=str)
+    printable = "".join(c if c.isprintable() else " " for c in value[: 4 * SHOWN])
+    line = " ".join(printable.split())
     return line if len(line) <= SHOWN else f"{line[:SHOWN]}…"
 
 

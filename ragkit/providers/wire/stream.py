@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from ragkit.errors import ApiError, BadResponse, StreamInterrupted
+from ragkit.errors import BadResponse, StreamInterrupted
 from ragkit.messages import Completion, Delta, FunctionCall, Message
 from ragkit.providers.failures import api_error
 from ragkit.providers.wire.replies import (
@@ -68,7 +68,7 @@ class Assembler:
             return None
         event = self._decoded(data)
         if complaint(event):
-            self._fail(event)
+            self._fail(data)
         self._usage.add(usage_of(event.get("usage")))
         self._model = text(event, "model") or self._model
         self._created = self._created or whole(event.get("created"))
@@ -123,17 +123,14 @@ class Assembler:
     def _interrupted(self, message: str) -> StreamInterrupted:
         return StreamInterrupted(message, "run again; what had come is kept with the error", partial=self.text)
 
-    def _fail(self, event: Mapping[str, Any]) -> NoReturn:
-        error = _refusal(event, self.request_id, self._service)
+    def _fail(self, data: str) -> NoReturn:
+        """Raise the error that an event stands for, as if it had come in the place of the stream."""
+        headers = {"x-request-id": self.request_id} if self.request_id else {}
+        body = data.encode(errors="replace")
+        error = api_error(200, headers, body, what="a streamed request", service=self._service)
         if self.text:
             raise StreamInterrupted(error.message, error.hint, partial=self.text) from error
         raise error
-
-
-def _refusal(event: Mapping[str, Any], request_id: str, service: str) -> ApiError:
-    """The error that an event stands for, as if it had come in the place of the stream."""
-    headers = {"x-request-id": request_id} if request_id else {}
-    return api_error(200, headers, json.dumps(event).encode(), what="a streamed request", service=service)
 
 
 class _Usages:

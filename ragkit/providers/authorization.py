@@ -1,0 +1,390 @@
+"""Who we are to a service: a key, or a token that is exchanged for credentials and renewed before it dies.
+
+Knows the formats of the token exchange, and no HTTP: how to make a connection is handed in.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+import re
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+from ragkit.errors import ApiError, AuthenticationError, BadResponse, ConfigError, InvalidRequest, PermissionDenied
+from ragkit.providers.failures import Hint, Words
+from ragkit.providers.jsontext import Reply
+from ragkit.secret import Secret
+
+T = TypeVar("T")
+
+SCOPES = ("GIGACHAT_API_PERS", "GIGACHAT_API_B2B", "GIGACHAT_API_CORP")
+LEEWAY, SHARE = 60.0, 0.1  # renewed this many seconds, or this share of a life, before the end; the smaller one
+REMEMBERED = 10.0  # seconds for which a permanent failure is told again without asking again
+AGAIN = 5.0  # seconds before the next attempt to renew a token that still lives, after a failed one
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The value of an Authorization header, empty for none, and the count of tokens it belongs to."""
+
+    header: Secret
+    generation: int = 0
+
+    def parts(self) -> tuple[str, ...]:
+        """Every text in it that must not be seen, what is behind base64 as well."""
+        value = self.header.reveal()
+        scheme, _, credential = value.rpartition(" ")
+        found = [value, credential] if value else []
+        if scheme.lower() == "basic":
+            decoded = _decoded(credential)
+            found += [decoded, decoded.rpartition(":")[2]] if decoded else []
+        return tuple(found)
+
+
+class Authorization(Protocol):
+    """`empty` says that no secret would travel."""
+
+    @property
+    def empty(self) -> bool: ...
+
+    def header(self) -> Proof: ...
+
+    def rejected(self, proof: Proof) -> bool:
+        """The service said 401 to this proof. True where another try with a new one is worth it."""
+        ...
+
+
+class Caller(Protocol):
+    """As much of `Http` as an exchange of tokens needs."""
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        form: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] = ...,
+        parse: Callable[[Reply], T],
+        hint: Hint | None = None,
+    ) -> T: ...
+
+
+Connect: TypeAlias = Callable[[str, "Authorization"], Caller]  # address of the token service, how to prove who we are
+
+
+class ApiKey:
+    """A key that is sent as it is. `scheme` "" sends nothing before it; an empty key sends no header."""
+
+    def __init__(self, secret: Secret, scheme: str = "Bearer") -> None:
+        key = _sendable(secret.reveal(), "the key")
+        self._proof = Proof(Secret(f"{scheme} {key}".strip() if key else ""))
+
+    @property
+    def empty(self) -> bool:
+        return not self._proof.header
+
+    def header(self) -> Proof:
+        return self._proof
+
+    def rejected(self, proof: Proof) -> bool:  # noqa: ARG002 - a key does not change
+        return False
+
+
+class Renewed:
+    """A bearer token that threads share: one of them exchanges, the others go on while the old token lives.
+
+    `exchange` gives a token and the moment of its end in seconds since 1970. A failure that will not pass is
+    told to everyone who asks within `REMEMBERED` seconds without another exchange.
+    """
+
+    empty = False
+
+    def __init__(
+        self,
+        exchange: Callable[[], tuple[Secret, float]],
+        *,
+        clock: Callable[[], float] = time.time,
+        ticks: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._exchange = exchange
+        self._clock, self._ticks = clock, ticks
+        self._changed = threading.Condition()
+        self._proof: Proof | None = None
+        self._generation = 0
+        self._renew_at = self._dies_at = 0.0
+        self._busy = False
+        self._round = 0  # exchanges that ended, well or not
+        self._failure: Exception | None = None
+        self._failed_at = -math.inf
+
+    def header(self) -> Proof:
+        with self._changed:
+            while True:
+                now = self._clock()
+                if self._proof and now < self._renew_at:
+                    return self._proof
+                if self._failure and not self._alive(now) and self._ticks() < self._failed_at + REMEMBERED:
+                    raise _again(self._failure)
+                if not self._busy:
+                    break
+                if self._proof and self._alive(now):
+                    return self._proof
+                self._wait_for_the_other()
+            self._busy = True
+        return self._renewed()
+
+    def rejected(self, proof: Proof) -> bool:
+        """Throws the token away, unless it was replaced already: a late 401 says nothing about the new one."""
+        with self._changed:
+            if self._proof and self._proof.generation == proof.generation:
+                self._proof = None
+        return True
+
+    def _alive(self, now: float) -> bool:
+        return self._proof is not None and now < self._dies_at
+
+    def _wait_for_the_other(self) -> None:
+        seen = self._round
+        while self._busy and self._round == seen:
+            self._changed.wait(1.0)  # an interrupted thread takes its wake-up call with it
+        if self._round == seen + 1 and self._failure is not None and not self._alive(self._clock()):
+            raise _again(self._failure)
+
+    def _renewed(self) -> Proof:
+        """The exchange, outside the lock, by the one thread that set `_busy`."""
+        try:
+            token, end = self._exchange()
+            value = Secret(f"Bearer {_sendable(token.reveal(), 'the token that the service gave')}")
+        except BaseException as error:
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()
+                if not isinstance(error, Exception):
+                    raise  # interrupted: another thread takes over
+                self._round += 1
+                self._failure = error
+                self._failed_at = self._ticks() if _permanent(error) else -math.inf
+                now = self._clock()
+                if self._proof and self._alive(now):
+                    self._renew_at = now + AGAIN
+                    return self._proof
+            raise
+        with self._changed:
+            now = self._clock()
+            life = end - now
+            if life <= 0:  # one of the two clocks is wrong: use what was just given, and look again soon
+                life = LEEWAY
+            self._generation += 1
+            self._proof = Proof(value, self._generation)
+            self._dies_at = now + life
+            self._renew_at = self._dies_at - min(LEEWAY, SHARE * life)
+            self._busy = False
+            self._failure = None
+            self._round += 1
+            self._changed.notify_all()
+            return self._proof
+
+
+class OAuthToken(Renewed):
+    """GigaChat's token: credentials and scope for an access token of about 30 minutes.
+
+    `credentials` is the authorization key of the account, which is base64 of id:secret already, and is sent
+    as it is. Raises ConfigError at once for what cannot be one.
+    """
+
+    def __init__(
+        self,
+        auth_url: str,
+        credentials: Secret,
+        scope: str = SCOPES[0],
+        *,
+        connect: Connect,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        key = _sendable(credentials.reveal(), "GIGACHAT_CREDENTIALS")
+        if not key:
+            raise ConfigError("GIGACHAT_CREDENTIALS is empty", _WHERE)
+        self._caller = connect(auth_url, ApiKey(Secret(key.removeprefix("Basic ")), "Basic"))
+        self._scope = scope
+        self._mistake = _mistake(key)
+        super().__init__(self._ask, clock=clock)
+
+    def _ask(self) -> tuple[Secret, float]:
+        try:
+            return self._caller.request(
+                "POST",
+                "",
+                form={"scope": self._scope},
+                headers={"RqUID": str(uuid.uuid4())},
+                parse=lambda reply: token_in(reply, self._clock()),
+                hint=self._hint,
+            )
+        except (AuthenticationError, InvalidRequest, PermissionDenied) as error:
+            raise _as_authentication(error) from None
+
+    def _hint(self, status: int, words: Words) -> str:
+        if status >= 500 or status in (404, 429):
+            return ""
+        message = words.message.lower()
+        if words.code == "7" or "scope from db" in message:
+            others = " or ".join(scope for scope in SCOPES if scope != self._scope)
+            return f"the key belongs to another scope than {self._scope}: set GIGACHAT_SCOPE to {others}"
+        if words.code in ("1", "5") or "scope" in message:
+            return f"GIGACHAT_SCOPE is {self._scope!r}; there are {', '.join(SCOPES)}"
+        if self._mistake:
+            return self._mistake
+        if words.code == "6":
+            return f"the key is well formed, but the service does not know it (revoked, or cut short?): {_WHERE}"
+        return f"check GIGACHAT_CREDENTIALS: {_WHERE}"
+
+
+class PasswordToken(Renewed):
+    """GigaChat's token for a user and a password, where an installation has them: `POST {base_url}/token`."""
+
+    def __init__(
+        self,
+        base_url: str,
+        user: str,
+        password: Secret,
+        *,
+        connect: Connect,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if not user or not password or ":" in user:
+            raise ConfigError("user and password must both be given, and a user has no colon", _WHERE)
+        key = base64.b64encode(f"{user}:{password.reveal()}".encode()).decode("ascii")
+        self._caller = connect(base_url, ApiKey(Secret(key), "Basic"))
+        super().__init__(self._ask, clock=clock)
+
+    def _ask(self) -> tuple[Secret, float]:
+        try:
+            return self._caller.request(
+                "POST",
+                "/token",
+                parse=lambda reply: token_in(reply, self._clock()),
+                hint=lambda status, _: "check GIGACHAT_USER and GIGACHAT_PASSWORD" if status in (400, 401, 403) else "",
+            )
+        except (AuthenticationError, InvalidRequest, PermissionDenied) as error:
+            raise _as_authentication(error) from None
+
+
+class ReadyToken:
+    """An access token that somebody else got. When the service rejects it, `fallback` takes over for good."""
+
+    empty = False
+
+    def __init__(self, token: Secret, fallback: Authorization | None = None) -> None:
+        key = _sendable(token.reveal(), "GIGACHAT_ACCESS_TOKEN")
+        if not key:
+            raise ConfigError("GIGACHAT_ACCESS_TOKEN is empty", "leave it out, or give a token")
+        self._proof = Proof(Secret(f"Bearer {key}"))
+        self._fallback = fallback
+        self._spent = False
+
+    def header(self) -> Proof:
+        return self._fallback.header() if self._spent and self._fallback else self._proof
+
+    def rejected(self, proof: Proof) -> bool:
+        if self._fallback is None:
+            return False
+        if proof is self._proof:
+            self._spent = True
+            return True
+        return self._fallback.rejected(proof)
+
+
+def token_in(reply: Reply, now: float) -> tuple[Secret, float]:
+    """Token and the moment of its end in seconds since 1970, from either of GigaChat's two forms, or OAuth 2's.
+
+    Raises BadResponse, which quotes nothing of the body.
+    """
+    value = reply.json()
+    fields: Mapping[str, Any] = value if isinstance(value, Mapping) else {}
+    token = fields.get("access_token") or fields.get("tok")
+    if not isinstance(token, str) or not token:
+        raise BadResponse(
+            f"{reply.service} gave no access token, but {_shape(value)}", "check the address of the token service"
+        )
+    end = _number(fields.get("expires_at", fields.get("exp")))
+    if end is None:
+        lasting = _number(fields.get("expires_in"))
+        end = math.inf if lasting is None else now + lasting
+    return Secret(token), end / 1000 if math.isfinite(end) and end > 1e11 else end  # in ms from 1973, in s to 5138
+
+
+def _shape(value: object) -> str:
+    return f"the fields {', '.join(map(repr, list(value)[:6]))}" if isinstance(value, Mapping) else "no JSON object"
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, str) and re.fullmatch(r"\d{1,15}(\.\d+)?", value):
+        value = float(value)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value > 0 else None
+
+
+def _sendable(value: str, name: str) -> str:
+    """A secret fit for a header. Raises ConfigError for one that holds what no key holds."""
+    value = value.strip()
+    if not value.isascii():
+        raise ConfigError(
+            f"{name} has letters that are not ASCII", "copy it again: a Cyrillic letter looks like a Latin one"
+        )
+    if "\n" in value or "\r" in value:
+        raise ConfigError(f"{name} has a line break inside", "copy it again, in one line")
+    if any(not c.isprintable() for c in value):
+        raise ConfigError(f"{name} has control characters inside", "copy it again")
+    if " " in value and not value.startswith("Basic "):
+        raise ConfigError(f"{name} has a space inside", "copy it again, without what stands before or after it")
+    return value
+
+
+_WHERE = "take the authorization key from the settings of the API in your personal account at developers.sber.ru"
+
+
+def _mistake(key: str) -> str:
+    """What the credentials seem to be instead of an authorization key; empty where they look right.
+
+    Nothing is refused for it: the service decides, this only explains its no.
+    """
+    if key.count(".") == 2 or len(key) > 400:
+        return (
+            "GIGACHAT_CREDENTIALS looks like an access token: give that as GIGACHAT_ACCESS_TOKEN, "
+            f"or the authorization key as credentials; {_WHERE}"
+        )
+    if re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", key):
+        return (
+            "GIGACHAT_CREDENTIALS looks like a client secret alone; the key is base64 of id and secret: "
+            "printf %s 'CLIENT_ID:CLIENT_SECRET' | base64 -w0"
+        )
+    decoded = _decoded(key)
+    if ":" not in decoded:
+        return f"GIGACHAT_CREDENTIALS is not base64 of id:secret (cut short when it was copied?); {_WHERE}"
+    return ""
+
+
+def _decoded(key: str) -> str:
+    try:
+        return base64.b64decode(key, validate=True).decode("utf-8")
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
+
+
+def _permanent(error: Exception) -> bool:
+    return isinstance(error, AuthenticationError | ConfigError)
+
+
+def _as_authentication(error: ApiError) -> AuthenticationError:
+    return AuthenticationError(error.message, error.hint, status=error.status, request_id=error.request_id)
+
+
+def _again(error: Exception) -> Exception:
+    """The same error for another thread: an exception object that several threads raise mixes their tracebacks."""
+    twin = type(error).__new__(type(error), *error.args)
+    twin.__dict__.update(error.__dict__)
+    return twin

@@ -1,0 +1,285 @@
+"""What a service says when it says no: the shapes of its bodies to one error with words, a number and a cure.
+
+Pure. The shapes are those of GigaChat (`status`, `message`), of its OAuth (`code`, `message`), of OpenAI and those
+who copy it (`error`, as an object or as text; `object: error`), and whatever a gateway in between may say.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from ragkit.errors import (
+    ApiError,
+    AuthenticationError,
+    ContentRejected,
+    InvalidRequest,
+    NotFound,
+    PaymentRequired,
+    PermissionDenied,
+    RateLimited,
+    ServerError,
+    TooLarge,
+)
+from ragkit.providers.jsontext import Reply, decode
+from ragkit.providers.retry import retry_after
+
+MOST_WORDS = 300  # characters of a service's own words in a message
+
+_LENGTH = re.compile(
+    r"(?:maximum |model'?s? )?context (?:length|window|size)|input length exceeds|input is too (?:large|long)"
+    r"|too large to process|batch size|too many inputs|too many (?:input )?tokens|tokens? limit exceeded"
+    r"|exceeds the (?:maximum|max|limit)[^.]{0,40}(?:tokens|inputs|length)|maximum (?:input|sequence) length"
+    r"|must have less than \d+ tokens|at most \d+ (?:requests|inputs|items|texts|elements)|reduce the length"
+    r"|(?:payload|request|body|entity) too large|string_above_max_length|array_above_max_length"
+    r"|context_length_exceeded|length_exceeded|should not be larger than \d+"
+    r"|слишком (?:длинн|больш)|превышен[ао]? (?:максимальн|лимит|длин)",
+    re.IGNORECASE,
+)
+_ANSWER_LENGTH = re.compile(r"\bmax_(?:completion_)?tokens\b|max_output_tokens", re.IGNORECASE)
+_CONTENT = re.compile(
+    r"content[ _]policy|content_filter|content management policy|safety system|moderation_blocked"
+    r"|responsibleaipolicyviolation|content_rejected",
+    re.IGNORECASE,
+)
+_SIZES = (  # index, tokens, limit: the first is GigaChat's, then OpenAI's, then that of text-embeddings-inference
+    re.compile(r"index (?P<index>\d+): (?P<tokens>\d+) \(max (?P<limit>\d+)\)"),
+    re.compile(r"maximum context length is (?P<limit>\d+) tokens?.{0,40}?requested (?P<tokens>\d+) tokens"),
+    re.compile(r"less than (?P<limit>\d+) tokens?\W+given:? (?P<tokens>\d+)", re.IGNORECASE),
+    re.compile(r"input\[(?P<index>\d+)\]"),
+)
+_CLASSES: dict[int, type[ApiError]] = {
+    400: InvalidRequest,
+    401: AuthenticationError,
+    402: PaymentRequired,
+    403: PermissionDenied,
+    404: NotFound,
+    413: TooLarge,
+    422: InvalidRequest,
+    429: RateLimited,
+}
+_KINDS = (  # words in `type` or `code` of an error that came with status 200 -> the status that it deserved
+    (re.compile(r"rate.?limit|too.?many.?requests|overloaded", re.IGNORECASE), 429),
+    (re.compile(r"authenti|api.?key|unauthori", re.IGNORECASE), 401),
+    (re.compile(r"quota|billing|balance|payment|credits", re.IGNORECASE), 402),
+    (re.compile(r"permission|forbidden", re.IGNORECASE), 403),
+    (re.compile(r"not.?found", re.IGNORECASE), 404),
+    (re.compile(r"invalid|bad.?request|content|moderation", re.IGNORECASE), 400),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a body says of a failure; empty where it does not. `code` is a number or a name, `status` HTTP's or 0."""
+
+    message: str = ""
+    code: str = ""
+    kind: str = ""
+    status: int = 0
+    request_id: str = ""
+
+    @property
+    def all(self) -> str:
+        return " ".join((self.message, self.code, self.kind))
+
+
+Hint: TypeAlias = Callable[[int, Words], str]
+
+
+def api_error(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    what: str,
+    service: str,
+    secrets: Iterable[str] = (),
+    hint: Hint | None = None,
+    now: float | None = None,
+) -> ApiError:
+    """The error for an answer that is no success.
+
+    Args:
+        status: 3xx, 4xx or 5xx; or 200 where the body holds an error all the same.
+        headers: names in lower case.
+        what: method and path, to be named in the message.
+        service: host that answered.
+        secrets: texts that a careless service may repeat; they are taken out of its words.
+        hint: the cure by status and words, where the caller knows better than `cure`.
+        now: seconds since 1970, for a Retry-After that is a date.
+    """
+    words = spoken(body)
+    deserved = words.status or _deserved(words) if status < 300 else status
+    request_id = _line(_redacted(headers.get("x-request-id", "") or words.request_id, secrets), 80)
+    said = _line(_redacted(_target(headers) if 300 <= status < 400 else words.message, secrets), MOST_WORDS)
+    code = _line(_redacted(words.code, secrets), 60)
+    message = (
+        f"{service} answered {status} to {what}"
+        + (" with an error" if status < 300 else "")
+        + (f": {said}" if said else "")
+        + (f" (code {code})" if code and code != str(deserved) and code not in said else "")
+        + (f" [request {request_id}]" if request_id else "")
+    )
+    kind = _class(deserved, words)
+    error = kind(
+        message,
+        (hint or cure)(deserved, words) or cure(deserved, words),
+        status=deserved,
+        request_id=request_id,
+        retry_after=retry_after(headers, time.time() if now is None else now),
+    )
+    if isinstance(error, TooLarge):
+        error.index, error.tokens, error.limit = sizes(words.message)
+    return error
+
+
+def refused(reply: Reply, value: Any, *, what: str) -> ApiError | None:
+    """The error inside an answer with status 200, as gateways send it; None where there is none.
+
+    `value` is the decoded body. A parser raises what it gets from here.
+    """
+    if not isinstance(value, Mapping):
+        return None
+    said = bool(value.get("error")) or value.get("object") == "error"
+    bare = "message" in value and isinstance(value.get("status", value.get("code")), int) and len(value) <= 4
+    if not said and not bare:
+        return None
+    return api_error(reply.status, reply.headers, reply.body, what=what, service=reply.service)
+
+
+def spoken(body: bytes) -> Words:
+    """The words of a body of any shape, at most one level below the top."""
+    try:
+        value = decode(body)
+    except ValueError:
+        return Words(_plain(body))
+    return _words(value)
+
+
+def sizes(message: str) -> tuple[int | None, int | None, int | None]:
+    """Index of the text that is too long, its tokens, the most tokens: as far as the service names them."""
+    for pattern in _SIZES:
+        if found := pattern.search(message):
+            parts = found.groupdict()
+            return tuple(  # type: ignore[return-value]  # three names give three values
+                int(parts[name]) if parts.get(name) else None for name in ("index", "tokens", "limit")
+            )
+    return None, None, None
+
+
+def cure(status: int, words: Words) -> str:
+    """What to do about it, by status; empty where only the service's own words can tell."""
+    if 300 <= status < 400:
+        return "redirects are not followed, as a key would go with them; set base_url to the address of the API itself"
+    if status == 404:
+        if re.search(r"model|модел", words.all, re.IGNORECASE):
+            return "`ragkit models` lists the models that this key may use"
+        return "check base_url: it usually ends in /v1; `ragkit models` shows whether it answers"
+    if status >= 500:
+        return "the service has a fault of its own; what was paid for is kept, run again later"
+    return {
+        400: "the service does not accept a part of the request; its words name which",
+        401: "check the key, and for GigaChat that the scope belongs to it (PERS, B2B or CORP)",
+        402: "top up the account; `embed_provider = offline` keeps search going without it",
+        403: "this key has no right to that: another model or account, or a file of another client",
+        413: "send shorter or fewer texts",
+        422: "the service does not accept a part of the request; its words name which",
+        429: "wait, or send fewer requests at once: individuals have one slot at GigaChat, legal entities ten",
+    }.get(status, "")
+
+
+def _class(status: int, words: Words) -> type[ApiError]:
+    if status in (400, 403, 422) and _CONTENT.search(words.all):
+        return ContentRejected
+    # llama.cpp says 500 to a text that is longer than its batch
+    if status in (400, 422, 500) and _LENGTH.search(words.all) and not _ANSWER_LENGTH.search(words.message):
+        return TooLarge
+    if status >= 500:
+        return ServerError
+    return _CLASSES.get(status, ApiError)
+
+
+def _deserved(words: Words) -> int:
+    """The status for an error that came as a success without saying a number: passing, unless its words say more."""
+    for text in (f"{words.code} {words.kind}", words.message):
+        for pattern, status in _KINDS:
+            if pattern.search(text):
+                return status
+    return 500
+
+
+def _words(value: Any, depth: int = 0) -> Words:
+    if isinstance(value, str):
+        return Words(value)
+    if isinstance(value, list) and value and depth < 3:
+        return _words(value[0], depth + 1)  # Gemini wraps its error in a list, FastAPI its details
+    if not isinstance(value, Mapping) or depth > 3:
+        return Words()
+    inner = value.get("error") or value.get("errors")
+    outer = Words(
+        message=_text(value, "message", "msg", "detail", "error_description", "title", "description", depth=depth),
+        code=_scalar(value.get("code")),
+        kind=_scalar(value.get("type") or value.get("error_type") or value.get("status")),
+        status=_http(value.get("status")) or _http(value.get("code")) or _http(value.get("http_status")),
+        request_id=_scalar(value.get("request_id") or value.get("x_request_id") or value.get("requestId")),
+    )
+    if not inner:
+        return outer
+    told = _words(inner, depth + 1)
+    if outer.message and isinstance(inner, str):  # {"error": "invalid_client", "error_description": "…"}
+        told = Words(outer.message, inner)
+    return Words(
+        told.message or outer.message,
+        told.code or outer.code,
+        told.kind or outer.kind,
+        told.status or outer.status,
+        told.request_id or outer.request_id,
+    )
+
+
+def _text(value: Mapping[str, Any], *names: str, depth: int) -> str:
+    for name in names:
+        if found := value.get(name):
+            return _words(found, depth + 1).message
+    return ""
+
+
+def _scalar(value: object) -> str:
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def _http(value: object) -> int:
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) == 3:
+        value = int(value)
+    return value if isinstance(value, int) and 400 <= value < 600 else 0
+
+
+def _plain(body: bytes) -> str:
+    """The title of a web page, or the beginning of a text; nothing of what is neither."""
+    text = body[:65536].decode("utf-8", "replace")
+    if re.match(r"\s*<", text):
+        found = re.search(r"<(title|h1)[^>]*>(.*?)</\1", text, re.IGNORECASE | re.DOTALL)
+        return f"a web page, {html.unescape(re.sub(r'<[^>]*>', ' ', found[2])).strip()!r}" if found else "a web page"
+    return "" if text.count("\ufffd") > 3 or text.lstrip().startswith(("{", "[")) else text
+
+
+def _target(headers: Mapping[str, str]) -> str:
+    """The host that a redirect points at; its path and query may hold what is not for eyes."""
+    found = re.match(r"(?:https?:)?//(?:[^/?#@]*@)?([^/?#]+)", headers.get("location", ""), re.IGNORECASE)
+    return f"it sends us to {found[1]}" if found else "it sends us elsewhere on the same host"
+
+
+def _redacted(text: str, secrets: Iterable[str]) -> str:
+    for secret in sorted((s for s in secrets if len(s) >= 4), key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text
+
+
+def _line(text: str, most: int) -> str:
+    """One line without control characters or marks that turn the direction of writing."""
+    text = " ".join("".join(c if c.isprintable() else " " for c in text[: 8 * most]).split())
+    return text if len(text) <= most else text[: most - 1] + "…"

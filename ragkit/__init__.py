@@ -18,37 +18,65 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ragkit.errors import (
+        ApiError,
+        AuthenticationError,
+        BadResponse,
+        BudgetExceeded,
         ConfigError,
+        ConnectionFailed,
+        ContentRejected,
         IndexCorrupt,
         IndexLocked,
         IndexMismatch,
         IndexNotFound,
+        InvalidRequest,
         LoadError,
+        NotFound,
+        PaymentRequired,
+        PermissionDenied,
+        ProviderError,
         RagkitError,
+        RateLimited,
+        ServerError,
         StoreError,
+        StreamInterrupted,
+        TooLarge,
         UnreadableDocument,
         UnsupportedFormat,
     )
     from ragkit.loaders.hygiene import normalise
+    from ragkit.messages import ChatOptions, Completion, Delta, Forced, Function, FunctionCall, ImageOptions, Message
+    from ragkit.providers.gigachat import GigaChat
+    from ragkit.providers.openai import OpenAICompatible
     from ragkit.rag import RAG
     from ragkit.reports import IndexReport
-    from ragkit.types import Answer, Chunk, Citation, Document, Heading, Hit, Status, Verification
+    from ragkit.types import Answer, Chunk, Citation, Document, Heading, Hit, Status, Usage, Verification
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "ragkit.errors": (
-        *("ConfigError", "IndexCorrupt", "IndexLocked", "IndexMismatch", "IndexNotFound", "LoadError", "RagkitError"),
-        *("StoreError", "UnreadableDocument", "UnsupportedFormat"),
+        *("ApiError", "AuthenticationError", "BadResponse", "BudgetExceeded", "ConfigError", "ConnectionFailed"),
+        *("ContentRejected", "IndexCorrupt", "IndexLocked", "IndexMismatch", "IndexNotFound", "InvalidRequest"),
+        *("LoadError", "NotFound", "PaymentRequired", "PermissionDenied", "ProviderError", "RagkitError"),
+        *("RateLimited", "ServerError", "StoreError", "StreamInterrupted", "TooLarge", "UnreadableDocument"),
+        "UnsupportedFormat",
     ),
     "ragkit.loaders.hygiene": ("normalise",),
+    "ragkit.messages": (
+        *("ChatOptions", "Completion", "Delta", "Forced", "Function", "FunctionCall", "ImageOptions", "Message"),
+    ),
+    "ragkit.providers.gigachat": ("GigaChat",),
+    "ragkit.providers.openai": ("OpenAICompatible",),
     "ragkit.rag": ("RAG",),
     "ragkit.reports": ("IndexReport",),
-    "ragkit.types": (*("Answer", "Chunk", "Citation", "Document", "Heading", "Hit", "Status", "Verification"),),
+    "ragkit.types": (
+        *("Answer", "Chunk", "Citation", "Document", "Heading", "Hit", "Status", "Usage", "Verification"),
+    ),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
-__all__ = [  # noqa: RUF022 - grouped: the door, the nouns, the errors
+__all__ = [  # noqa: RUF022 - grouped: the door, the nouns, the services, the errors
     "open",
     "RAG",
     "Document",
@@ -60,9 +88,21 @@ __all__ = [  # noqa: RUF022 - grouped: the door, the nouns, the errors
     "Status",
     "Citation",
     "Verification",
+    "Usage",
     "IndexReport",
+    "GigaChat",
+    "OpenAICompatible",
+    "Message",
+    "Function",
+    "FunctionCall",
+    "Forced",
+    "ChatOptions",
+    "ImageOptions",
+    "Completion",
+    "Delta",
     "RagkitError",
     "ConfigError",
+    "BudgetExceeded",
     "LoadError",
     "UnsupportedFormat",
     "UnreadableDocument",
@@ -71,6 +111,20 @@ __all__ = [  # noqa: RUF022 - grouped: the door, the nouns, the errors
     "IndexMismatch",
     "IndexCorrupt",
     "IndexLocked",
+    "ProviderError",
+    "ConnectionFailed",
+    "BadResponse",
+    "StreamInterrupted",
+    "ApiError",
+    "InvalidRequest",
+    "ContentRejected",
+    "AuthenticationError",
+    "PaymentRequired",
+    "PermissionDenied",
+    "NotFound",
+    "TooLarge",
+    "RateLimited",
+    "ServerError",
 ]
 
 

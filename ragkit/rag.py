@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +15,11 @@ from ragkit.settings import MODES
 from ragkit.types import Answer, Document, Hit
 
 if TYPE_CHECKING:
-    from ragkit.protocols import Chunker, Embedder, Parsers, Store
+    from ragkit.messages import Delta
+    from ragkit.protocols import ChatModel, Chunker, Embedder, Parsers, Store
     from ragkit.reports import DocumentInfo, Finding, IndexReport, IndexStatus, Progress
+
+NO_CHAT_MODEL = "set GIGACHAT_CREDENTIALS, or OPENAI_API_KEY and chat_model; README.md says how"
 
 
 class RAG:
@@ -29,6 +32,9 @@ class RAG:
         parsers: makes what reads files; called once for each run over a folder.
         max_file_size: bytes; larger files are reported and not read.
         recipe: how the chunker cuts, in words of the caller's own; with another one a folder is cut again.
+        chat: gives what writes answers, when one is first needed; without it answers quote the documents.
+        rounds: searches that a model may ask for before it must answer.
+        uploads: the file that remembers what was left with a service; the user's own unless named.
     """
 
     def __init__(
@@ -40,6 +46,9 @@ class RAG:
         *,
         max_file_size: int,
         recipe: str = "",
+        chat: Callable[[], ChatModel] | None = None,
+        rounds: int = 5,
+        uploads: Path | None = None,
     ) -> None:
         self._store = store
         self._embedder = embedder
@@ -47,6 +56,9 @@ class RAG:
         self._parsers = parsers
         self._max_file_size = max_file_size
         self._recipe = recipe
+        self._chat = chat
+        self._rounds = rounds
+        self._uploads = uploads
 
     @property
     def path(self) -> Path:
@@ -165,18 +177,116 @@ class RAG:
         vector = self._embedder.embed_query(query)  # (d,)
         return self._store.search(query if mode == "hybrid" else "", vector, k=k, conditions=conditions)
 
-    def ask(self, question: str, k: int = 6, *, mode: str = "hybrid", where: Where | None = None) -> Answer:
-        """Answer with sentences of the k best passages, verbatim, each with source, page and line.
+    def ask(
+        self,
+        question: str,
+        k: int = 6,
+        *,
+        mode: str = "hybrid",
+        where: Where | None = None,
+        agentic: bool = False,
+        told: Callable[[Delta], None] | None = None,
+    ) -> Answer:
+        """Answer from the k best passages: in the words of the chat model, or without one in those of the documents.
 
-        Where nothing indexed is about the question, the status is "refused" and `reason` says why.
+        Where nothing indexed answers, the status is "refused" and `reason` says why. Sentences taken verbatim,
+        without a model, come with source, page and line each.
+
+        Args:
+            question: in any language; the answer is in the same.
+            agentic: let the model search by itself, several times and in its own words.
+            told: called with each piece of the answer as it is written, and with news of searches.
+
+        Raises:
+            ConfigError: as `search`; or `agentic` without a chat model.
+            ProviderError: the service failed; StreamInterrupted holds what had come of the answer.
         """
-        from ragkit.extractive import extract  # a search does not need it
+        from ragkit.metering import metered  # a search does not need it
 
         began = time.perf_counter()
-        hits = self.search(question, k, mode=mode, where=where)
-        found = time.perf_counter()
-        answer = extract(question, hits, idf=self._store.idf, document=self._store.document)
-        return replace(answer, timings={"search": found - began, "answer": time.perf_counter() - found})
+        with metered() as meter:
+            if agentic:
+                answer = self._ask_agent(question, k, mode, where, told)
+                found = began
+            else:
+                hits = self.search(question, k, mode=mode, where=where)
+                found = time.perf_counter()
+                answer = self._answer(question, hits, told)
+        timings = {"search": found - began, "answer": time.perf_counter() - found}
+        return replace(answer, usage=meter.usage, timings=timings)
+
+    def _answer(self, question: str, hits: list[Hit], told: Callable[[Delta], None] | None) -> Answer:
+        if self._chat is None:
+            from ragkit.extractive import extract  # a model needs none of it
+
+            return extract(question, hits, idf=self._store.idf, document=self._store.document)
+        from ragkit.generative import from_passages
+
+        return from_passages(self._chat(), question, hits, told=told)
+
+    def _ask_agent(
+        self, question: str, k: int, mode: str, where: Where | None, told: Callable[[Delta], None] | None
+    ) -> Answer:
+        from ragkit.generative.agentic import from_searches
+
+        def search(query: str) -> list[Hit]:
+            return self.search(query, k, mode=mode, where=where)
+
+        if not question.strip():
+            raise ConfigError("the question is empty", "say what to look for")
+        return from_searches(self._chat_model("search by itself"), question, search, rounds=self._rounds, told=told)
+
+    def ask_file(
+        self,
+        files: str | Path | Sequence[str | Path],
+        question: str,
+        *,
+        keep: bool = False,
+        functions: bool = False,
+        told: Callable[[Delta], None] | None = None,
+    ) -> Answer:
+        """Answer from whole files that the model reads itself; the index is not asked, and need not exist.
+
+        Args:
+            files: one document, several with `functions`, or up to ten images.
+            keep: leave the files with the service, and use them again when the same bytes are asked about.
+            functions: let the model use its own functions, which read several documents.
+            told: called with each piece of the answer as it is written.
+
+        Raises:
+            ConfigError: no chat model, or files that cannot be asked about; nothing was sent.
+        """
+        from ragkit.generative.attached import from_files
+        from ragkit.metering import metered
+        from ragkit.uploads import Uploads, default_place
+
+        paths = [Path(file) for file in ([files] if isinstance(files, str | Path) else files)]
+        if not question.strip():
+            raise ConfigError("the question is empty", "say what to look for in the file")
+        chat = self._chat_model("read a file")
+        began = time.perf_counter()
+        with metered() as meter:
+            answer = from_files(
+                chat,
+                question,
+                paths,
+                uploads=Uploads(self._uploads or default_place()),
+                load=self.read_file,
+                keep=keep,
+                functions=functions,
+                told=told,
+            )
+        return replace(answer, usage=meter.usage, timings={"answer": time.perf_counter() - began})
+
+    def _chat_model(self, purpose: str) -> ChatModel:
+        if self._chat is None:
+            raise ConfigError(f"no chat model is configured that could {purpose}", NO_CHAT_MODEL)
+        return self._chat()
+
+    def read_file(self, path: str | Path) -> Document:
+        """The text of a file, as it would be indexed. Raises LoadError where there is none."""
+        with self._parsers() as parsers, Path(path).open("rb") as file:
+            return parsers.load(file, Path(path).name).document
 
     def documents(self, where: Where | None = None) -> list[DocumentInfo]:
         """What is in the index, by source; without conditions also the files that gave nothing, with the reason."""

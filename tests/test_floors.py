@@ -15,8 +15,8 @@ FLOORS = [  # from the ground up; names are prefixes
     ["ragkit.settings", "ragkit.words", "ragkit.sentences", "ragkit.filters", "ragkit.positions"],
     ["ragkit.protocols", "ragkit.chunking", "ragkit.ranking", "ragkit.forecast", "ragkit.prompts", "ragkit.citations"],
     # what fills the seams
-    ["ragkit.loaders", "ragkit.folders", "ragkit.embedders", "ragkit.store", "ragkit.providers"],
-    ["ragkit.roots", "ragkit.intake", "ragkit.embedding_run", "ragkit.extractive"],
+    ["ragkit.loaders", "ragkit.folders", "ragkit.embedders", "ragkit.store", "ragkit.providers", "ragkit.uploads"],
+    ["ragkit.roots", "ragkit.intake", "ragkit.embedding_run", "ragkit.extractive", "ragkit.generative"],
     ["ragkit.ingest", "ragkit.reembedding", "ragkit.evaluation"],
     ["ragkit.rag"],
     ["ragkit.assembly"],

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ragkit.errors import ConfigError
+from ragkit.rag import NO_CHAT_MODEL
 from ragkit_cli.exits import DONE, NOTHING
 from ragkit_cli.options import (
     exit_code_option,
@@ -30,16 +32,19 @@ from ragkit_cli.render import (
     one_line,
     out,
     out_json,
+    out_part,
     place,
     say,
+    spent,
     style,
     width,
     wrap,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from ragkit.messages import Delta
     from ragkit.rag import RAG
     from ragkit.types import Answer, Citation, Hit
 
@@ -101,6 +106,11 @@ def search_command(
 @limit_option("Passages to answer from; 6 unless the setting `passages` says else.")
 @mode_option
 @where_option
+@click.option("--file", "files", metavar="PATH", multiple=True, type=click.Path(), help="Ask about this file instead.")
+@click.option("--keep", is_flag=True, help="Leave the file with the service, for the next question.")
+@click.option("--functions", is_flag=True, help="Let the model use its own functions, which read several files.")
+@click.option("--agentic", is_flag=True, help="Let the model search by itself, several times.")
+@click.option("-m", "--model", metavar="NAME", help="The model that answers.")
 @click.option("--explain", is_flag=True, help="Show the passages that the answer was made from.")
 @index_option
 @json_option
@@ -111,6 +121,11 @@ def ask_command(
     limit: int | None,
     mode: str | None,
     where: tuple[str, ...],
+    files: tuple[str, ...],
+    keep: bool,
+    functions: bool,
+    agentic: bool,
+    model: str | None,
     explain: bool,
     index: str | None,
     as_json: bool,
@@ -121,20 +136,30 @@ def ask_command(
     \b
     ragkit ask "В какой срок возвращается залог?"
     ragkit ask "How long is the warranty?" --json
+    ragkit ask --file contract.pdf "Кто стороны договора?"
 
-    Answer a question from the documents, each statement with source, page and line. Refuses where the
-    documents say nothing of it. The question may stand without quotes; `-` reads it from stdin.
+    Answer a question from the documents, each statement with its source. A chat model writes the answer where
+    one is configured; otherwise it is made of the documents' own sentences. Refuses where the documents say
+    nothing of it. The question may stand without quotes; `-` reads it from stdin.
     """
     text = text_of(question, "question")
-    chosen = settings(index=index, passages=limit, mode=mode)
+    if files and (agentic or where):
+        raise ConfigError("--file asks about a file, --agentic and --where about the index", "leave one of them out")
+    if (keep or functions) and not files:
+        raise ConfigError("--keep and --functions are for files", "name one with --file")
+    chosen = settings(index=index, passages=limit, mode=mode, chat_model=model)
+    stream = Streamed(wanted=not as_json, quiet=quiet)
     with open_index(chosen) as rag:
-        answer = rag.ask(text, chosen.passages, mode=chosen.mode, where=where)
+        if files:
+            answer = rag.ask_file(files, text, keep=keep, functions=functions, told=stream.told)
+        else:
+            answer = rag.ask(text, chosen.passages, mode=chosen.mode, where=where, agentic=agentic, told=stream.told)
     if as_json:
         from ragkit_cli import payload  # text needs no JSON
 
         out_json("answer", payload.of_answer(answer, explain=explain))
     else:
-        _print_answer(answer, explain=explain, quiet=quiet)
+        _print_answer(answer, streamed=stream.shown, explain=explain, quiet=quiet, currency=chosen.currency)
     return NOTHING if exit_code and answer.status == "refused" else DONE
 
 
@@ -184,26 +209,51 @@ def _highlighted(line: str, wanted: frozenset[str]) -> str:
     return _WORD.sub(in_colour, line)
 
 
-def _print_answer(answer: Answer, *, explain: bool, quiet: bool) -> None:
+class Streamed:
+    """The answer on the terminal while it is written, and news of what the model is doing beside it."""
+
+    def __init__(self, *, wanted: bool, quiet: bool) -> None:
+        self.shown = False
+        self._quiet = quiet
+        self.told: Callable[[Delta], None] | None = self._told if wanted and sys.stdout.isatty() else None
+
+    def _told(self, delta: Delta) -> None:
+        if delta.progress:
+            say(style(one_line(delta.progress), "dim", sys.stderr), quiet=self._quiet)
+        if delta.text:
+            self.shown = True
+            out_part(escape(delta.text))
+
+
+def _print_answer(answer: Answer, *, streamed: bool, explain: bool, quiet: bool, currency: str) -> None:
+    if streamed:
+        out()
+    elif answer.status != "refused":
+        out(escape(answer.text))
     if answer.status == "refused":
         out(escape(answer.text or answer.reason or "The documents do not answer this."))
         if answer.text and answer.reason:
             say(escape(answer.reason), quiet=quiet)
     else:
-        out(escape(answer.text))
-        out()
+        if answer.citations:
+            out()
         for citation in answer.citations:
             _print_citation(citation)
         if answer.reason:
             say(escape(answer.reason), quiet=quiet)
     if explain:
         _print_evidence(answer)
-    if answer.mode == "extractive" and answer.status != "refused":
-        say("No chat model is configured: the answer quotes the documents.", quiet=quiet)
+    for note in answer.notes:
+        say(escape(note), quiet=quiet)
+    if answer.mode == "extractive":
+        if answer.status != "refused":
+            say(f"No chat model is configured: the answer quotes the documents. For one, {NO_CHAT_MODEL}.", quiet=quiet)
+    else:
+        say(style(f"{one_line(answer.model)}: {spent(answer.usage, currency)}", "dim", sys.stderr), quiet=quiet)
 
 
 def _print_citation(citation: Citation) -> None:
-    doubt = "" if citation.verification in ("exact", "normalized") else f"  quote {citation.verification}"
+    doubt = "  quote not found" if citation.verification == "not_found" else ""
     out(f"{citation.marker} {place(citation)}{style(doubt, 'red')}")
 
 

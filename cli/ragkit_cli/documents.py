@@ -6,6 +6,7 @@ import shlex
 import sys
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ragkit.rag import RAG
-    from ragkit.reports import DocumentInfo
+    from ragkit.reports import DocumentInfo, IndexReport
 
 
 class NotIndexed(RagkitError):
@@ -41,38 +42,61 @@ def _in_the_index() -> Iterator[None]:
 
 
 @click.command("index")
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(exists=True))
-@click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
+@click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(exists=True))
+@click.option("--dry-run", is_flag=True, help="Say what would change and what it would cost, and change nothing.")
+@click.option("--reembed", is_flag=True, help="Move the index to the embedding model that is configured now.")
+@click.option("--embed-model", metavar="NAME", help="The model that makes vectors, by its service's name for it.")
+@click.option("--max-tokens", metavar="N", type=click.IntRange(min=0), help="Stop before more is billed than that.")
+@click.option(
+    "--max-cost", metavar="MONEY", type=click.FloatRange(min=0), help="The same in money; embed_price is set."
+)
 @index_option
 @json_option
 @quiet_option
 @click.option("-v", "--verbose", is_flag=True, help="Name every file that changed, with what was decided for it.")
 def index_command(
-    paths: tuple[str, ...], dry_run: bool, index: str | None, as_json: bool, quiet: bool, verbose: bool
+    paths: tuple[str, ...],
+    dry_run: bool,
+    reembed: bool,
+    embed_model: str | None,
+    max_tokens: int | None,
+    max_cost: float | None,
+    index: str | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
 ) -> int:
     """
     \b
     ragkit index ~/docs
     ragkit index ~/docs --dry-run
+    ragkit index --reembed
 
     Bring the index up to date with a folder of documents: what is new or changed is read, what is gone is
     removed, what is unchanged costs nothing. Interrupt it and run it again at any time. Exit code 3 where a
-    file or a page could not be read.
+    file or a page could not be read, 6 where a service or a limit stopped it; what was paid for is kept.
     """
     from ragkit_cli.progress import bar
 
-    chosen = settings(index=index)
-    reports = []
+    if not paths and not reembed:
+        raise ConfigError("no folder is named", "name one to index, or --reembed")
+    chosen = settings(index=index, embed_model=embed_model)
+    reports: list[IndexReport] = []
     with open_index(chosen) as rag:
-        for path in paths:
-            with bar(path, wanted=not (quiet or as_json)) as progress:
-                reports.append(rag.index_folder(path, progress=progress, dry_run=dry_run))
+        for path in ([""] if reembed else []) + list(paths):
+            run = partial(rag.index_folder, path) if path else rag.reembed
+            left_tokens = (
+                None if max_tokens is None else max(0, max_tokens - sum(r.usage.total_tokens for r in reports))
+            )
+            left_cost = None if max_cost is None else max(0.0, max_cost - sum(r.usage.cost for r in reports))
+            with bar(path or str(chosen.index), wanted=not (quiet or as_json)) as progress:
+                reports.append(run(progress=progress, dry_run=dry_run, max_tokens=left_tokens, max_cost=left_cost))
     if as_json:
         found = [payload.of_report(report) for report in reports]
         out_json("index", {"index": str(chosen.index), "dry_run": dry_run, "folders": found})
     else:
         for report in reports:
-            print_report(report, dry_run=dry_run, quiet=quiet, verbose=verbose)
+            print_report(report, dry_run=dry_run, quiet=quiet, verbose=verbose, currency=chosen.currency)
         if not dry_run and any(report.new + report.changed + report.unchanged for report in reports):
             chosen_by = f"-i {shlex.quote(index)} " if index else ""
             say(f'Next: ragkit ask {chosen_by}"your question"', quiet=quiet)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import click
 
-from ragkit.errors import ConfigError, RagkitError, StoreError
-from ragkit_cli.exits import DONE, FAILED, INDEX, INTERRUPTED, USAGE
+from ragkit.errors import BudgetExceeded, ConfigError, ProviderError, RagkitError, StoreError
+from ragkit_cli.exits import DONE, FAILED, INDEX, INTERRUPTED, PROVIDER, USAGE
 from ragkit_cli.render import OutputClosed, escape, say, write_error
 
 if TYPE_CHECKING:
@@ -35,9 +35,16 @@ COMMANDS = {
     "show": ("documents", "Print a passage with its neighbours, or a document."),
     "remove": ("documents", "Take documents out of the index; files stay."),
     "doctor": ("upkeep", "Verify the index and say what mends it."),
+    "models": ("services", "List the models of the service, or what is left on the account."),
+    "tokens": ("services", "Count the tokens of documents."),
+    "image": ("services", "Draw a picture."),
+    "files": ("services", "Files that the service keeps: list, upload, get, show, delete."),
+    "sandbox": ("sandbox", "Serve a stand-in for GigaChat and OpenAI on this machine."),
     "config": ("upkeep", "Show every setting, its value and where it was said."),
     "completion": ("completion", "Print the script that completes commands in your shell."),
 }
+
+EXITS = {ConfigError: USAGE, StoreError: INDEX, ProviderError: PROVIDER, BudgetExceeded: PROVIDER}
 
 
 class Commands(click.Group):
@@ -153,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return USAGE
     except RagkitError as error:
         write_error(error.code, error.message, error.hint, as_json=as_json)
-        return USAGE if isinstance(error, ConfigError) else INDEX if isinstance(error, StoreError) else FAILED
+        return next((code for kind, code in EXITS.items() if isinstance(error, kind)), FAILED)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         write_error("os", f"{place}{error.strerror or error}", "", as_json=as_json)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ragkit.messages import Image, RemoteFile
     from ragkit.reports import DocumentInfo, FileReport, Finding, IndexReport, IndexStatus, Problem
-    from ragkit.types import Answer, Citation, Document, Hit
+    from ragkit.types import Answer, Citation, Document, Hit, Usage
 
 Json = dict[str, Any]
 
@@ -56,12 +57,21 @@ def of_answer(answer: Answer, *, explain: bool = False) -> Json:
         "model": answer.model,
         "citations": [of_citation(each) for each in answer.citations],
         "hits": [of_hit(each, explain=explain) for each in answer.hits],
-        "usage": {
-            "prompt_tokens": answer.usage.prompt_tokens,
-            "completion_tokens": answer.usage.completion_tokens,
-            "total_tokens": answer.usage.total_tokens,
-        },
+        "notes": list(answer.notes),
+        "usage": of_usage(answer.usage),
         "timings": dict(answer.timings),
+    }
+
+
+def of_usage(usage: Usage) -> Json:
+    """What services billed."""
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "precached_prompt_tokens": usage.precached_prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "embedding_tokens": usage.embedding_tokens,
+        "total_tokens": usage.total_tokens,
+        "cost": usage.cost,
     }
 
 
@@ -92,6 +102,9 @@ def of_report(report: IndexReport) -> Json:
         "failed": report.failed,
         "embedded": report.embedded,
         "reused": report.reused,
+        "moved": report.moved,
+        "usage": of_usage(report.usage),
+        "estimated": report.estimated,
         "complete": report.complete,
         "seconds": report.seconds,
         "files": [of_file(each) for each in report.files],
@@ -152,3 +165,26 @@ def of_status(status: IndexStatus) -> Json:
 def of_finding(finding: Finding) -> Json:
     """One thing that a check looked at."""
     return {"subject": finding.subject, "ok": finding.ok, "message": finding.message, "hint": finding.hint}
+
+
+def of_remote_file(file: RemoteFile) -> Json:
+    """A file that a service keeps."""
+    return {
+        "id": file.id,
+        "name": file.name,
+        "size": file.size,
+        "created": file.created,
+        "purpose": file.purpose,
+        "access": file.access,
+    }
+
+
+def of_image(path: str, image: Image) -> Json:
+    """A picture that was drawn and saved."""
+    return {
+        "path": path,
+        "size": len(image.data),
+        "media_type": image.media_type,
+        "text": image.text,
+        "revised_prompt": image.revised_prompt,
+    }

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ragkit.reports import Problem
-    from ragkit.types import Chunk, Citation
+    from ragkit.types import Chunk, Citation, Usage
 
 THIN = "\u202f"  # narrow no-break space, between the thousands of a number
 WIDTH_OF_A_PIPE = 100  # columns where there is no terminal to ask
@@ -45,6 +45,15 @@ def out(text: str = "") -> None:
     """A line of data."""
     try:
         click.echo(text, color=colours(sys.stdout))
+    except BrokenPipeError as error:
+        raise OutputClosed from error
+
+
+def out_part(text: str) -> None:
+    """A piece of a line to stdout, at once."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
     except BrokenPipeError as error:
         raise OutputClosed from error
 
@@ -110,6 +119,26 @@ def size(value: int) -> str:
             break
         amount /= 1000
     return f"{value} B" if unit == "B" else f"{amount:.1f} {unit}"
+
+
+def spent(usage: Usage, currency: str = "") -> str:
+    """What services billed: 1 204 tokens (1 100 prompt, 104 answer; 900 of them cached), 0.34 RUB"""
+    kinds = (
+        (usage.embedding_tokens, "embedded"),
+        (usage.prompt_tokens, "prompt"),
+        (usage.completion_tokens, "answer"),
+        (usage.precached_prompt_tokens, "of the prompt cached"),
+    )
+    parts = ", ".join(f"{number(tokens)} {name}" for tokens, name in kinds if tokens)
+    money = f", {usage.cost:.4f} {currency}".rstrip() if usage.cost else ""
+    return f"{count(usage.total_tokens, 'token')}{f' ({parts})' if parts else ''}{money}"
+
+
+def moment(seconds: int) -> str:
+    """Seconds since 1970 as 2026-05-04 09:30, UTC."""
+    import time  # few commands show one
+
+    return time.strftime("%Y-%m-%d %H:%M", time.gmtime(seconds))
 
 
 def near_path(path: str) -> str:

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ragkit_cli.render import columns, count, near_path, number, one_line, out, problem
+from ragkit_cli.render import columns, count, near_path, number, one_line, out, problem, spent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,10 +17,12 @@ MOST_LINES = 20
 NAMES_OF_A_REASON = 3
 
 
-def print_report(report: IndexReport, *, dry_run: bool, quiet: bool, verbose: bool) -> None:
-    """The counts, the files where asked for, and every problem. Quiet leaves the problems only."""
+def print_report(report: IndexReport, *, dry_run: bool, quiet: bool, verbose: bool, currency: str) -> None:
+    """The counts, what was billed, the files where asked for, and every problem. Quiet leaves the problems only."""
     if not quiet:
         out(summary(report, dry_run=dry_run))
+        if report.usage.total_tokens:
+            out(_bill(report, currency, dry_run=dry_run))
     if verbose:
         for line in columns([_row(each) for each in report.files], indent="  "):
             out(line)
@@ -30,11 +32,20 @@ def print_report(report: IndexReport, *, dry_run: bool, quiet: bool, verbose: bo
 
 def summary(report: IndexReport, *, dry_run: bool) -> str:
     """Indexed ~/docs into .ragkit: 12 new, 3 changed, … · 1 204 chunks embedded, 311 reused"""
+    if not report.root:
+        verb = "Would move" if dry_run else "Moved"
+        chunks = f"{count(report.embedded, 'chunk')} embedded, {number(report.reused)} reused"
+        return f"{verb} {near_path(report.index)} to this embedding model: {number(report.moved)} moved · {chunks}"
     verb = "Would index" if dry_run else "Indexed"
     names = ("new", "changed", "removed", "unchanged", "failed")
     files = ", ".join(f"{number(getattr(report, name))} {name}" for name in names)
     chunks = f"{count(report.embedded, 'chunk')} embedded, {number(report.reused)} reused"
     return f"{verb} {near_path(report.root)} into {near_path(report.index)}: {files} · {chunks}"
+
+
+def _bill(report: IndexReport, currency: str, *, dry_run: bool) -> str:
+    about = "about " if report.estimated else ""
+    return f"{'Would cost' if dry_run else 'Billed:'} {about}{spent(report.usage, currency)}"
 
 
 def troubles(files: Iterable[FileReport]) -> list[str]:

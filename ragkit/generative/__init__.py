@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ragkit.errors import BadResponse
@@ -47,7 +48,14 @@ def completed(
     """The whole answer; `told` gets its pieces as they come."""
     if told is None:
         return chat.complete(messages, options=options)
+    held: str | None = ""  # what may still turn out to be NO_ANSWER, which is not for the reader
     for delta in chat.stream(messages, options=options):
+        if held is not None:
+            held += delta.text
+            if not delta.completion and NO_ANSWER.startswith(held.strip()):
+                continue
+            delta = replace(delta, text="" if held.strip() == NO_ANSWER else held)
+            held = None
         told(delta)
         if delta.completion:
             return delta.completion

@@ -6,9 +6,10 @@ What is known of it beyond its documentation is kept as arguments with defaults,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -16,20 +17,19 @@ from urllib.parse import quote
 from ragkit.budget import Prices
 from ragkit.errors import ConfigError
 from ragkit.messages import Balance, ChatOptions, Image, ImageOptions, Message, Model, RemoteFile, TokenCount
-from ragkit.providers.authorization import Authorization, OAuthToken, PasswordToken, ReadyToken
+from ragkit.prompts import language_of
+from ragkit.providers.connection import TLS, Connection
 from ragkit.providers.embedding import RemoteEmbedder
-from ragkit.providers.http import Http, Timeouts
 from ragkit.providers.openai import OpenAICompatible, limits_of, named
 from ragkit.providers.presets import Preset
-from ragkit.providers.retry import Retry
-from ragkit.providers.slots import Slots
-from ragkit.providers.tls import context
 from ragkit.providers.wire import files, images, models, tokens
 from ragkit.providers.wire.gigachat import chat_body
 from ragkit.secret import Secret
 
 if TYPE_CHECKING:
     from ragkit.messages import Function, FunctionChoice
+    from ragkit.providers.authorization import Authorization
+    from ragkit.providers.http import Http
 
 BASE_URL = "https://api.giga.chat/v1"
 AUTH_URL = "https://ngw.devices.sberbank.ru:9443/api/v2/oauth"
@@ -49,6 +49,12 @@ _PRESET = Preset(
     batch_bytes=500_000,
     batch_tokens=100_000,
     encoding_format="",
+)
+
+
+_ASKS = re.compile(
+    r"\s*(?:please\s+)?(?:нарису|изобраз|сгенерир|созда|сдела|покаж|draw|paint|sketch|create|generate|make|show)",
+    re.IGNORECASE,
 )
 
 
@@ -92,44 +98,49 @@ class GigaChat(OpenAICompatible):
         verify: bool = True,
         proxy: str = "",
     ) -> None:
-        key, token, secret = _secret(credentials), _secret(access_token), _secret(password)
-        self._tls = partial(
-            context,
-            ca_file=ca_file,
-            cert_file=cert_file,
-            key_file=key_file,
-            key_password=_secret(key_password),
-            verify=verify,
+        self._connection = Connection(
+            base_url,
+            slots or (PERSONAL_SLOTS if scope == PERSONAL else BUSINESS_SLOTS),
+            retries=retries,
+            timeout=timeout,
+            headers={"X-Client-ID": client_id} if client_id else {},
+            tls=TLS(ca_file, cert_file, key_file, _secret(key_password), verify),
+            proxy=proxy,
         )
-        again = Retry(tries=retries + 1)
+        self._credentials, self._token, self._password = _secret(credentials), _secret(access_token), _secret(password)
+        self._user, self._scope, self._auth_url = user, scope, auth_url
+        self._preset = _PRESET
+        self._chat_model = chat_model or _PRESET.chat_model
+        self._image_model = ""
+        self._options = options
+        self._prices = prices
+
+    @cached_property
+    def _http(self) -> Http:
+        from ragkit.providers.authorization import OAuthToken, PasswordToken, ReadyToken
+
+        def connect(address: str, proof: Authorization) -> Http:
+            return replace(self._connection, base_url=address, slots=1, headers={}).open(proof)
+
         authorization: Authorization | None = None
-        if key:
-            authorization = OAuthToken(auth_url, key, scope, tls=self._tls, retry=again, proxy=proxy)
-        elif user:
-            authorization = PasswordToken(base_url, user, secret, tls=self._tls, retry=again, proxy=proxy)
-        if token:
-            authorization = ReadyToken(token, authorization)
+        if self._credentials:
+            authorization = OAuthToken(self._auth_url, self._credentials, self._scope, connect=connect)
+        elif self._user:
+            authorization = PasswordToken(self._connection.base_url, self._user, self._password, connect=connect)
+        if self._token:
+            authorization = ReadyToken(self._token, authorization)
         if authorization is None:
             raise ConfigError(
                 "GigaChat has no key", "set GIGACHAT_CREDENTIALS to the authorization key of your project"
             )
-        self._account = (key or token or secret).fingerprint(base_url, scope, user, client_id)
-        http = Http(
-            base_url,
-            authorization,
-            slots=Slots(slots or (PERSONAL_SLOTS if scope == PERSONAL else BUSINESS_SLOTS)),
-            tls=self._tls,
-            headers={"X-Client-ID": client_id} if client_id else {},
-            retry=again,
-            timeouts=Timeouts(read=timeout),
-            proxy=proxy,
-        )
-        self._set_up(http, _PRESET, chat_model or _PRESET.chat_model, "", options, prices)
+        return self._connection.open(authorization)
 
     @property
     def account(self) -> str:
         """A name for address and account that gives neither away."""
-        return self._account
+        proof = self._credentials or self._token or self._password
+        client = self._connection.headers.get("X-Client-ID", "")
+        return proof.fingerprint(self._connection.base_url, self._scope, self._user, client)
 
     # -- what is said in other words
 
@@ -170,14 +181,17 @@ class GigaChat(OpenAICompatible):
             query_model=query_model,
             document_prefix=document_prefix,
             query_prefix=query_prefix,
-            limits=limits_of(_PRESET, batch_items, self._http.slots.limit),
+            limits=limits_of(_PRESET, batch_items, self._connection.slots),
             prices=self._prices,
-            count=lambda model, texts: [each.tokens + EMBEDDING_OVERHEAD for each in self.count_tokens(texts, model)],
+            count=lambda model, texts: [each.tokens + EMBEDDING_OVERHEAD for each in self._counted(model, texts)],
         )
 
-    def count_tokens(self, texts: Sequence[str], model: str = "") -> list[TokenCount]:
-        """How long each text is for a model, the chat model unless another is named. Costs nothing."""
-        body = tokens.body(model or self._chat_model, texts)
+    def count_tokens(self, texts: Sequence[str], model: str = "") -> tuple[list[TokenCount], bool]:
+        """How long each text is for a model, the chat model unless another is named. Counting costs nothing."""
+        return self._counted(model or self._chat_model, texts), True
+
+    def _counted(self, model: str, texts: Sequence[str]) -> list[TokenCount]:
+        body = tokens.body(model, texts)
         return self._http.request(
             "POST", "/tokens/count", json=body, parse=lambda reply: tokens.counts(reply.json(), count=len(texts))
         )
@@ -242,7 +256,7 @@ class GigaChat(OpenAICompatible):
                 f"GigaChat draws without {', '.join(foreign)}", "say it in the prompt, or in the system message"
             )
         messages = [Message("system", options.system)] if options.system else []
-        messages.append(Message("user", prompt))
+        messages.append(Message("user", prompt if _ASKS.match(prompt) else f"{_ask_for(prompt)}: {prompt}"))
         return [self._drawn(messages, options) for _ in range(options.n)]
 
     def _drawn(self, messages: Sequence[Message], options: ImageOptions) -> Image:
@@ -250,6 +264,11 @@ class GigaChat(OpenAICompatible):
         answer = self.complete(messages, function_call="auto", options=chat)
         data = self.content(images.image_id(answer.text))
         return Image(data, images.media_type(data), text=images.image_text(answer.text))
+
+
+def _ask_for(prompt: str) -> str:
+    """The model draws when it is asked to: a bare subject gets the request put before it, in its language."""
+    return "Нарисуй" if language_of(prompt) == "ru" else "Draw"
 
 
 def _secret(value: str | Secret) -> Secret:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+
+from ragkit.messages import TokenCount
 
 # Characters a token, of services that publish a tokenizer: Russian words 2.2 to 3.3, English 3.8 to 4.6, one for
 # each mark and each three digits. The low ends, for a batch that is too small costs less than one that is refused.
@@ -23,3 +26,8 @@ def estimated_tokens(text: str) -> int:
         else:
             marks += 1
     return max(1, russian + other + marks)
+
+
+def estimates(texts: Sequence[str]) -> list[TokenCount]:
+    """The same for several texts."""
+    return [TokenCount(estimated_tokens(text), len(text)) for text in texts]

@@ -6,26 +6,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ragkit.budget import Prices
-from ragkit.errors import ConfigError, ConnectionFailed, StreamInterrupted
-from ragkit.messages import ChatOptions, Completion, Delta, Image, ImageOptions, Message, Model
+from ragkit.errors import ConfigError, StreamInterrupted
+from ragkit.messages import Balance, ChatOptions, Completion, Delta, Image, ImageOptions, Message, Model, TokenCount
 from ragkit.metering import spend
-from ragkit.providers.authorization import ApiKey
+from ragkit.providers.connection import TLS, Connection
 from ragkit.providers.embedding import Limits, RemoteEmbedder
-from ragkit.providers.http import Http, Reply, Timeouts
+from ragkit.providers.lengths import estimates
 from ragkit.providers.presets import PRESETS, Preset
-from ragkit.providers.retry import Retry
-from ragkit.providers.slots import Slots
-from ragkit.providers.tls import context
 from ragkit.providers.wire import embeddings, images, models
 from ragkit.providers.wire.openai import Assembler, chat_body, completion
 from ragkit.secret import Secret
 
 if TYPE_CHECKING:
     from ragkit.messages import Function, FunctionChoice
+    from ragkit.providers.http import Http
+    from ragkit.providers.jsontext import Reply
     from ragkit.types import FloatMatrix, Usage
 
 
@@ -65,34 +64,35 @@ class OpenAICompatible:
         proxy: str = "",
     ) -> None:
         chosen = PRESETS[preset] if isinstance(preset, str) else preset
-        key = api_key if isinstance(api_key, Secret) else Secret(api_key)
-        url = base_url or chosen.base_url
-        if not url:
-            raise ConfigError("the service has no address", "set base_url")
-        if chosen.needs_key and not key and url == chosen.base_url:
-            raise ConfigError(f"{url} needs a key, and none is set", "set api_key, or OPENAI_API_KEY for OpenAI")
-        self._tls = partial(context, ca_file=ca_file, verify=verify)
-        http = Http(
-            url,
-            ApiKey(key, chosen.scheme if scheme is None else scheme),
-            slots=Slots(slots or chosen.slots),
-            tls=self._tls,
-            headers=headers or {},
-            retry=Retry(tries=retries + 1),
-            timeouts=Timeouts(read=timeout),
+        self._connection = Connection(
+            base_url or chosen.base_url,
+            slots or chosen.slots,
+            retries=retries,
+            timeout=timeout,
+            headers=dict(headers or {}),
+            tls=TLS(ca_file=ca_file, verify=verify),
             proxy=proxy,
         )
-        self._set_up(http, chosen, chat_model or chosen.chat_model, image_model or chosen.image_model, options, prices)
-
-    def _set_up(
-        self, http: Http, preset: Preset, chat_model: str, image_model: str, options: ChatOptions, prices: Prices
-    ) -> None:
-        self._http = http
-        self._preset = preset
-        self._chat_model = chat_model
-        self._image_model = image_model
+        key = api_key if isinstance(api_key, Secret) else Secret(api_key)
+        self._key = key, chosen.scheme if scheme is None else scheme
+        self._preset = chosen
+        self._chat_model = chat_model or chosen.chat_model
+        self._image_model = image_model or chosen.image_model
         self._options = options
         self._prices = prices
+
+    @cached_property
+    def _http(self) -> Http:
+        """The door, opened by the first request: a program that only looks at its index needs no net."""
+        from ragkit.providers.authorization import ApiKey
+
+        key, scheme = self._key
+        url = self._connection.base_url
+        if not url:
+            raise ConfigError("the service has no address", "set base_url")
+        if self._preset.needs_key and not key and url == self._preset.base_url:
+            raise ConfigError(f"{url} needs a key, and none is set", "set api_key, or OPENAI_API_KEY for OpenAI")
+        return self._connection.open(ApiKey(key, scheme))
 
     # -- chat
 
@@ -141,8 +141,8 @@ class OpenAICompatible:
                         yield delta
                     if answer.done:
                         break
-            except ConnectionFailed as error:
-                raise StreamInterrupted(error.message, error.hint, partial=answer.text) from error
+            except StreamInterrupted as error:  # the connection knows not what was text
+                raise StreamInterrupted(error.message, error.hint, partial=error.partial or answer.text) from error
         yield Delta(completion=self._billed(answer.finish()))
 
     def _merged(self, options: ChatOptions | None) -> ChatOptions:
@@ -226,9 +226,19 @@ class OpenAICompatible:
             document_prefix=document_prefix,
             query_prefix=query_prefix,
             dimensions=dimensions,
-            limits=limits_of(preset, batch_items, self._http.slots.limit),
+            limits=limits_of(preset, batch_items, self._connection.slots),
             prices=self._prices,
         )
+
+    # -- tokens
+
+    def count_tokens(self, texts: Sequence[str], model: str = "") -> tuple[list[TokenCount], bool]:  # noqa: ARG002 - GigaChat's is asked
+        """About how long each text is, and False: these services do not count for others."""
+        return estimates(texts), False
+
+    def balance(self) -> list[Balance]:
+        """Raises ConfigError: the API has no such question."""
+        raise ConfigError("this service does not tell what is left", "look at its page; GigaChat tells")
 
     # -- models and pictures
 
@@ -256,15 +266,21 @@ class OpenAICompatible:
 
     def _fetched(self, url: str) -> bytes:
         """A picture from the address that the service gave, without our key: it may be another host."""
-        origin, _, path = url.partition("://")[2].partition("/")
-        elsewhere = Http(f"{url.partition('://')[0]}://{origin}", ApiKey(Secret("")), slots=Slots(1), tls=self._tls)
+        from ragkit.providers.authorization import ApiKey
+
+        scheme, _, rest = url.partition("://")
+        host, _, path = rest.partition("/")
+        elsewhere = replace(self._connection, base_url=f"{scheme}://{host}", headers={}).open(ApiKey(Secret("")))
         try:
             return elsewhere.request("GET", f"/{path}", parse=lambda reply: reply.body)
         finally:
             elsewhere.close()
 
     def close(self) -> None:
-        self._http.close()
+        """Let go of all connections. A closed service opens them again when it is used."""
+        opened: Http | None = self.__dict__.pop("_http", None)
+        if opened:
+            opened.close()
 
 
 def named(model: str) -> str:

@@ -1,0 +1,59 @@
+"""How a service is reached, before anything is opened: the modules that open it are heavy, and loaded with the first
+request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ragkit.secret import Secret
+
+if TYPE_CHECKING:
+    from ragkit.providers.authorization import Authorization
+    from ragkit.providers.http import Http
+
+
+@dataclass(frozen=True, slots=True)
+class TLS:
+    """What to trust besides the system's certificates, and a certificate of one's own."""
+
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    key_password: Secret = Secret("")  # noqa: RUF009 - it never changes
+    verify: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Address, slots and patience of a service. `timeout` is seconds of silence, `headers` go with each request."""
+
+    base_url: str
+    slots: int
+    retries: int = 5
+    timeout: float = 60.0
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    tls: TLS = TLS()
+    proxy: str = ""
+
+    def open(self, authorization: Authorization) -> Http:
+        """The door to the service. Raises ConfigError for an address that is none."""
+        from ragkit.providers.http import Http, Timeouts
+        from ragkit.providers.retry import Retry
+        from ragkit.providers.slots import Slots
+        from ragkit.providers.tls import context
+
+        tls = self.tls
+        return Http(
+            self.base_url,
+            authorization,
+            slots=Slots(self.slots),
+            tls=partial(context, tls.ca_file, tls.cert_file, tls.key_file, tls.key_password, tls.verify),
+            headers=self.headers,
+            retry=Retry(tries=self.retries + 1),
+            timeouts=Timeouts(read=self.timeout),
+            proxy=self.proxy,
+        )

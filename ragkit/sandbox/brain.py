@@ -66,20 +66,23 @@ def think(talk: Conversation) -> Thought:
             return Thought(call={"name": chosen["name"], "arguments": calling.arguments(chosen, said)})
     if talk.mode == "auto" and talk.draws and not talk.functions and _DRAW.search(said):
         return Thought(draw=said)
-    text = _text(talk, said, results)
+    found = _found(talk, said, results)
     if talk.schema is not None:
-        text = json.dumps(calling.build(talk.schema, text), ensure_ascii=False)
-    return Thought(text=text)
+        return Thought(text=json.dumps(calling.build(talk.schema, found or said), ensure_ascii=False))
+    return Thought(text=found or _echo(said))
 
 
-def _text(talk: Conversation, said: str, results: list[dict[str, Any]]) -> str:
+def _found(talk: Conversation, said: str, results: list[dict[str, Any]]) -> str | None:
+    """The answer from results of functions, attached files or numbered sources; None where there are none."""
     if results:
         return _from_results(said, [str(message.get("content") or "") for message in results])
     if talk.files:
         return _from_files(said, talk.files)
     question, found = sources.find([(message["role"], str(message.get("content") or "")) for message in talk.messages])
-    if found:
-        return sources.answer(question, found) or sources.refusal(question)
+    return (sources.answer(question, found) or sources.refusal(question)) if found else None
+
+
+def _echo(said: str) -> str:
     if not said:
         return "Чем я могу помочь?"
     shown = " ".join(said.split())

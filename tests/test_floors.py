@@ -15,7 +15,15 @@ FLOORS = [  # from the ground up; names are prefixes
     ["ragkit.settings", "ragkit.words", "ragkit.sentences", "ragkit.filters", "ragkit.positions"],
     ["ragkit.protocols", "ragkit.chunking", "ragkit.ranking", "ragkit.forecast", "ragkit.prompts", "ragkit.citations"],
     # what fills the seams
-    ["ragkit.loaders", "ragkit.folders", "ragkit.embedders", "ragkit.store", "ragkit.providers", "ragkit.uploads"],
+    [
+        "ragkit.loaders",
+        "ragkit.folders",
+        "ragkit.embedders",
+        "ragkit.store",
+        "ragkit.providers",
+        "ragkit.uploads",
+        "ragkit.functions",
+    ],
     ["ragkit.roots", "ragkit.intake", "ragkit.embedding_run", "ragkit.extractive", "ragkit.generative"],
     ["ragkit.ingest", "ragkit.reembedding", "ragkit.evaluation"],
     ["ragkit.rag"],

@@ -24,7 +24,7 @@ from ragkit.types import Usage
 if TYPE_CHECKING:
     from ragkit.types import FloatMatrix, FloatVector, IntVector
 
-Send = Callable[[str, Sequence[str]], "tuple[FloatMatrix, Usage]"]
+Send = Callable[[str, Sequence[str], int], "tuple[FloatMatrix, Usage]"]
 Count = Callable[[str, Sequence[str]], list[int]]
 
 # More threads than slots: one decodes an answer while the others wait for theirs. (benchmarks/embedding.py)
@@ -56,7 +56,8 @@ class RemoteEmbedder:
     """Fills Embedder and BatchEmbedder with a service.
 
     Args:
-        send: one request: model and texts to rows (n, d), and what was billed. Raises TooLarge.
+        send: one request: model and texts to rows (n, d), and what was billed. The third argument is d, 0 where it
+            is not known yet; other rows are a BadResponse. Raises TooLarge.
         model: makes vectors of documents; `query_model` those of queries, where it is another.
         document_prefix: put before each document; part of `model`, for vectors with and without do not compare.
         query_prefix: put before each query.
@@ -86,7 +87,7 @@ class RemoteEmbedder:
         self._limits = limits
         self._prices = prices
         self._count = count
-        self._dimension = 0  # of the first vector
+        self._dimension = dimensions  # or that of the first vector
 
     @property
     def model(self) -> str:
@@ -219,17 +220,12 @@ class RemoteEmbedder:
         budget.reserve(tokens, cost)
         used = Usage()
         try:
-            rows, usage = self._send(model, texts)
+            rows, usage = self._send(model, texts, self._dimension)
             used = replace(usage, cost=self._prices.of(usage))
         finally:
             budget.settle(tokens, cost, used)
         sent.usage += used
         self._dimension = self._dimension or rows.shape[1]
-        if rows.shape[1] != self._dimension:
-            raise BadResponse(
-                f"{model} sent vectors of {rows.shape[1]} dimensions, and of {self._dimension} before",
-                "name the model exactly; an alias may have moved to another",
-            )
         return rows
 
     def _billed(self, model: str, texts: list[str]) -> list[int]:

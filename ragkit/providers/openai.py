@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from ragkit.budget import Prices
@@ -192,8 +192,14 @@ class OpenAICompatible:
 
     # -- embeddings
 
-    def embed(self, model: str, texts: Sequence[str], dimensions: int = 0) -> tuple[FloatMatrix, Usage]:
-        """One request: rows (n, d) float32 in the order of the texts, not normalised, and what was billed."""
+    def embed(
+        self, model: str, texts: Sequence[str], dimension: int = 0, *, dimensions: int = 0
+    ) -> tuple[FloatMatrix, Usage]:
+        """One request: rows (n, d) float32 in the order of the texts, not normalised, and what was billed.
+
+        `dimensions` is asked for, where not 0. `dimension` is what d has to be, where it is known; other rows are a
+        BadResponse.
+        """
         body = embeddings.body(
             model,
             texts,
@@ -203,7 +209,7 @@ class OpenAICompatible:
         )
 
         def parse(reply: Reply) -> tuple[FloatMatrix, Usage]:
-            return embeddings.vectors(reply.json(), count=len(texts), dimension=dimensions or None)
+            return embeddings.vectors(reply.json(), count=len(texts), dimension=dimension or dimensions or None)
 
         return self._http.request("POST", "/embeddings", json=body, parse=parse)
 
@@ -220,7 +226,7 @@ class OpenAICompatible:
         """An Embedder on this service; empty values are the preset's. `RemoteEmbedder` tells the rest."""
         preset = self._preset
         return RemoteEmbedder(
-            lambda model, texts: self.embed(model, texts, dimensions),
+            partial(self.embed, dimensions=dimensions),
             named(model or preset.embed_model),
             query_model=query_model or preset.query_model,
             document_prefix=document_prefix,

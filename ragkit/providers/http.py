@@ -9,6 +9,7 @@ import re
 import ssl
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -37,7 +38,7 @@ from ragkit.providers.retry import Retry
 from ragkit.providers.slots import Slots, Ticket
 from ragkit.secret import Secret
 
-__all__ = ["Http", "Reply", "Timeouts"]
+__all__ = ["Events", "Http", "Reply", "Timeouts"]
 
 T = TypeVar("T")
 
@@ -75,6 +76,17 @@ class _State:
     garbled: bool = False  # after an answer that could not be parsed
     parsing: bool = False
     foreign: bool = False  # the failure is not of this request: it was tried enough elsewhere
+
+
+class Events(Iterator[str]):
+    """The data of the events of one stream. `request_id` is the service's name for it, empty where it gives none."""
+
+    def __init__(self, data: Iterator[str], request_id: str) -> None:
+        self._data = data
+        self.request_id = request_id
+
+    def __next__(self) -> str:
+        return next(self._data)
 
 
 class Http:
@@ -123,6 +135,7 @@ class Http:
             proxy=proxy_for(self._address, proxy),
             tls=tls or _usual_tls,
         )
+        weakref.finalize(self, self._network.close)  # for who forgets to close
 
     @property
     def service(self) -> str:
@@ -164,7 +177,8 @@ class Http:
         elif form is not None:
             kind, body = "application/x-www-form-urlencoded", urlencode(form).encode("ascii")
         call = self._call(method, path, headers, kind, body, read=read, most=most, hint=hint)
-        return self._insist(lambda state: self._fetched(call, state, parse), max(self._timeouts.total, call.read))
+        total = max(self._timeouts.total, read or 0.0)
+        return self._insist(lambda state: self._fetched(call, state, parse), total)
 
     def upload(
         self,
@@ -186,7 +200,7 @@ class Http:
     @contextmanager
     def events(
         self, path: str, *, json: object, headers: Mapping[str, str] | None = None, hint: Hint | None = None
-    ) -> Iterator[Iterator[str]]:
+    ) -> Iterator[Events]:
         """The data of the events that answer a POST, as they come. The slot is held until the block is left.
 
         Tries again before the first event only: after that, a repeated request would repeat what was said.
@@ -223,7 +237,7 @@ class Http:
             self._slots.rejected(ticket)
             raise
 
-    def _streamed(self, call: _Call, state: _State, outer: ExitStack) -> Iterator[str]:
+    def _streamed(self, call: _Call, state: _State, outer: ExitStack) -> Events:
         with ExitStack() as stack:
             answer, ticket = self._sent(call, state, stack, self._timeouts.stream)
             whole = answer.patience.end
@@ -240,7 +254,7 @@ class Http:
             if first is None:
                 raise BadResponse(f"{self.service} ended its answer to {call.what} before the first event")
             outer.push(stack.pop_all())
-        return self._after(first, events)
+        return Events(self._after(first, events), _request_id(answer.headers))
 
     def _sent(
         self, call: _Call, state: _State, stack: ExitStack, seconds: float | None = None
@@ -416,8 +430,7 @@ class Http:
         return _Call(method, path, pairs, content, hint, most, self._timeouts.read if read is None else read)
 
     def _reply(self, answer: Answer, body: bytes) -> Reply:
-        request_id = re.sub(r"[^\x21-\x7e]", "", answer.headers.get("x-request-id", ""))[:80]
-        return Reply(answer.status, answer.headers, body, request_id, self.service)
+        return Reply(answer.status, answer.headers, body, _request_id(answer.headers), self.service)
 
     def _api_error(self, call: _Call, state: _State, reply: Reply) -> ApiError:
         secrets: Iterable[str] = (
@@ -433,6 +446,10 @@ class Http:
             secrets=secrets,
             hint=call.hint,
         )
+
+
+def _request_id(headers: Mapping[str, str]) -> str:
+    return re.sub(r"[^\x21-\x7e]", "", headers.get("x-request-id", ""))[:80]
 
 
 class _Unusable(BadResponse):

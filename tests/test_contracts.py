@@ -16,12 +16,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory import MemoryStore, MemoryWriter
+from paid import PaidEmbedder
 from toys import ColourEmbedder
 
 from ragkit import protocols
 from ragkit.chunking import RecursiveChunker
 from ragkit.embedders.offline import OfflineEmbedder
-from ragkit.errors import ConfigError, IndexMismatch, IndexNotFound, LoadError
+from ragkit.errors import ConfigError, IndexMismatch, IndexNotFound, LoadError, PaymentRequired, StoreError
 from ragkit.filters import Condition
 from ragkit.loaders.isolation import ParserPool
 from ragkit.positions import Positions
@@ -38,6 +39,7 @@ SAMPLES = Path(__file__).parents[1] / "sample_docs"
     ("protocol", "filling"),
     [
         (protocols.Embedder, OfflineEmbedder), (protocols.Embedder, ColourEmbedder),
+        (protocols.BatchEmbedder, PaidEmbedder),
         (protocols.Parsers, ParserPool),
         (protocols.Store, LocalStore), (protocols.Store, MemoryStore),
         (protocols.Writer, Writer), (protocols.Writer, MemoryWriter),
@@ -116,6 +118,21 @@ def test_any_text_has_a_direction(text: str) -> None:
     assert np.isfinite(query).all()
     assert query.any()
     assert np.array_equal(embedder.embed_documents([text])[0], query)
+
+
+def test_batches_hold_each_text_once_with_its_own_row() -> None:
+    """In whatever order they come; for no texts there are none, and counting goes text by text."""
+    embedder = PaidEmbedder()
+    assert isinstance(embedder, protocols.BatchEmbedder)
+    texts = [f"{text} {i}" for i in range(30) for text in TEXTS]
+    batches = list(embedder.embed_batches(texts))
+    places = np.concatenate([places for places, _ in batches])
+    rows = np.concatenate([rows for _, rows in batches])
+    assert sorted(places.tolist()) == list(range(len(texts)))
+    assert places.tolist() != sorted(places.tolist())
+    assert np.array_equal(rows, PaidEmbedder().embed_documents([texts[i] for i in places]))
+    assert list(embedder.embed_batches([])) == []
+    assert len(embedder.count_tokens(texts)[0]) == len(texts)
 
 
 # -- Chunker
@@ -254,6 +271,37 @@ def test_stores_refuse_the_same(rags: list[RAG]) -> None:
         rag._store.check_model("colours/1")
 
 
+def test_stores_move_to_another_model_alike(rags: list[RAG]) -> None:
+    """A move that stops halfway changes no answer; the one that ends changes the model, and pays for the rest."""
+    failing = PaidEmbedder("new/1", dimension=7, fails_at=2, error=PaymentRequired("nothing is left", status=402))
+    many = [*shades(), *(Document(f"{i}", f"blue house {i}") for i in range(20))]
+    reports = []
+    for rag in rags:
+        rag.add(many)
+        before = seen(rag)
+        with pytest.raises(PaymentRequired):
+            other_rag(rag, failing).reembed()
+        assert seen(rag) == before
+        other = other_rag(rag, PaidEmbedder("new/1", dimension=7))
+        report = other.reembed()
+        reports.append((report.moved, report.embedded, report.reused, report.unchanged, report.usage))
+        with pytest.raises(IndexMismatch):
+            rag.search("red")
+        with pytest.raises(IndexMismatch):
+            rag._store.search("", ColourEmbedder().embed_query("red"), k=1, model="colours/1")
+        with pytest.raises(IndexMismatch):
+            rag.add([Document("a", "red")])
+        after = seen(other)
+        assert after.pop("status") == (*before.pop("status")[:3], "new/1", 7)
+        assert after == before  # colours are colours in seven dimensions too
+        failing.requests = 0
+    assert reports[0] == reports[1]
+
+
+def other_rag(rag: RAG, embedder: PaidEmbedder) -> RAG:
+    return RAG(rag._store, embedder, RecursiveChunker(), lambda: ParserPool(1), max_file_size=9999)
+
+
 @pytest.fixture(params=STORES)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[protocols.Store]:
     store = request.param(tmp_path / "index")
@@ -307,6 +355,31 @@ def test_a_writer_sees_its_own_changes_and_others_do_not(store: protocols.Store)
         writer.commit()
         assert names(store) == ["boat", "house", "kite", "meadow", "wood"]
     assert names(store) == ["boat", "house", "kite", "meadow", "wood"]
+
+
+def test_a_writer_gives_the_texts_and_takes_the_vectors_of_a_move(store: protocols.Store) -> None:
+    """Passages are those after the next commit; a move that lacks a vector changes nothing."""
+    with store.writing() as writer:
+        assert writer.model == "colours/1"
+        writer.check_model("colours/1")
+        with pytest.raises(IndexMismatch):
+            writer.check_model("new/1")
+        write(writer, "kite", "A red kite.")
+        for source in ("flag", "wood", "boat", "meadow"):
+            writer.remove(source)
+        passages = [(title, chunk.source, chunk.text) for title, chunks in writer.passages() for chunk in chunks]
+        assert sorted(passages) == [("", "house", SHADES["house"]), ("", "kite", "A red kite.")]
+        writer.add_vectors([b"new house"], np.array([[0, 1, 0]], np.float32), model="new/1")
+        assert writer.stored([b"new house", b"new kite"]) == {b"new house"}
+        with pytest.raises(StoreError, match="kite"):
+            writer.move_to("new/1", lambda _, chunk: f"new {chunk.source}".encode())
+        assert writer.model == "colours/1"
+        writer.add_vectors([b"new kite"], np.array([[1, 1, 0]], np.float32), model="new/1")
+        writer.move_to("new/1", lambda _, chunk: f"new {chunk.source}".encode())
+        assert writer.model == "new/1"
+    hits = store.search("", np.array([1, 0, 0], np.float32), k=5, model="new/1")
+    assert [(hit.chunk.source, round(hit.scores["dense"], 4)) for hit in hits] == [("kite", 0.7071), ("house", 0)]
+    assert (store.status().embedding_model, store.status().dimension) == ("new/1", 3)
 
 
 class Interrupted(Exception):

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from paid import PaidEmbedder
 from toys import ColourEmbedder, colour_rag
 
-from ragkit.errors import ConfigError, IndexNotFound
 from ragkit.embedding_run import vector_key
+from ragkit.errors import ConfigError, IndexMismatch, IndexNotFound
 from ragkit.rag import RAG
 from ragkit.store.local import LocalStore
 from ragkit.store.writer import BULK_ROWS
@@ -23,7 +24,8 @@ from ragkit.types import Chunk, Document
 
 SOURCES = st.sampled_from(["a.txt", "b.txt", "sub/a.txt", "sub/c.txt", "заметка.md"])
 COLOURS = st.lists(st.sampled_from(["red", "green", "blue", "plain"]), min_size=1, max_size=6)
-EMBEDDER = ColourEmbedder()
+# Two models whose cosines are the same, because the second only adds zeros: a move must change no answer.
+EMBEDDERS = (ColourEmbedder(), PaidEmbedder("seven/1", dimension=7))
 
 
 class Interrupted(Exception):
@@ -42,6 +44,7 @@ class Index(RuleBasedStateMachine):
         self.model: dict[str, str] = {}
         self.texts = 0
         self.bulks = 0
+        self.embedder, self.other = EMBEDDERS
 
     def teardown(self) -> None:
         try:
@@ -98,9 +101,10 @@ class Index(RuleBasedStateMachine):
 
         def work() -> None:
             with LocalStore(self.folder).writing() as writer:
-                writer.set_model(EMBEDDER.model, 4)
-                key = vector_key(EMBEDDER.model, text)
-                writer.add_vectors([key], EMBEDDER.embed_documents([text]))
+                vectors = self.embedder.embed_documents([text])
+                writer.set_model(self.embedder.model, vectors.shape[1])
+                key = vector_key(self.embedder.model, text)
+                writer.add_vectors([key], vectors)
                 document = Document(source, text, hashlib.sha256(text.encode()).hexdigest())
                 writer.replace(document, [Chunk(source, 0, len(text), text)], [key])
                 if commit:
@@ -117,7 +121,7 @@ class Index(RuleBasedStateMachine):
     @rule()
     def reopen(self) -> None:
         self.rag.close()
-        self.rag = colour_rag(self.folder)
+        self.rag = colour_rag(self.folder, self.embedder)
 
     @rule()
     def lose_the_word_index(self) -> None:
@@ -137,10 +141,41 @@ class Index(RuleBasedStateMachine):
         """So many that they are sealed in a segment, and that some are dropped when a document goes."""
         if self.model:
             self.bulks += 1
-            rows = np.random.default_rng(self.bulks).normal(size=(6 * BULK_ROWS, 4)).astype(np.float32)
+            size = (6 * BULK_ROWS, len(self.embedder.embed_query("")))
+            rows = np.random.default_rng(self.bulks).normal(size=size).astype(np.float32)
             keys = [f"{self.bulks}/{i}".encode() for i in range(len(rows))]
             with LocalStore(self.folder).writing() as writer:
                 writer.add_vectors(keys, rows)
+
+    # -- another model
+
+    @rule()
+    def move(self) -> None:
+        """The index goes over, with whatever a move that stopped had embedded; the old model is refused."""
+        if self.model:
+            with colour_rag(self.folder, self.other) as mover:
+                report = mover.reembed()
+                assert (report.moved, report.unchanged) == (len(self.model), len(self.model))
+            with pytest.raises(IndexMismatch):
+                self.rag.search("red")
+            self.embedder, self.other = self.other, self.embedder
+            for old in (self.rag, self.watcher):
+                old.close()
+            self.rag, self.watcher = (colour_rag(self.folder, self.embedder) for _ in range(2))
+
+    @rule()
+    def a_move_stops(self) -> None:
+        """One text is embedded, the index is what it was, and the next move need not embed that one."""
+        if self.model:
+            text = sorted(self.model.values())[0]
+            key = vector_key(self.other.model, text)
+            with LocalStore(self.folder).writing() as writer:
+                if not writer.stored([key]):
+                    writer.add_vectors([key], self.other.embed_documents([text]), model=self.other.model)
+            with colour_rag(self.folder, self.other) as mover:
+                assert mover.reembed(dry_run=True).reused >= 1
+                with pytest.raises(IndexMismatch):
+                    mover.add([Document("a.txt", "red")])
 
     # -- what must hold
 
@@ -148,8 +183,8 @@ class Index(RuleBasedStateMachine):
     def search_by_vector(self, query: list[str], k: int) -> None:
         if not self.folder.exists():
             return
-        vector = EMBEDDER.embed_query(" ".join(query))
-        cosines = {source: cosine(vector, EMBEDDER.embed_query(text)) for source, text in self.model.items()}
+        vector = self.embedder.embed_query(" ".join(query))
+        cosines = {source: cosine(vector, self.embedder.embed_query(text)) for source, text in self.model.items()}
         best = sorted(cosines.values(), reverse=True)[:k]
         for rag in (self.rag, self.watcher):
             hits = rag.search(" ".join(query), k, mode="dense")

@@ -1,0 +1,310 @@
+"""Answers that a model writes: what it is told, how its words are read, and what becomes of files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from ragkit.errors import ConfigError, NotFound, ServerError
+from ragkit.generative import from_passages
+from ragkit.generative.agentic import from_searches
+from ragkit.generative.attached import from_files
+from ragkit.messages import ChatOptions, Completion, Delta, FunctionCall, Message, RemoteFile
+from ragkit.prompts import NO_ANSWER, grounded, language_of
+from ragkit.types import Chunk, Document, Hit, Status
+from ragkit.uploads import Uploads
+
+QUESTION = "Когда возвращают залог?"
+HITS = [
+    Hit(
+        1, Chunk("lease.pdf", 0, 40, "Залог возвращают в течение десяти дней.", page=2, heading="3. Залог", line=7), 1.0
+    ),
+    Hit(2, Chunk("note.txt", 5, 30, "Залог лежит в сейфе.", line=3), 0.5),
+]
+
+
+class Says:
+    """A model that says what it was given, one piece of five letters after another, and keeps what it was told."""
+
+    chat_model = "parrot"
+
+    def __init__(self, *answers: Message | str, reason: str = "stop") -> None:
+        self.answers = [Message("assistant", each) if isinstance(each, str) else each for each in answers]
+        self.reason = reason
+        self.told: list[Sequence[Message]] = []
+        self.choices: list[object] = []
+
+    def complete(
+        self,
+        messages: Sequence[Message],
+        *,
+        functions: Sequence[object] = (),  # noqa: ARG002 - the seam's signature
+        function_call: object = "none",
+        options: ChatOptions | None = None,  # noqa: ARG002 - the seam's signature
+    ) -> Completion:
+        self.told.append(list(messages))
+        self.choices.append(function_call)
+        message = self.answers.pop(0)
+        return Completion(message, "function_call" if message.function_call else self.reason, "parrot:1")
+
+    def stream(self, messages: Sequence[Message], **said: object) -> Iterator[Delta]:
+        whole = self.complete(messages, **said)  # type: ignore[arg-type]  # handed on as it came
+        for start in range(0, len(whole.text), 5):
+            yield Delta(whole.text[start : start + 5])
+        yield Delta(completion=whole)
+
+
+def test_the_model_gets_numbered_sources_with_their_places() -> None:
+    """Number, source, page and heading, then the passage; the question comes last, the rules first."""
+    system, user = grounded(QUESTION, HITS)
+    assert system.role == "system"
+    assert NO_ANSWER in system.content
+    assert "[1] lease.pdf, стр. 2, 3. Залог\nЗалог возвращают" in user.content
+    assert "[2] note.txt\nЗалог лежит" in user.content
+    assert user.content.endswith(f"Вопрос: {QUESTION}")
+
+
+@pytest.mark.parametrize(
+    ("text", "language"), [("Что такое API?", "ru"), ("How long?", "en"), ("Что такое REST API GET", "en")]
+)
+def test_the_rules_are_in_the_language_of_the_question(text: str, language: str) -> None:
+    """Most letters decide."""
+    assert language_of(text) == language
+
+
+def test_markers_lead_to_the_passages() -> None:
+    """Each source that is named is cited once, in the order of the text, with its own place."""
+    answer = from_passages(Says("В сейфе [2], вернут за десять дней [1][2]."), QUESTION, HITS)
+    assert answer.status is Status.ANSWERED
+    assert [(c.marker, c.source, c.page, c.line) for c in answer.citations] == [
+        ("[2]", "note.txt", None, 3),
+        ("[1]", "lease.pdf", 2, 7),
+    ]
+    assert (answer.mode, answer.model) == ("generative", "parrot:1")
+
+
+def test_markers_of_sources_that_were_not_given_are_taken_out() -> None:
+    """A source that the model made up is not shown, and that is said."""
+    answer = from_passages(Says("За десять дней [1, 9]. Или за год [7]."), QUESTION, HITS)
+    assert answer.text == "За десять дней [1]. Или за год."
+    assert [citation.marker for citation in answer.citations] == ["[1]"]
+    assert "2 markers" in answer.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("said", "reason", "status", "about"),
+    [
+        (NO_ANSWER, "stop", Status.REFUSED, "no answer"),
+        ("", "stop", Status.REFUSED, "no answer"),
+        ("За десять [1]", "length", Status.PARTIAL, "limit of tokens"),
+        ("Не люблю говорить об этом", "blacklist", Status.REFUSED, "refuses this topic"),
+        ("За десять [1]", "error", Status.PARTIAL, "not valid"),
+        ("За десять [1]", "weird", Status.PARTIAL, "weird"),
+        ("За десять дней.", "stop", Status.PARTIAL, "names no source"),
+    ],
+)
+def test_how_an_answer_ended_is_told(said: str, reason: str, status: Status, about: str) -> None:
+    """Every reason to stop that is not the plain one reaches the reader."""
+    answer = from_passages(Says(said, reason=reason), QUESTION, HITS)
+    assert answer.status is status
+    assert about in answer.reason
+    assert NO_ANSWER not in answer.text
+
+
+def test_without_passages_nothing_is_asked() -> None:
+    """No model is paid for a question that nothing indexed is near to."""
+    model = Says()
+    assert from_passages(model, QUESTION, []).status is Status.REFUSED
+    assert not model.told
+
+
+@pytest.mark.parametrize(("said", "shown"), [("За десять [1].", "За десять [1]."), (NO_ANSWER, ""), ("NO", "NO")])
+def test_pieces_are_told_as_they_come(said: str, shown: str) -> None:
+    """All of the text, and nothing of the word that stands for no answer."""
+    pieces: list[str] = []
+    from_passages(Says(said), QUESTION, HITS, told=lambda delta: pieces.append(delta.text))
+    assert "".join(pieces) == shown
+
+
+# -- a model that searches
+
+
+def call(query: str) -> Message:
+    return Message("assistant", "", function_call=FunctionCall("search_documents", {"query": query}))
+
+
+def test_an_agent_searches_in_its_own_words_and_numbers_stay() -> None:
+    """Passages found again keep their number; what the answer names leads to them."""
+    model = Says(call("залог срок"), call("залог где"), "За десять дней [2].")
+    queries: list[str] = []
+
+    def search(query: str) -> list[Hit]:
+        queries.append(query)
+        return HITS if "где" in query else HITS[1:]
+
+    news: list[str] = []
+    answer = from_searches(
+        model, QUESTION, search, rounds=5, told=lambda delta: news.append(delta.progress or delta.text)
+    )
+    assert queries == ["залог срок", "залог где"]
+    assert [hit.chunk.source for hit in answer.hits] == ["note.txt", "lease.pdf"]
+    assert [citation.source for citation in answer.citations] == ["lease.pdf"]
+    assert news == ["ищу: залог срок", "ищу: залог где", "За десять дней [2]."]
+    assert '"number": 2' in model.told[-1][-1].content
+
+
+def test_an_agent_has_to_answer_in_the_end() -> None:
+    """After the last search that it is allowed, the model is asked with functions switched off."""
+    model = Says(call("раз"), call("два"), "Не знаю.")
+    answer = from_searches(model, QUESTION, lambda _: HITS, rounds=2)
+    assert model.choices == ["auto", "auto", "none"]
+    assert answer.text == "Не знаю."
+
+
+# -- files
+
+
+class Shelf(Says):
+    """A model whose service keeps files, by number; `down` makes deleting fail."""
+
+    account = "shelf"
+
+    def __init__(self, *answers: str, down: bool = False) -> None:
+        super().__init__(*answers)
+        self.kept: dict[str, bytes] = {}
+        self.uploaded: list[str] = []
+        self.down = down
+
+    def upload(self, path: str | Path, *, name: str = "", purpose: str = "general") -> RemoteFile:
+        id = f"file-{len(self.uploaded)}"
+        self.uploaded.append(Path(path).name)
+        self.kept[id] = Path(path).read_bytes()
+        return RemoteFile(id, name or Path(path).name, len(self.kept[id]), purpose=purpose)
+
+    def files(self) -> list[RemoteFile]:
+        return [self.file(id) for id in self.kept]
+
+    def file(self, id: str) -> RemoteFile:
+        if id not in self.kept:
+            raise NotFound("gone", status=404)
+        return RemoteFile(id, id, len(self.kept[id]))
+
+    def content(self, id: str) -> bytes:
+        return self.kept[id]
+
+    def delete(self, id: str) -> bool:
+        if self.down:
+            raise ServerError("down", status=500)
+        return self.kept.pop(id, None) is not None
+
+
+@pytest.fixture
+def lease(tmp_path: Path) -> Path:
+    path = tmp_path / "lease.txt"
+    path.write_text("Залог возвращают за десять дней.", "utf-8")
+    return path
+
+
+@pytest.fixture
+def uploads(tmp_path: Path) -> Uploads:
+    return Uploads(tmp_path / "state" / "uploads.json")
+
+
+def load(path: Path) -> Document:
+    return Document(path.name, path.read_text("utf-8"))
+
+
+def test_a_file_is_uploaded_asked_about_and_deleted(lease: Path, uploads: Uploads) -> None:
+    """The id is in the message; afterwards nothing of the file is left with the service."""
+    shelf = Shelf("За десять дней.")
+    answer = from_files(shelf, QUESTION, [lease], uploads=uploads, load=load)
+    assert (answer.text, answer.mode, answer.status) == ("За десять дней.", "attached", Status.ANSWERED)
+    assert shelf.told[0][-1].attachments == ("file-0",)
+    assert not shelf.kept
+
+
+def test_a_kept_file_is_not_uploaded_again(lease: Path, uploads: Uploads) -> None:
+    """The same bytes under another name are known; without `keep` a kept file stays too; changed bytes are sent."""
+    shelf = Shelf("раз", "два", "три", "четыре")
+    from_files(shelf, QUESTION, [lease], uploads=uploads, load=load, keep=True)
+    copy = lease.with_name("copy.txt")
+    copy.write_bytes(lease.read_bytes())
+    again = from_files(shelf, QUESTION, [copy], uploads=uploads, load=load)
+    assert shelf.uploaded == ["lease.txt"]
+    assert "not uploaded again" in again.notes[0]
+    shelf.kept.clear()  # deleted from elsewhere
+    from_files(shelf, QUESTION, [lease], uploads=uploads, load=load, keep=True)
+    lease.write_text("Залог не возвращают.", "utf-8")
+    from_files(shelf, QUESTION, [lease], uploads=uploads, load=load)
+    assert shelf.uploaded == ["lease.txt"] * 3
+    assert list(shelf.kept) == ["file-1"]
+
+
+def test_the_file_is_deleted_when_the_question_fails(lease: Path, uploads: Uploads) -> None:
+    """An error leaves nothing behind; a file that cannot be deleted is named with its cure."""
+    shelf = Shelf()
+    with pytest.raises(IndexError):
+        from_files(shelf, QUESTION, [lease], uploads=uploads, load=load)
+    assert not shelf.kept
+    answer = from_files(Shelf("за десять", down=True), QUESTION, [lease], uploads=uploads, load=load)
+    assert "ragkit files delete file-0" in answer.notes[0]
+
+
+def test_images_go_one_in_a_message(tmp_path: Path, uploads: Uploads) -> None:
+    """As the service wants it; the question stands with the last."""
+    paths = [tmp_path / f"{n}.png" for n in range(3)]
+    for path in paths:
+        path.write_bytes(b"\x89PNG")
+    shelf = Shelf("Три картинки.")
+    from_files(shelf, "Что здесь?", paths, uploads=uploads, load=load)
+    assert [len(message.attachments) for message in shelf.told[0]] == [0, 1, 1, 1]
+    assert shelf.told[0][-1].content == "Что здесь?"
+
+
+def test_what_a_service_would_drop_is_refused_first(tmp_path: Path, lease: Path, uploads: Uploads) -> None:
+    """Two documents without functions, more than ten images, images beside documents, no file at all."""
+    other = tmp_path / "other.txt"
+    other.write_text("Ещё", "utf-8")
+    images = [tmp_path / f"{n}.png" for n in range(11)]
+    for path in images:
+        path.write_bytes(b"\x89PNG")
+    shelf = Shelf("Оба прочитаны.")
+    for paths, said in (
+        ([lease, other], "reads the first one only"),
+        (images, "11 images"),
+        ([lease, images[0]], "is an image"),
+        ([tmp_path / "none.txt"], "is no file"),
+        ([], "no file is named"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            from_files(shelf, QUESTION, paths, uploads=uploads, load=load)
+    assert not shelf.uploaded
+    from_files(shelf, QUESTION, [lease, other], uploads=uploads, load=load, functions=True)
+    assert shelf.choices == ["auto"]
+
+
+def test_a_service_without_files_gets_the_text(lease: Path, uploads: Uploads, tmp_path: Path) -> None:
+    """Documents as our loaders read them, pictures as they are; what is too long is sent to the index."""
+    model = Says("За десять.", "Кот.")
+    from_files(model, QUESTION, [lease], uploads=uploads, load=load)
+    assert "Залог возвращают за десять дней." in model.told[0][-1].content
+    picture = tmp_path / "cat.png"
+    picture.write_bytes(b"\x89PNG")
+    from_files(model, "Кто это?", [picture], uploads=uploads, load=load)
+    assert model.told[1][-1].pictures[0].data == b"\x89PNG"
+    lease.write_text("а" * 200_001, "utf-8")
+    with pytest.raises(ConfigError, match="fit into a question"):
+        from_files(model, QUESTION, [lease], uploads=uploads, load=load)
+
+
+def test_a_damaged_memory_of_uploads_costs_an_upload(lease: Path, tmp_path: Path) -> None:
+    """The file is a convenience: what cannot be read is forgotten."""
+    place = tmp_path / "uploads.json"
+    place.write_text("{", "utf-8")
+    shelf = Shelf()
+    file, known = Uploads(place).upload(shelf, lease)
+    assert not known
+    Uploads(place).remember(shelf, lease, file)
+    assert Uploads(place).upload(shelf, lease) == (shelf.file("file-0"), True)

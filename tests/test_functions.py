@@ -312,7 +312,8 @@ def test_wrong_arguments_are_told_to_the_model(arguments: dict[str, Any], said: 
     assert said in told["error"]
 
 
-def located(place: Place | None = None, marks: set[int] = frozenset()) -> str:  # type: ignore[assignment]  # empty
+def located(place: Place | None = None, marks: frozenset[int] = frozenset(), share: float | None = None) -> str:
+    assert share is None
     return f"{place and place.city} {sorted(marks)}"
 
 
@@ -323,6 +324,7 @@ def located(place: Place | None = None, marks: set[int] = frozenset()) -> str:  
         ({"place": None}, {"result": "None []"}),
         ({"place": {"city": "Тула"}, "marks": [2, "1", 2.0]}, {"result": "Тула [1, 2]"}),
         ({"place": {}}, {"error": "the argument 'place' needs city"}),
+        ({"share": "1e999"}, {"error": "the argument 'share' is '1e999', it must be a number"}),
         ({"marks": 1}, {"error": "the argument 'marks' is 1, it must be a list"}),
         ({"marks": [1, "x"]}, {"error": "the argument 'marks'[1] is 'x', it must be a whole number"}),
     ],

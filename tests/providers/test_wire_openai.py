@@ -107,6 +107,18 @@ def test_a_conversation_that_gigachat_began_can_go_on_elsewhere() -> None:
     assert "functions_state_id" not in made[1]
 
 
+def test_results_of_one_name_go_each_to_a_call_of_its_own() -> None:
+    """In their order; a call that is answered by its id is not answered again."""
+    calls = [FunctionCall("f", {"n": n}, id) for n, id in ((1, ""), (2, "b"), (3, ""))]
+    asked = Message("assistant", "", function_call=calls[0], further_calls=tuple(calls[1:]))
+    results = [Message("function", "{}", name="f", call_id=id) for id in ("b", "", "")]
+    made = body([QUESTION, asked, *results])["messages"]
+    first, _, third = (call["id"] for call in made[1]["tool_calls"])
+    assert [message["tool_call_id"] for message in made[2:]] == ["b", first, third]
+    with pytest.raises(ConfigError, match="no call of it stands before"):
+        body([QUESTION, asked, *results, Message("function", "{}", name="f")])
+
+
 def test_pictures_travel_inside_the_message() -> None:
     """They are parts with data URLs, after the text."""
     made = body([Message("user", "What is this?", pictures=(Picture(b"\x89PNG", "image/png"),))])

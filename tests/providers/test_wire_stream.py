@@ -140,6 +140,18 @@ def test_tool_calls_are_told_apart_where_the_index_does_not(index: int | None) -
     assert found.message.calls == (FunctionCall("f", {"x": 1}, "a"), FunctionCall("g", {}, "b"))
 
 
+def test_whole_calls_without_index_or_id_are_told_apart_by_their_names() -> None:
+    """A name opens a call, and what has none goes on with the last."""
+    found, _ = fed(
+        [
+            piece({"tool_calls": [call(None, name="f", arguments='{"x":'), call(None, arguments=" 1}")]}),
+            piece({"tool_calls": [call(None, name="f", arguments="{}")]}),
+            END,
+        ]
+    )
+    assert found.message.calls == (FunctionCall("f", {"x": 1}), FunctionCall("f", {}))
+
+
 def call(index: int | None, id_: str = "", name: str = "", arguments: str = "") -> dict[str, Any]:
     function = {"arguments": arguments} | ({"name": name} if name else {})
     return {"function": function} | ({} if index is None else {"index": index}) | ({"id": id_} if id_ else {})
@@ -204,6 +216,13 @@ def test_arguments_that_never_close_are_named() -> None:
     """The stream itself was whole."""
     with pytest.raises(BadResponse, match="arguments for 'f' are no JSON object"):
         fed([piece({"tool_calls": [call(0, "a", "f", '{"x":')]}), END])
+
+
+@pytest.mark.parametrize("beside", [{"status": "ok", "message": "going on"}, {"error": None}, {"error": {}}])
+def test_an_answer_with_a_word_on_how_it_goes_is_no_error(beside: dict[str, Any]) -> None:
+    """Fields like those of errors may stand beside the choices."""
+    found, _ = fed([piece({"content": "x"}) | beside, END])
+    assert found.text == "x"
 
 
 def test_events_that_say_nothing_are_passed_over() -> None:

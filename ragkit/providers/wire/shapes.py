@@ -87,7 +87,7 @@ def complaint(fields: Mapping[str, Any]) -> str:
     "message"}. A reply with choices is an error only where it says so in `error`.
     """
     error = fields.get("error")
-    if isinstance(error, Mapping):
+    if isinstance(error, Mapping) and error:
         return text(error, "message", "msg", "detail", "code", "type") or excerpt(error)
     if isinstance(error, str) and error:
         return error

@@ -1,0 +1,171 @@
+"""Certificates, against a real TLS server on this machine with an authority made for the test by openssl."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import socket
+import ssl
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from faults import Faults, say
+
+from ragkit.errors import ConfigError, ConnectionFailed
+from ragkit.providers.authorization import ApiKey
+from ragkit.providers.http import Http, Reply
+from ragkit.providers.retry import Retry
+from ragkit.providers.slots import Slots
+from ragkit.providers.tls import context
+from ragkit.secret import Secret
+
+pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates of this test")
+
+PASSWORD = "пароль-of-the-key"
+
+
+@dataclass(frozen=True)
+class Papers:
+    folder: Path
+
+    def __getattr__(self, name: str) -> str:
+        """`ca_pem` is the path of ca.pem."""
+        return str(self.folder / name.replace("_", "."))
+
+
+@pytest.fixture(scope="module")
+def papers(tmp_path_factory: pytest.TempPathFactory) -> Papers:
+    """An authority, a server for localhost, and a client whose key has a password."""
+    folder = tmp_path_factory.mktemp("papers")
+
+    def openssl(line: str, *last: str) -> None:
+        subprocess.run(["openssl", *line.split(), *last], cwd=folder, check=True, capture_output=True)
+
+    key = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
+    openssl(f"{key} -keyout ca.key -out ca.pem -subj", "/CN=Russian Trusted Test CA")
+    for name, extra in (
+        ("server", "-addext subjectAltName=DNS:localhost"),
+        ("client", "-addext basicConstraints=CA:FALSE"),
+    ):
+        openssl(f"{key} -CA ca.pem -CAkey ca.key -keyout {name}.key -out {name}.pem {extra} -subj", f"/CN={name}")
+    openssl("x509 -in ca.pem -outform DER -out ca.der")
+    openssl("ec -in client.key -aes256 -out client.locked -passout", f"pass:{PASSWORD}")
+    (folder / "ca.noted").write_bytes("Корневой сертификат\n".encode("cp1251") + (folder / "ca.pem").read_bytes())
+    (folder / "no.pem").write_text("not a certificate")
+    return Papers(folder)
+
+
+def server_of(papers: Papers, *, asks: bool = False) -> Faults:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(papers.server_pem, papers.server_key)
+    if asks:
+        tls.verify_mode = ssl.CERT_REQUIRED
+        tls.load_verify_locations(papers.ca_pem)
+    return Faults(say(200, {"ok": 1}), tls=tls)
+
+
+def get(server: Faults, **files: object) -> object:
+    http = Http(
+        server.url,
+        ApiKey(Secret("key")),
+        slots=Slots(1),
+        tls=lambda: context(**files),  # type: ignore[arg-type]  # the tests name the arguments
+        retry=Retry(tries=3, first=0.001),
+    )
+    try:
+        return http.request("GET", "/", parse=Reply.json)
+    finally:
+        http.close()
+
+
+def test_an_unknown_authority_is_refused_with_the_cure(papers: Papers) -> None:
+    """Once, not three times; the hint names the root certificate and its setting, and not the way to trust anyone."""
+    with server_of(papers) as server, pytest.raises(ConnectionFailed, match="not trusted") as caught:
+        get(server)
+    assert "Russian Trusted Root CA" in caught.value.hint
+    assert "gigachat_ca_file" in caught.value.hint
+    assert "verif" not in caught.value.hint
+    assert "tried" not in caught.value.message
+    assert not server.requests
+
+
+@pytest.mark.parametrize("form", ["ca_pem", "ca_der", "ca_noted"])
+def test_one_more_authority_is_trusted(papers: Papers, form: str) -> None:
+    """PEM, DER, and PEM with words around it in an old encoding."""
+    with server_of(papers) as server:
+        assert get(server, ca_file=getattr(papers, form)) == {"ok": 1}
+
+
+def test_the_usual_authorities_stay(papers: Papers) -> None:
+    """The file is added to the system's authorities; it does not take their place."""
+    assert context(papers.ca_pem).cert_store_stats()["x509"] == context().cert_store_stats()["x509"] + 1
+
+
+def test_the_name_is_checked(papers: Papers) -> None:
+    """A good certificate for another name is no good one."""
+    with server_of(papers) as server:
+        url = server.url.replace("localhost", "127.0.0.1")
+        http = Http(url, ApiKey(Secret("key")), slots=Slots(1), tls=lambda: context(papers.ca_pem))
+        with pytest.raises(ConnectionFailed, match=r"127\.0\.0\.1"):
+            http.request("GET", "/", parse=Reply.json)
+    assert not server.requests
+
+
+@pytest.mark.parametrize(("key", "password"), [("client_key", None), ("client_locked", Secret(PASSWORD))])
+def test_a_client_certificate_goes_with_an_authority(papers: Papers, key: str, password: Secret | None) -> None:
+    """Both at once, with a locked key too."""
+    with server_of(papers, asks=True) as server:
+        files = {"ca_file": papers.ca_pem, "cert_file": papers.client_pem, "key_file": getattr(papers, key)}
+        assert get(server, **files, key_password=password) == {"ok": 1}
+
+
+def test_a_missing_client_certificate_is_guessed(papers: Papers) -> None:
+    with server_of(papers, asks=True) as server, pytest.raises(ConnectionFailed, match="handshake") as caught:
+        get(server, ca_file=papers.ca_pem)
+    assert "GIGACHAT_CERT_FILE" in caught.value.hint
+
+
+def test_verification_ends_only_on_demand_and_is_said_once(papers: Papers, caplog: pytest.LogCaptureFixture) -> None:
+    with server_of(papers) as server, caplog.at_level(logging.WARNING, logger="ragkit"):
+        assert get(server, verify=False) == {"ok": 1}
+        assert get(server, verify=False) == {"ok": 1}
+    assert len([record for record in caplog.records if "not verified" in record.message]) <= 1
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"ca_file": "none_pem"}, "cannot be read"),
+        ({"ca_file": "no_pem"}, "no certificate"),
+        ({"cert_file": "client_pem", "key_file": "server_key"}, "cannot be used"),
+        ({"cert_file": "client_pem", "key_file": "client_locked"}, "cannot be used"),
+        ({"cert_file": "none_pem"}, "cannot be read"),
+        ({"key_file": "client_key"}, "without a certificate"),
+    ],
+)
+def test_a_wrong_file_is_named(papers: Papers, files: dict[str, str], words: str) -> None:
+    """Nothing asks on the terminal for a password that is not given."""
+    with pytest.raises(ConfigError, match=words) as caught:
+        context(**{name: getattr(papers, file) for name, file in files.items()})  # type: ignore[arg-type]  # as above
+    assert str(papers.folder) in caught.value.message
+
+
+def test_https_to_a_plain_server_is_named() -> None:
+    """A server that answers the handshake in plain HTTP is told from one whose certificate is not trusted."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        pool.submit(answer)
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        http = Http(url, ApiKey(Secret("key")), slots=Slots(1), retry=Retry(tries=1))
+        with pytest.raises(ConnectionFailed, match="no TLS") as caught:
+            http.request("GET", "/", parse=Reply.json)
+    assert "https" in caught.value.hint

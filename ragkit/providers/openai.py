@@ -132,7 +132,7 @@ class OpenAICompatible:
         """
         options = self._merged(options)
         body = self._body(messages, functions, function_call, options, stream=True)
-        answer = Assembler()
+        answer = Assembler(service=self._http.service)
         with self._http.events("/chat/completions", json=body, headers=self._headers(options)) as events:
             try:
                 for data in events:

@@ -44,6 +44,7 @@ def test_help_imports_no_library_but_click() -> None:
         "faiss",
         "rich",
         "httpx",
+        "httpcore",
         "json",
         "sqlite3",
         "tomllib",
@@ -63,7 +64,7 @@ def test_search_imports_no_parser_and_no_bar(shelf: Path) -> None:
     )
     loaded = {name.split(".")[0] for name in run.stderr.split()}
     assert "tantivy" in loaded
-    assert not loaded & {"rich", "httpx", "faiss", "pypdf", "pypdfium2", "docx", "lxml", "tomllib"}
+    assert not loaded & {"rich", "httpx", "httpcore", "faiss", "pypdf", "pypdfium2", "docx", "lxml", "tomllib"}
 
 
 @pytest.mark.parametrize(

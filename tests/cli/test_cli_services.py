@@ -1,0 +1,177 @@
+"""The commands that ask a service, against the sandbox: what they print, what they cost, how they fail."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from shell import Cli, on_a_terminal
+
+from ragkit.sandbox import Sandbox
+
+pytestmark = pytest.mark.usefixtures("ragkit_sandbox_env")
+QUESTION = "В какой срок арендодатель возвращает залог?"
+
+
+@pytest.fixture
+def indexed(cli: Cli, docs: Path) -> Path:
+    """The three documents, embedded by the sandbox's GigaChat."""
+    assert cli("index", docs).code == 3
+    return docs
+
+
+@pytest.mark.usefixtures("indexed")
+def test_index_and_ask_use_the_model(cli: Cli, sandbox: Sandbox) -> None:
+    """With a key in the environment, vectors come from /embeddings and the answer from /chat/completions."""
+    assert "Embeddings" in cli("status").out
+    run = cli("ask", QUESTION)
+    assert (run.code, "десяти рабочих дней" in run.out) == (0, True)
+    assert "[1] contracts/lease.md" in run.out
+    assert re.search(r"GigaChat-2:\S+: [\d\s]+tokens \(\d+ embedded", run.err)
+    assert sandbox.stats.routes["POST /chat/completions"] == 1
+
+
+@pytest.mark.usefixtures("indexed")
+def test_the_answer_appears_while_it_is_written(ragkit_sandbox_env: dict[str, str]) -> None:
+    """On a terminal the text comes in pieces, once, and its sources after it."""
+    shown = on_a_terminal("ask", QUESTION, **ragkit_sandbox_env).decode()
+    assert shown.count("десяти рабочих дней") == 1
+    assert shown.index("десяти рабочих дней") < shown.index("[1] ")
+
+
+@pytest.mark.usefixtures("indexed")
+def test_an_agent_shows_its_searches(ragkit_sandbox_env: dict[str, str], cli: Cli) -> None:
+    """`--agentic` answers from its own searches, and says on a terminal what it looks for."""
+    run = cli("ask", "--agentic", QUESTION, "--json")
+    assert run.json["mode"] == "agentic"
+    assert "десяти рабочих дней" in str(run.json["text"])
+    assert "ищу: " in on_a_terminal("ask", "--agentic", QUESTION, **ragkit_sandbox_env).decode()
+
+
+def test_a_file_can_be_asked_about_without_an_index(cli: Cli, docs: Path, sandbox: Sandbox) -> None:
+    """It is uploaded, read by the model and deleted; --keep leaves it, and the next question uses it again."""
+    file = docs / "note.txt"
+    file.write_text("Ключ от подвала лежит у консьержки.", "utf-8")
+    assert "консьержки" in cli("ask", "--file", file, "Где ключ от подвала?").out
+    assert cli("files", "list").out == ""
+    cli("ask", "--file", file, "--keep", "Где ключ от подвала?")
+    assert "note.txt" in cli("files", "list").out
+    assert "not uploaded again" in cli("ask", "--file", file, "Где ключ?").err
+    assert sandbox.stats.routes["POST /files"] == 2
+
+
+def test_files_are_managed_from_the_shell(cli: Cli, docs: Path, tmp_path: Path) -> None:
+    """upload, show, get, delete."""
+    run = cli("files", "upload", docs / "windows.txt")
+    id = run.out.split()[0]
+    assert "windows.txt" in cli("files", "show", id).out
+    assert cli("files", "get", id, "-o", tmp_path / "copy.txt").code == 0
+    assert (tmp_path / "copy.txt").read_bytes() == (docs / "windows.txt").read_bytes()
+    assert cli("files", "delete", id).out.strip() == id
+    gone = cli("files", "show", id)
+    assert (gone.code, "404" in gone.err) == (6, True)
+
+
+def test_a_picture_is_saved(cli: Cli, tmp_path: Path) -> None:
+    """`image` draws with text2image and saves the JPEG; several get numbers."""
+    run = cli("image", "розовый кот", "-o", "cat.jpg")
+    assert (run.code, run.out.startswith("cat.jpg")) == (0, True)
+    assert (tmp_path / "cat.jpg").read_bytes().startswith(b"\xff\xd8")
+    cli("image", "розовый кот", "-n", "2", "-o", "cats.jpg")
+    assert {path.name for path in tmp_path.glob("cats-*.jpg")} == {"cats-1.jpg", "cats-2.jpg"}
+    assert cli("image", "кот", "-o", "nowhere/cat.jpg").code == 2
+
+
+def test_pictures_of_another_service(cli: Cli, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The images API of an OpenAI-compatible provider, while answers stay GigaChat's."""
+    monkeypatch.setenv("OPENAI_API_KEY", sandbox.api_key)
+    monkeypatch.setenv("OPENAI_BASE_URL", sandbox.openai_url)
+    monkeypatch.setenv("RAGKIT_IMAGE_PROVIDER", "openai")
+    run = cli("image", "a lighthouse", "--size", "1792x1024", "--quality", "hd", "-o", "l.png")
+    assert (run.code, "image/png" in run.out) == (0, True)
+    assert cli("image", "a lighthouse", "--size", "1x1", "-o", "l.png").code == 2
+    refused = cli("image", "forbidden", "-o", "l.png", "--json")
+    assert (refused.code, "content_rejected" in refused.err) == (6, True)
+
+
+def test_tokens_are_counted_or_said_to_be_estimates(cli: Cli, docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """GigaChat counts; without a service the numbers carry ≈."""
+    counted = cli("tokens", docs / "kettle.md", docs / "windows.txt")
+    assert "≈" not in counted.out
+    assert "tokens in all" in counted.err
+    monkeypatch.setenv("RAGKIT_PROVIDER", "offline")
+    assert cli("tokens", docs / "kettle.md").out.startswith("≈")
+
+
+def test_a_dry_run_says_what_the_bill_will_be(cli: Cli, docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tokens, and money where a price is set; nothing is embedded, and the bill is the same."""
+    monkeypatch.setenv("RAGKIT_EMBED_PRICE", "14")
+    monkeypatch.setenv("RAGKIT_CURRENCY", "RUB")
+    planned = cli("index", docs, "--dry-run", "--json").json["folders"][0]["usage"]  # type: ignore[index]  # JSON
+    assert "RUB" in cli("index", docs, "--dry-run").out
+    assert not Path(".ragkit").exists()
+    billed = cli("index", docs, "--json").json["folders"][0]["usage"]  # type: ignore[index]  # JSON
+    assert billed == planned
+    assert billed["cost"] == pytest.approx(billed["embedding_tokens"] * 14 / 1_000_000)
+
+
+def test_a_limit_stops_and_the_next_run_goes_on(cli: Cli, docs: Path, sandbox: Sandbox) -> None:
+    """Exit code 6, what was paid for is kept, and nothing is paid for twice."""
+    for n in range(40):
+        (docs / f"{n}.txt").write_text(f"Записка номер {n}: ключ лежит на полке {n}.", "utf-8")
+    whole = cli("index", docs, "--dry-run", "--json").json["folders"][0]["usage"]["total_tokens"]  # type: ignore[index]
+    stopped = cli("index", docs, "--max-tokens", whole // 2)
+    assert (stopped.code, "embedded and kept" in stopped.err) == (6, True)
+    assert 0 < sandbox.stats.tokens["embedding"] <= whole // 2
+    assert cli("index", docs).code == 3
+    assert sandbox.stats.tokens["embedding"] == whole
+    assert cli("index", docs, "--max-cost", "1").code == 2  # no price is set
+
+
+@pytest.mark.usefixtures("indexed")
+def test_another_model_is_refused_and_the_index_can_be_moved(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both names and the command are told; after it, searches use the new model."""
+    monkeypatch.setenv("RAGKIT_EMBED_MODEL", "EmbeddingsGigaR")
+    refused = cli("search", "залог")
+    assert refused.code == 5
+    assert "Embeddings" in refused.err
+    assert "EmbeddingsGigaR" in refused.err
+    assert "ragkit index --reembed" in refused.err
+    assert "Would move" in cli("index", "--reembed", "--dry-run").out
+    assert cli("index", "--reembed").code == 0
+    assert "EmbeddingsGigaR" in cli("status").out
+    assert "2 560 dimensions" in cli("status").out.replace("\u202f", " ")
+    assert cli("search", "залог").code == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "said"),
+    [
+        ("402", "payment_required", "embed_provider"),
+        ("422", "invalid_request", ""),
+        ("404", "not_found", "ragkit models"),
+    ],
+)
+def test_a_failing_service_ends_with_6_and_the_cure(
+    cli: Cli, docs: Path, sandbox: Sandbox, fault: str, code: str, said: str
+) -> None:
+    """Every kind of refusal has its code and its hint, and the request id of the service."""
+    sandbox.inject(fault, times=None, path="/embeddings")
+    run = cli("index", docs, "--json")
+    assert run.code == 6
+    assert code in run.err
+    assert said in run.err
+    assert sandbox.credentials not in run.err
+
+
+def test_without_a_service_the_cure_is_said(cli: Cli, docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands that need one say how to set one; an unknown name lists the known."""
+    monkeypatch.setenv("RAGKIT_PROVIDER", "offline")
+    for arguments in (["models"], ["files", "list"], ["image", "кот", "-o", "x.jpg"], ["ask", "--file", docs, "что?"]):
+        run = cli(*arguments)
+        assert run.code == 2
+        assert "GIGACHAT_CREDENTIALS" in run.err
+    monkeypatch.setenv("RAGKIT_PROVIDER", "gigachad")
+    run = cli("models")
+    assert (run.code, "gigachat" in run.err) == (2, True)

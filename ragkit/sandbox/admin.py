@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ragkit.sandbox.call import Call
 from ragkit.sandbox.faults import FAULTS
-from ragkit.sandbox.wire import Call, Refusal, Reply, json_reply
+from ragkit.sandbox.wire import Refusal, Reply, dict_of, json_reply
 
 _KNOWN = ("fault", "times", "path", "options")
 
@@ -16,7 +17,10 @@ def list_faults(_: Call) -> Reply:
 def inject(call: Call) -> Reply:
     """POST /sandbox/faults: {"fault", "times", "path"} and the fault's options; times null: until it is cleared."""
     body = call.request.json()
-    options = {**(body.get("options") or {}), **{key: value for key, value in body.items() if key not in _KNOWN}}
+    options = {
+        **dict_of(body.get("options"), "options"),
+        **{key: value for key, value in body.items() if key not in _KNOWN},
+    }
     name, times, path = body.get("fault"), body.get("times", 1), body.get("path")
     if not isinstance(name, str) or not isinstance(times, int | None) or not isinstance(path, str | None):
         raise Refusal(422, "fault must be a name, times a number or null, path a part of a path")

@@ -74,12 +74,13 @@ def think(talk: Conversation) -> Thought:
 
 def _found(talk: Conversation, said: str, results: list[dict[str, Any]]) -> str | None:
     """The answer from results of functions, attached files or numbered sources; None where there are none."""
+    told = "\n".join(str(message.get("content") or "") for message in talk.messages)
     if results:
-        return _from_results(said, [str(message.get("content") or "") for message in results])
+        return _from_results(said, [str(message.get("content") or "") for message in results], told)
     if talk.files:
         return _from_files(said, talk.files)
     question, found = sources.find([(message["role"], str(message.get("content") or "")) for message in talk.messages])
-    return (sources.answer(question, found) or sources.refusal(question)) if found else None
+    return (sources.answer(question, found) or sources.refusal(question, told)) if found else None
 
 
 def _echo(said: str) -> str:
@@ -91,7 +92,7 @@ def _echo(said: str) -> str:
     return f'This is a sandbox, there is no model behind it. You wrote: "{shown}"'
 
 
-def _from_results(question: str, contents: list[str]) -> str:
+def _from_results(question: str, contents: list[str], told: str) -> str:
     """The best sentence of what the functions returned, with its marker where the result carries numbers."""
     candidates: list[sources.Source] = []
     values: list[Any] = []
@@ -105,8 +106,8 @@ def _from_results(question: str, contents: list[str]) -> str:
     if found is not None:
         return found
     if any(source.number is not None for source in candidates):
-        return sources.refusal(question)
-    return "; ".join(filter(None, (_flat(value) for value in values))) or sources.refusal(question)
+        return sources.refusal(question, told)
+    return "; ".join(filter(None, (_flat(value) for value in values))) or sources.refusal(question, told)
 
 
 def _candidates(value: Any) -> list[sources.Source]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from ragkit.sandbox import models, validation
 from ragkit.sandbox.brain import Conversation, Thought, think
+from ragkit.sandbox.call import Call
 from ragkit.sandbox.drawing import draw
-from ragkit.sandbox.wire import DONE, EVENT_STREAM, Call, Event, Refusal, Reply, json_reply, server_sent, to_json
+from ragkit.sandbox.wire import DONE, EVENT_STREAM, Event, Refusal, Reply, json_reply, server_sent, to_json
 from ragkit.sandbox.words import count_tokens, cut_to_tokens, phrases
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from ragkit.sandbox import models, validation
 from ragkit.sandbox.brain import Conversation
+from ragkit.sandbox.call import Call
 from ragkit.sandbox.chat import Outcome, decide
 from ragkit.sandbox.drawing import store_picture
-from ragkit.sandbox.wire import EVENT_STREAM, Call, Event, Refusal, Reply, json_reply, server_sent
+from ragkit.sandbox.wire import EVENT_STREAM, Event, Refusal, Reply, dict_of, json_reply, list_of, server_sent
 from ragkit.sandbox.words import phrases
 
 if TYPE_CHECKING:
@@ -25,9 +26,7 @@ def completions(call: Call) -> Reply:
     model = body.get("model")
     if not isinstance(model, str) or not models.is_chat(model):
         raise Refusal(404, "No such model")
-    options = body.get("model_options") or {}
-    if not isinstance(options, dict):
-        raise validation.refuse("model_options must be an object")
+    options = dict_of(body.get("model_options"), "model_options")
     validation.numbers({key: value for key, value in options.items() if key != "n"})
     talk = _conversation(call, body, options)
     session = call.request.headers.get("x-session-id")
@@ -56,15 +55,11 @@ def _conversation(call: Call, body: dict[str, Any], options: dict[str, Any]) -> 
     if not isinstance(given, list) or not given:
         raise validation.refuse("messages must be a non-empty array")
     plain = [_plain(message, at) for at, message in enumerate(given)]
-    tools = body.get("tools") or []
-    functions = [
-        specification
-        for tool in tools
-        if isinstance(tool, dict)
-        for specification in (tool.get("functions") or {}).get("specifications", [])
-    ]
-    draws = any(isinstance(tool, dict) and "image_generate" in tool for tool in tools)
-    config = body.get("tool_config") or {}
+    tools = [dict_of(tool, f"tools[{at}]") for at, tool in enumerate(list_of(body.get("tools"), "tools"))]
+    groups = [dict_of(tool.get("functions"), "tools.functions") for tool in tools]
+    functions = [one for group in groups for one in list_of(group.get("specifications"), "specifications")]
+    draws = any("image_generate" in tool for tool in tools)
+    config = dict_of(body.get("tool_config"), "tool_config")
     forced = config.get("function_name")
     mode: Any = {"name": forced} if forced else config.get("mode") or ("auto" if tools else "none")
     mode = "auto" if mode == "any" else mode
@@ -88,14 +83,17 @@ def _plain(message: Any, at: int) -> dict[str, Any]:
     made: dict[str, Any] = {
         "role": {"tool": "function", "reasoning": "assistant"}.get(role, role),
         "content": "\n".join(str(part["text"]) for part in parts if part.get("text") is not None),
-        "attachments": [file.get("id") for part in parts for file in part.get("files") or []],
+        "attachments": [
+            dict_of(file, "files").get("id") for part in parts for file in list_of(part.get("files"), "files")
+        ],
     }
     for part in parts:
         if part.get("function_call"):
             made["function_call"] = part["function_call"]
         if part.get("function_result"):
-            result = part["function_result"].get("result")
-            made["name"] = part["function_result"].get("name", "")
+            told = dict_of(part["function_result"], "function_result")
+            result = told.get("result")
+            made["name"] = str(told.get("name", ""))
             made["content"] = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
     return made
 

@@ -8,23 +8,23 @@ from __future__ import annotations
 import json
 import selectors
 import socket
-import threading
 import time
-from contextlib import suppress
+import traceback
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from ragkit.sandbox import accounts, damage, routes
+from ragkit.sandbox.call import Call
 from ragkit.sandbox.faults import Active, parse
+from ragkit.sandbox.listening import Server, shut
 from ragkit.sandbox.wire import (
     ADMIN,
     EVENT_STREAM,
     GIGACHAT,
     OAUTH,
     OPENAI,
-    Call,
     Event,
     Refusal,
     Reply,
@@ -34,54 +34,12 @@ from ragkit.sandbox.wire import (
     server_sent,
 )
 
-if TYPE_CHECKING:
-    from ragkit.sandbox.state import State
-
 MOST_UPLOAD = 90_000_000  # bytes of a multipart body, over which the connection is closed with 413
 FAULT_HEADER = "x-sandbox-fault"
-JOIN = 2.0  # seconds for the threads of connections to end
 
 
 class Gone(Exception):
     """The client has closed the connection, or a fault wants it closed."""
-
-
-class Server(ThreadingHTTPServer):
-    """One thread for a connection; many may knock at once."""
-
-    daemon_threads = True
-    request_queue_size = 512
-
-    def __init__(self, address: tuple[str, int], state: State) -> None:
-        self.state = state
-        self._lock = threading.Lock()
-        self._open: dict[socket.socket, threading.Thread] = {}
-        super().__init__(address, Handler)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        with self._lock:
-            self._open[request] = threading.current_thread()
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            with self._lock:
-                self._open.pop(request, None)
-
-    def server_bind(self) -> None:
-        """Bind without looking the host's name up, which can take seconds."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(self.server_address)
-        self.server_name, self.server_port = self.socket.getsockname()[:2]
-
-    def close_all(self) -> None:
-        """Close every connection and see its thread end."""
-        with self._lock:
-            opened = dict(self._open)
-        for connection in opened:
-            _shut(connection)
-        deadline = time.monotonic() + JOIN
-        for thread in opened.values():
-            thread.join(max(0.0, deadline - time.monotonic()))
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -105,7 +63,7 @@ class Handler(BaseHTTPRequestHandler):
             self._answer()
         except (Gone, ConnectionError, TimeoutError):
             self.close_connection = True
-            _shut(self.connection)
+            shut(self.connection)
         finally:
             self._release()
 
@@ -121,6 +79,12 @@ class Handler(BaseHTTPRequestHandler):
             reply = self._reply(call)
         except Refusal as refusal:
             reply = refusal_reply(dialect, refusal)
+        except (Gone, ConnectionError, TimeoutError):
+            raise
+        except Exception as error:  # noqa: BLE001 - a mistake of the sandbox itself: it is told, and the rest goes on
+            self.server.state.stats.mistake("".join(traceback.format_exception(error)))
+            message = f"a mistake in the sandbox itself: {type(error).__name__}: {error}"
+            reply = refusal_reply(dialect, Refusal(500, message))
         self._send(request, reply, call)
 
     def _body(self) -> bytes:
@@ -281,8 +245,3 @@ def _chunk(data: bytes) -> bytes:
 def _utf8(value: str) -> str:
     """A header as UTF-8, which http.server reads as Latin-1."""
     return value.encode("latin-1", "replace").decode("utf-8", "replace")
-
-
-def _shut(connection: socket.socket) -> None:
-    with suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)

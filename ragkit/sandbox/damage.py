@@ -9,7 +9,8 @@ import time
 from email.utils import formatdate
 
 from ragkit.sandbox.accounts import bearer
-from ragkit.sandbox.wire import HTML, OAUTH, Call, Refusal, Reply, error_body, to_json
+from ragkit.sandbox.call import Call
+from ragkit.sandbox.wire import HTML, OAUTH, Refusal, Reply, error_body, to_json
 
 PAGE = (
     "<!DOCTYPE html><html><head><title>{title}</title></head>"

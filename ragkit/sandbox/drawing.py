@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ragkit.sandbox.call import Call
 from ragkit.sandbox.filestore import IMAGE, File
 from ragkit.sandbox.pictures import jpeg
-from ragkit.sandbox.wire import Call, to_json
+from ragkit.sandbox.wire import to_json
 
 OPENING = "Запускаю генерацию изображения. Ожидайте результат"
 ENDING = " - вот что у меня получилось."

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ragkit.sandbox import models
+from ragkit.sandbox.call import Call
 from ragkit.sandbox.vectors import as_json, embed, turn
-from ragkit.sandbox.wire import Call, Refusal, Reply, to_json
+from ragkit.sandbox.wire import Refusal, Reply, to_json
 from ragkit.sandbox.words import count_tokens
 
 if TYPE_CHECKING:

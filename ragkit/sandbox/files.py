@@ -6,8 +6,9 @@ import re
 from typing import Any
 from urllib.parse import unquote
 
+from ragkit.sandbox.call import Call
 from ragkit.sandbox.filestore import LIMITS, File, kind_of
-from ragkit.sandbox.wire import Call, Refusal, Reply, json_reply
+from ragkit.sandbox.wire import Refusal, Reply, json_reply
 
 PURPOSES = ("general", "assistant")
 _PARAMETER = re.compile(r';\s*([\w*-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;]*))')

@@ -41,10 +41,10 @@ def choose(question: str, functions: list[dict[str, Any]], called: list[str]) ->
 
 def arguments(function: dict[str, Any], question: str, given: dict[str, Any] | None = None) -> dict[str, Any]:
     """Arguments by the function's schema; what was given stays."""
-    for example in function.get("few_shot_examples") or []:
+    for example in _list(function.get("few_shot_examples")):
         if isinstance(example, dict) and _plain(str(example.get("request", ""))) == _plain(question):
-            return {**example.get("params", {}), **(given or {})}
-    schema = function.get("parameters") or {}
+            return {**_dict(example.get("params")), **(given or {})}
+    schema = _dict(function.get("parameters"))
     made = build(schema, question)
     return {**(made if isinstance(made, dict) else {}), **(given or {})}
 
@@ -67,7 +67,7 @@ class _Builder:
         schema = self._resolved(schema)
         if "const" in schema:
             return schema["const"]
-        if schema.get("enum"):
+        if _list(schema.get("enum")):
             return self._enum(schema["enum"], needed=needed)
         kind = schema.get("type", "object" if "properties" in schema else "string")
         if isinstance(kind, list):
@@ -75,7 +75,7 @@ class _Builder:
         if kind == "object":
             return self._object(schema, depth)
         if kind == "array":
-            item = self.value(schema.get("items") or {"type": "string"}, name, depth + 1, needed=needed)
+            item = self.value(_dict(schema.get("items")) or {"type": "string"}, name, depth + 1, needed=needed)
             return [item] if item is not None else None
         if kind in ("integer", "number"):
             return self._number(schema, whole=kind == "integer", needed=needed)
@@ -85,9 +85,9 @@ class _Builder:
 
     def _resolved(self, schema: dict[str, Any]) -> dict[str, Any]:
         for key in ("anyOf", "oneOf", "allOf"):
-            options = [option for option in schema.get(key) or [] if option.get("type") != "null"]
+            options = [option for option in _list(schema.get(key)) if _dict(option).get("type") != "null"]
             if options:
-                return self._resolved({**schema, key: None, **options[0]})
+                return self._resolved({**schema, key: None, **_dict(options[0])})
         reference = str(schema.get("$ref", ""))
         if reference.startswith("#/"):
             target: Any = self.root
@@ -97,8 +97,7 @@ class _Builder:
         return schema
 
     def _object(self, schema: dict[str, Any], depth: int) -> dict[str, Any]:
-        properties = schema.get("properties") or {}
-        required = schema.get("required") or []
+        properties, required = _dict(schema.get("properties")), _list(schema.get("required"))
         made: dict[str, Any] = {}
         if depth >= DEEPEST:
             return made
@@ -169,18 +168,27 @@ def _nominative(place: str) -> str:
     return re.sub(r"(?<=[бвгджзклмнпрстфхцчшщ])[еы]$", "а", place)
 
 
+def _dict(value: Any) -> dict[str, Any]:
+    """The value where it is an object; a schema may be anything, and a wrong part of it says nothing."""
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
 def _plain(text: str) -> str:
     return " ".join(words(text))
 
 
 def _stems_of(function: dict[str, Any]) -> set[str]:
-    parameters = function.get("parameters") or {}
+    properties = _dict(_dict(function.get("parameters")).get("properties"))
     parts = [str(function.get("name", "")).replace("_", " "), str(function.get("description", ""))]
-    for name, schema in (parameters.get("properties") or {}).items():
+    for name, schema in properties.items():
         parts += [name.replace("_", " "), str(schema.get("description", "")) if isinstance(schema, dict) else ""]
     parts += [
         str(example.get("request", ""))
-        for example in function.get("few_shot_examples") or []
+        for example in _list(function.get("few_shot_examples"))
         if isinstance(example, dict)
     ]
     return stems(" ".join(parts))

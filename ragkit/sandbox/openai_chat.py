@@ -7,9 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 from ragkit.sandbox import models
 from ragkit.sandbox.brain import Conversation
+from ragkit.sandbox.call import Call
 from ragkit.sandbox.chat import Outcome, decide
 from ragkit.sandbox.openai_parts import text_and_files
-from ragkit.sandbox.wire import DONE, EVENT_STREAM, Call, Event, Refusal, Reply, json_reply, server_sent, to_json
+from ragkit.sandbox.wire import (
+    DONE,
+    EVENT_STREAM,
+    Event,
+    Refusal,
+    Reply,
+    dict_of,
+    json_reply,
+    list_of,
+    server_sent,
+    to_json,
+)
 from ragkit.sandbox.words import phrases
 
 if TYPE_CHECKING:
@@ -38,7 +50,7 @@ def completions(call: Call) -> Reply:
     finish = FINISH.get(outcome.finish, outcome.finish)
     head = {"id": f"chatcmpl-{call.state.new_id()}", "created": int(time.time()), "model": model}
     if body.get("stream"):
-        options = body.get("stream_options") or {}
+        options = dict_of(body.get("stream_options"), "stream_options", 400)
         told = bool(options.get("include_usage")) and not call.has_fault("no-usage")
         usage = _usage(outcome, count) if told else None
         events = _stream(call, answer, finish, {**head, "object": "chat.completion.chunk"}, usage, count)
@@ -89,14 +101,17 @@ def _conversation(body: dict[str, Any]) -> Conversation:
         if role == "user" and attached:
             files = attached
         plain: dict[str, Any] = {"role": {"developer": "system", "tool": "function"}.get(role, role), "content": text}
-        for tool in message.get("tool_calls") or []:
-            names[str(tool.get("id"))] = tool["function"]["name"]
-            plain["function_call"] = {"name": tool["function"]["name"], "arguments": tool["function"]["arguments"]}
+        for tool in list_of(message.get("tool_calls"), "tool_calls", 400):
+            called = dict_of(dict_of(tool, "tool_calls", 400).get("function"), "function", 400)
+            if not all(isinstance(called.get(key), str) for key in ("name", "arguments")):
+                raise Refusal(400, "tool_calls must have a name and arguments, both strings", param="tool_calls")
+            names[str(tool.get("id"))] = called["name"]
+            plain["function_call"] = {"name": called["name"], "arguments": called["arguments"]}
         if role == "tool":
-            if message.get("tool_call_id") not in names:
+            if str(message.get("tool_call_id")) not in names:
                 text = "messages with role 'tool' must be a response to a preceding message with 'tool_calls'."
                 raise Refusal(400, text, param=f"messages[{at}].role")
-            plain["name"] = names[message["tool_call_id"]]
+            plain["name"] = names[str(message["tool_call_id"])]
         elif "name" in message:
             plain["name"] = message["name"]
         messages.append(plain)
@@ -105,7 +120,7 @@ def _conversation(body: dict[str, Any]) -> Conversation:
 
 
 def _tools(body: dict[str, Any]) -> tuple[str, list[dict[str, Any]]]:
-    tools = body.get("tools") or []
+    tools = list_of(body.get("tools"), "tools", 400)
     functions = []
     for at, tool in enumerate(tools):
         function = tool.get("function") if isinstance(tool, dict) else None
@@ -124,13 +139,13 @@ def _tools(body: dict[str, Any]) -> tuple[str, list[dict[str, Any]]]:
 
 
 def _schema(body: dict[str, Any]) -> dict[str, Any] | None:
-    given = body.get("response_format")
-    kind = given.get("type") if isinstance(given, dict) else None
-    if given is None or kind == "text":
+    given = dict_of(body.get("response_format"), "response_format", 400)
+    kind = given.get("type")
+    if not given or kind == "text":
         return None
     if kind == "json_object":
         return {"type": "object", "properties": {"answer": {"type": "string"}}, "required": ["answer"]}
-    schema = (given.get("json_schema") or {}).get("schema") if kind == "json_schema" else None
+    schema = dict_of(given.get("json_schema"), "json_schema", 400).get("schema") if kind == "json_schema" else None
     if not isinstance(schema, dict):
         raise Refusal(400, "Missing required parameter: 'response_format.json_schema.schema'.", param="response_format")
     return schema

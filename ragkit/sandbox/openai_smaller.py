@@ -8,8 +8,9 @@ import time
 from typing import Any
 
 from ragkit.sandbox import models
+from ragkit.sandbox.call import Call
 from ragkit.sandbox.pictures import png
-from ragkit.sandbox.wire import Call, Refusal, Reply, json_reply
+from ragkit.sandbox.wire import Refusal, Reply, json_reply
 
 MOST_IMAGES = 10
 MOST_PROMPT = 4000  # characters

@@ -10,8 +10,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from ragkit.sandbox import accounts, admin, chat, chat_v2, embeddings, files, openai_chat, openai_smaller, smaller
-from ragkit.sandbox.wire import ADMIN, GIGACHAT, OAUTH, OPENAI, Call, Refusal, Reply, Request
+from ragkit.sandbox import (
+    accounts,
+    admin,
+    chat,
+    chat_v2,
+    embeddings,
+    files,
+    oauth,
+    openai_chat,
+    openai_smaller,
+    smaller,
+)
+from ragkit.sandbox.call import Call
+from ragkit.sandbox.wire import ADMIN, GIGACHAT, OAUTH, OPENAI, Refusal, Reply, Request
 
 Endpoint = Callable[[Call], Reply]
 
@@ -36,8 +48,8 @@ def _routes(*rows: tuple[str, str, Endpoint] | tuple[str, str, Endpoint, str]) -
 
 ROUTES = {
     OAUTH: _routes(
-        ("POST", "/oauth", accounts.oauth, "oauth"),
-        ("POST", "/token", accounts.user_token, "oauth"),
+        ("POST", "/oauth", oauth.oauth, "oauth"),
+        ("POST", "/token", oauth.user_token, "oauth"),
     ),
     GIGACHAT: _routes(
         ("GET", "/models", smaller.list_models),

@@ -6,7 +6,8 @@ import threading
 from typing import TYPE_CHECKING, Any, Self
 
 from ragkit.sandbox.accounts import DEFAULT_API_KEY, DEFAULT_CREDENTIALS, TOKEN_LIFE
-from ragkit.sandbox.connection import Server
+from ragkit.sandbox.connection import Handler
+from ragkit.sandbox.listening import Server
 from ragkit.sandbox.state import MAX_BODY, MAX_ITEMS, Limits, State
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Sandbox:
 
     def start(self) -> Self:
         """Listen, in a thread of its own."""
-        self._server = Server((HOST, self._port), self._state)
+        self._server = Server((HOST, self._port), Handler, self._state)
         run = self._server.serve_forever
         self._thread = threading.Thread(target=run, args=(POLL,), name="sandbox", daemon=True)
         self._thread.start()

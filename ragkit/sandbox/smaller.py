@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from ragkit.sandbox import models
-from ragkit.sandbox.wire import Call, Refusal, Reply, json_reply
+from ragkit.sandbox.call import Call
+from ragkit.sandbox.wire import Refusal, Reply, json_reply
 from ragkit.sandbox.words import count_tokens, words
 
 BALANCE = {"GigaChat": 1_000_000, "GigaChat-Pro": 500_000, "GigaChat-Max": 250_000, "embeddings": 10_000_000}

@@ -19,7 +19,8 @@ _LABEL = re.compile(
 _TAGGED = re.compile(r"<(question|query|вопрос)>(.*?)</\1>", re.I | re.DOTALL)
 _TAG_LINE = re.compile(r"^[ \t]*</?[\w-]+(?: [^>]*)?>[ \t]*$", re.MULTILINE)
 _HEADER = re.compile(r"\.(?:pdf|docx?|txt|md|html?)\b|\bстр\.|\bp\.|\bpages?\b|[:)\]»]$", re.IGNORECASE)
-_MARKER_AT_END = re.compile(r"(?:\s*\[\d{1,3}\])+$")
+_REFUSAL_WORD = re.compile(r"(?:только|only|exactly|ровно)[:\s\"«'`]+([A-Z][A-Z_]{3,})\b")
+_OUTER_MARKERS = re.compile(r"^(?:\[\d{1,3}\]\s*)+|(?:\s*\[\d{1,3}\])+$")
 
 REFUSAL_RU = "К сожалению, в источниках нет ответа на этот вопрос."
 REFUSAL_EN = "I am sorry, the sources do not contain an answer to this question."
@@ -33,12 +34,18 @@ class Source:
     text: str
 
 
-def refusal(question: str) -> str:
-    return REFUSAL_RU if is_russian(question) else REFUSAL_EN
+def refusal(question: str, told: str = "") -> str:
+    """What is said where the sources are silent: the word that the prompt asks for, or a polite sentence.
+
+    Args:
+        told: all that was said to the model, where such a word may be asked for: "write only NO_ANSWER".
+    """
+    asked = _REFUSAL_WORD.search(told)
+    return asked[1] if asked else REFUSAL_RU if is_russian(question) else REFUSAL_EN
 
 
 def find(messages: list[tuple[str, str]]) -> tuple[str, list[Source]]:
-    """The question and the numbered sources of a conversation.
+    """The question and the numbered sources of a conversation: those beside the question, else those of any message.
 
     Args:
         messages: (role, text), oldest first.
@@ -47,19 +54,12 @@ def find(messages: list[tuple[str, str]]) -> tuple[str, list[Source]]:
     if asked is None:
         return "", []
     text = messages[asked][1]
-    for pattern, roles in ((_AT_LINE_START, ("user", "system", "function")), (_ANYWHERE, ("user",))):
-        found: list[Source] = []
-        rest = text
-        for at, (role, content) in enumerate(messages):
-            if role not in roles:
-                continue
-            outside, sources = _split(content, pattern)
-            found += sources
-            if at == asked:
-                rest = outside if sources else content
+    for pattern in (_AT_LINE_START, _ANYWHERE):
+        rest, found = _split(text, pattern)
         if found:
             return _question(rest, text), found
-    return _question(text, text), []
+    others = [content for role, content in messages if role in ("system", "user", "assistant")]
+    return text.strip(), [source for content in others for source in _split(content, _AT_LINE_START)[1]]
 
 
 def answer(question: str, candidates: list[Source]) -> str | None:
@@ -76,7 +76,7 @@ def answer(question: str, candidates: list[Source]) -> str | None:
         score = (len(shared), rare, -place)
         if best is None or score > best[0]:
             marker = f" [{source.number}]" if source.number is not None else ""
-            best = score, _MARKER_AT_END.sub("", sentence) + marker
+            best = score, _OUTER_MARKERS.sub("", sentence) + marker
     return best[1] if best else None
 
 
@@ -91,7 +91,10 @@ def numbered(text: str) -> list[Source]:
 
 def _split(text: str, pattern: re.Pattern[str]) -> tuple[str, list[Source]]:
     """(what stands before and after the sources, the sources)."""
-    marks = list(pattern.finditer(text))
+    marks: list[re.Match[str]] = []
+    for mark in pattern.finditer(text):  # a source may itself hold "[12]" at the start of a line
+        if not marks or int(mark[1]) == int(marks[-1][1]) + 1:
+            marks.append(mark)
     if not marks:
         return text, []
     label = next((found for found in _LABEL.finditer(text, marks[-1].end())), None)

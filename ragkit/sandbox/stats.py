@@ -34,7 +34,8 @@ class Snapshot:
     """The counters at one moment.
 
     `routes` counts by "POST /chat/completions", whatever the prefix; `tokens` has prompt, completion and embedding;
-    `max_in_flight` counts a stream until its last piece; `rejected` are requests over the slots.
+    `max_in_flight` counts a stream until its last piece; `rejected` are requests over the slots; `mistakes` are
+    tracebacks of the sandbox itself.
     """
 
     routes: dict[str, int]
@@ -45,6 +46,7 @@ class Snapshot:
     max_in_flight: int
     rejected: int
     faults: dict[str, int]
+    mistakes: list[str]
     requests: list[Received]
 
     def as_dict(self) -> dict[str, Any]:
@@ -68,6 +70,7 @@ class Stats:
             self._tokens: Counter[str] = Counter(prompt=0, completion=0, embedding=0)
             self._items = self._oauth = self._rejected = 0
             self._most = self._in_flight
+            self._mistakes: list[str] = []
             self._requests: deque[Received] = deque(maxlen=KEPT)
 
     def received(self, request: Request) -> None:
@@ -84,6 +87,10 @@ class Stats:
     def fault(self, name: str) -> None:
         with self._lock:
             self._faults[name] += 1
+
+    def mistake(self, trace: str) -> None:
+        with self._lock:
+            self._mistakes.append(trace)
 
     def billed(self, *, prompt: int = 0, completion: int = 0, embedding: int = 0, items: int = 0) -> None:
         with self._lock:
@@ -115,6 +122,7 @@ class Stats:
                 max_in_flight=self._most,
                 rejected=self._rejected,
                 faults=dict(self._faults),
+                mistakes=list(self._mistakes),
                 requests=list(self._requests),
             )
 

@@ -6,8 +6,9 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from ragkit.sandbox.call import Call
 from ragkit.sandbox.filestore import IMAGE, TEXT, File
-from ragkit.sandbox.wire import Call, Refusal
+from ragkit.sandbox.wire import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

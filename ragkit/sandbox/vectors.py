@@ -42,7 +42,8 @@ def embed(
     own = np.einsum("i,ij->j", np.asarray(weights, dtype=np.float32), taken)
     own /= float(np.linalg.norm(own)) or 1.0
     mixed = math.sqrt(common) * centre + math.sqrt(1 - common) * own
-    return (length * mixed).astype(np.float16)
+    vector: NDArray[np.float16] = (length * mixed).astype(np.float16)
+    return vector
 
 
 def as_json(vector: NDArray[np.float16]) -> bytes:

@@ -1,4 +1,4 @@
-"""What every part of the sandbox hands to every other: a request, a reply, a refusal and the call that joins them.
+"""What every part of the sandbox hands to every other: a request, a reply and a refusal.
 
 It knows HTTP and JSON, and the three envelopes that errors come in; it knows nothing about any route.
 """
@@ -12,10 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-    from ragkit.sandbox.accounts import Account
-    from ragkit.sandbox.faults import Active
-    from ragkit.sandbox.state import State
 
 GIGACHAT, OPENAI, OAUTH, ADMIN = "gigachat", "openai", "oauth", "admin"  # the dialects: how an error is written
 JSON = "application/json"
@@ -65,6 +61,8 @@ class Request:
             raise Refusal(400, "Bad request: the body is not valid JSON", code="invalid_json") from error
         if not isinstance(value, dict):
             raise Refusal(400, "Bad request: the body must be a JSON object", code="invalid_json")
+        if b"\\ud" in self.body.lower():
+            _check_surrogates(value)
         return value
 
 
@@ -89,25 +87,42 @@ class Reply:
     events: Iterator[Event] | None = None
 
 
-@dataclass(slots=True)
-class Call:
-    """A request with all that an endpoint may need to answer it."""
-
-    request: Request
-    state: State
-    dialect: str
-    route: str  # the path without its prefix: "/files/{id}/content" has its id in `argument`
-    argument: str = ""
-    account: Account | None = None
-    fault: Active | None = None
-
-    def has_fault(self, *names: str) -> bool:
-        """Whether one of these faults was put on this request."""
-        return self.fault is not None and self.fault.name in names
-
-
 def to_json(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def dict_of(value: object, name: str, status: int = 422) -> dict[str, Any]:
+    """The value as an object; nothing at all is an empty one.
+
+    Raises:
+        Refusal: for another type.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise Refusal(status, f"Invalid params: {name} must be an object", param=name)
+    return value
+
+
+def list_of(value: object, name: str, status: int = 422) -> list[Any]:
+    """The value as an array; nothing at all is an empty one.
+
+    Raises:
+        Refusal: for another type.
+    """
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise Refusal(status, f"Invalid params: {name} must be an array", param=name)
+    return value
+
+
+def _check_surrogates(value: object) -> None:
+    """Half a character is legal in JSON, and cannot be written as UTF-8."""
+    try:
+        to_json(value)
+    except UnicodeEncodeError as error:
+        raise Refusal(400, "Bad request: the body holds half a surrogate pair", code="invalid_json") from error
 
 
 def json_reply(value: object, status: int = 200, **headers: str) -> Reply:

@@ -13,7 +13,7 @@ _WORD = re.compile(r"[^\W_]+")
 _TOKEN = re.compile(r"[а-яё]+|[^\W\d_а-яё]+|\d+|[^\w\s]|_+|\n", re.IGNORECASE)
 _RUSSIAN = re.compile(r"[а-яё]", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"(?<=[.!?…])[\"»”)\]]*\s+(?=[«\"“(\[—–-]?\s?[^\W_a-zа-яё])")
-_BREAK = re.compile(r"\n\s*\n|\n(?=\s*(?:[-•*–—|#>]|\d+[.)]\s))")
+_BREAK = re.compile(r"\n\s*\n|\n(?=\s*(?:[-•*–—|#>\[]|\d+[.)]\s))")
 
 _STOP = """
 и в во не что он на я с со как а то все она так его но да ты к у же вы за бы по только ее мне было вот от меня

@@ -38,11 +38,19 @@ class Accounts:
     """The keys that are accepted and the tokens that live."""
 
     def __init__(
-        self, *, credentials: str | None, api_key: str | None, scope: str | None, life: float, per_second: int | None
+        self,
+        *,
+        credentials: str | None,
+        api_key: str | None,
+        scope: str | None,
+        auth_scheme: str,
+        life: float,
+        per_second: int | None,
     ) -> None:
         self.credentials = credentials
         self.api_key = api_key
         self.scope = scope
+        self.auth_scheme = auth_scheme
         self.life = life
         self.per_second = per_second
         self._lock = threading.Lock()
@@ -112,9 +120,11 @@ def api_key(request: Request, accounts: Accounts) -> Account:
     Raises:
         Refusal: 401 without a key, or with another than the one that was set.
     """
-    key = bearer(request)
-    if key is None:
-        message = "You didn't provide an API key. You need to provide it in an Authorization header using Bearer auth."
+    given = request.headers.get("authorization", "")
+    scheme, _, key = given.rpartition(" ") if accounts.auth_scheme else ("", "", given)
+    if not key or scheme.lower() != accounts.auth_scheme.lower():
+        wanted = f"{accounts.auth_scheme} YOUR_KEY".strip()
+        message = f"You didn't provide an API key. You need to provide it in the header Authorization: {wanted}"
         raise Refusal(401, message)
     if accounts.api_key is not None and key != accounts.api_key:
         raise Refusal(401, f"Incorrect API key provided: {key[:4]}…", code="invalid_api_key")

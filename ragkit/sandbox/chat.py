@@ -10,7 +10,7 @@ from ragkit.sandbox import models, validation
 from ragkit.sandbox.brain import Conversation, Thought, think
 from ragkit.sandbox.call import Call
 from ragkit.sandbox.drawing import draw
-from ragkit.sandbox.wire import DONE, EVENT_STREAM, Event, Refusal, Reply, json_reply, server_sent, to_json
+from ragkit.sandbox.wire import DONE, EVENT_STREAM, OPENAI, Event, Refusal, Reply, json_reply, server_sent, to_json
 from ragkit.sandbox.words import count_tokens, cut_to_tokens, phrases
 
 if TYPE_CHECKING:
@@ -48,7 +48,14 @@ def completions(call: Call) -> Reply:
     """One request for a completion."""
     body = call.request.json()
     talk = _conversation(call, body)
-    outcome = decide(call, talk, session=call.request.headers.get("x-session-id"), max_tokens=body.get("max_tokens"))
+    outcome = decide(
+        call,
+        talk,
+        model=body["model"],
+        session=call.request.headers.get("x-session-id"),
+        max_tokens=body.get("max_tokens"),
+        count=body.get("n") or 1,
+    )
     message = _message(call, outcome)
     head = {"created": int(time.time()), "model": models.versioned(body["model"]), "object": "chat.completion"}
     count = body.get("n") or 1
@@ -60,8 +67,14 @@ def completions(call: Call) -> Reply:
     return json_reply({"choices": choices, **head, **usage})
 
 
-def decide(call: Call, talk: Conversation, *, session: str | None, max_tokens: int | None) -> Outcome:
-    """Think, cut to the limit, count and bill."""
+def decide(
+    call: Call, talk: Conversation, *, model: str, session: str | None, max_tokens: int | None, count: int = 1
+) -> Outcome:
+    """Think, cut to the limit, count and bill `count` answers.
+
+    Raises:
+        Refusal: the prompt and its files are longer than the model's context.
+    """
     thought = think(talk)
     text, finish = thought.text, "function_call" if thought.call else "stop"
     if thought.call is None and max_tokens is not None and count_tokens(text) > max_tokens:
@@ -77,12 +90,24 @@ def decide(call: Call, talk: Conversation, *, session: str | None, max_tokens: i
         to_json(talk.functions).decode() if talk.functions else ""
     )
     prompt += sum(IMAGE_TOKENS if file.kind == "image" else len(file.content) // 4 for file in talk.files)
+    if prompt > models.context(model):
+        raise _too_long(call, prompt, models.context(model))
     cached = call.state.cached_tokens(session, sized) if session else 0
     completion = count_tokens(text)
     if thought.call is not None:
         completion += CALL_TOKENS + count_tokens(to_json(thought.call["arguments"]).decode())
+    completion *= count
     call.state.stats.billed(prompt=prompt - cached, completion=completion)
     return Outcome(thought, text, finish, prompt, completion, cached)
+
+
+def _too_long(call: Call, tokens: int, most: int) -> Refusal:
+    if call.dialect != OPENAI:
+        return validation.refuse(f"tokens limit exceeded: {tokens} (max {most})")
+    message = (
+        f"This model's maximum context length is {most} tokens. However, your messages resulted in {tokens} tokens."
+    )
+    return Refusal(400, message, code="context_length_exceeded", param="messages")
 
 
 def message_tokens(message: dict[str, Any]) -> int:

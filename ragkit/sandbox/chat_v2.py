@@ -30,7 +30,7 @@ def completions(call: Call) -> Reply:
     validation.numbers({key: value for key, value in options.items() if key != "n"})
     talk = _conversation(call, body, options)
     session = call.request.headers.get("x-session-id")
-    outcome = decide(call, talk, session=session, max_tokens=options.get("max_tokens"))
+    outcome = decide(call, talk, model=model, session=session, max_tokens=options.get("max_tokens"))
     message = _message(call, outcome)
     head = {"model": models.versioned(model), "created_at": int(time.time())}
     if body.get("stream"):

@@ -12,7 +12,7 @@ import time
 import traceback
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import parse_qsl, urlsplit
 
 from ragkit.sandbox import accounts, damage, routes
@@ -23,6 +23,7 @@ from ragkit.sandbox.wire import (
     ADMIN,
     EVENT_STREAM,
     GIGACHAT,
+    JSON,
     OAUTH,
     OPENAI,
     Event,
@@ -32,6 +33,7 @@ from ragkit.sandbox.wire import (
     error_body,
     refusal_reply,
     server_sent,
+    to_json,
 )
 
 MOST_UPLOAD = 90_000_000  # bytes of a multipart body, over which the connection is closed with 413
@@ -68,7 +70,10 @@ class Handler(BaseHTTPRequestHandler):
             self._release()
 
     def _answer(self) -> None:
-        body = self._body()
+        try:
+            body = self._body()
+        except ValueError:
+            self._turn_away(400, "Bad request: the length of the body is not a number")
         split = urlsplit(self.path)
         headers = {name.lower(): _utf8(value) for name, value in self.headers.items()}
         request = Request(self.command, split.path, dict(parse_qsl(split.query)), headers, body)
@@ -91,14 +96,20 @@ class Handler(BaseHTTPRequestHandler):
         if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
             return self._chunks()
         length = int(self.headers.get("Content-Length") or 0)
+        if length < 0:
+            raise ValueError(length)
         if length > MOST_UPLOAD:
-            self.close_connection = True
-            self._write(_head(413, "application/json", 2, {"Connection": "close"}) + b"{}")
-            raise Gone
+            self._turn_away(413, f"Payload too large: {length} bytes, the limit is {MOST_UPLOAD}")
         body = self.rfile.read(length)
         if len(body) < length:
             raise Gone
         return body
+
+    def _turn_away(self, status: int, message: str) -> NoReturn:
+        """Refuse a request whose body is not read, so that nothing more can be understood on this connection."""
+        body = to_json({"status": status, "message": message})
+        self._write(_head(status, JSON, len(body), {"Connection": "close"}) + body)
+        raise Gone
 
     def _chunks(self) -> bytes:
         parts = []

@@ -30,6 +30,8 @@ CHATS = (
 )
 OPENAI_CHATS = ("gpt-4o-mini", "gpt-4o", "gpt-4.1-mini")
 
+FIRST_CONTEXT, CONTEXT = 32_768, 131_072  # of the first generation of GigaChat, and of all later models
+
 # image model -> sizes, and whether it takes quality and style
 IMAGE_SIZES = {
     "dall-e-2": ("256x256", "512x512", "1024x1024"),
@@ -54,6 +56,11 @@ def _plain(name: str) -> str:
 def is_chat(name: str) -> bool:
     """A model of GigaChat's family, one in early access included."""
     return _GIGACHAT.fullmatch(name) is not None
+
+
+def context(name: str) -> int:
+    """Tokens that a prompt and its files may have."""
+    return FIRST_CONTEXT if name.split(":")[0].removesuffix("-preview") in CHATS[:3] else CONTEXT
 
 
 def versioned(name: str) -> str:

@@ -45,23 +45,23 @@ def completions(call: Call) -> Reply:
         raise Refusal(404, message, code="model_not_found")
     limit = _limit(body)
     count = _count(body)
-    outcome = decide(call, _conversation(body), session=None, max_tokens=limit)
+    outcome = decide(call, _conversation(body), model=model, session=None, max_tokens=limit, count=count)
     answer = _message(call, outcome)
     finish = FINISH.get(outcome.finish, outcome.finish)
     head = {"id": f"chatcmpl-{call.state.new_id()}", "created": int(time.time()), "model": model}
     if body.get("stream"):
         options = dict_of(body.get("stream_options"), "stream_options", 400)
         told = bool(options.get("include_usage")) and not call.has_fault("no-usage")
-        usage = _usage(outcome, count) if told else None
+        usage = _usage(outcome) if told else None
         events = _stream(call, answer, finish, {**head, "object": "chat.completion.chunk"}, usage, count)
         return Reply(content_type=EVENT_STREAM, events=events)
     choices = [{"index": index, "message": answer, "logprobs": None, "finish_reason": finish} for index in range(count)]
-    usage = None if call.has_fault("no-usage") else _usage(outcome, count)
+    usage = None if call.has_fault("no-usage") else _usage(outcome)
     return json_reply({**head, "object": "chat.completion", "choices": choices} | ({"usage": usage} if usage else {}))
 
 
-def _usage(outcome: Outcome, count: int) -> dict[str, Any]:
-    prompt, completion = outcome.prompt_tokens, outcome.completion_tokens * count
+def _usage(outcome: Outcome) -> dict[str, Any]:
+    prompt, completion = outcome.prompt_tokens, outcome.completion_tokens
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
 

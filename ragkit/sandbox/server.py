@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, Self
 
-from ragkit.sandbox.accounts import DEFAULT_API_KEY, DEFAULT_CREDENTIALS, TOKEN_LIFE
+from ragkit.sandbox.accounts import DEFAULT_API_KEY, DEFAULT_CREDENTIALS, TOKEN_LIFE, Accounts
 from ragkit.sandbox.connection import Handler
 from ragkit.sandbox.listening import Server
 from ragkit.sandbox.state import MAX_BODY, MAX_ITEMS, Limits, State
@@ -27,6 +27,7 @@ class Sandbox:
         credentials: the only GigaChat key that works; None: every well-formed one.
         api_key: the only OpenAI-style key that works; None: every one that is not empty.
         scope: the only scope of the key, as GIGACHAT_API_PERS; None: every known one.
+        auth_scheme: what stands before an OpenAI-style key in `Authorization`; "" for services that take it alone.
         slots: requests at once, over which the answer is 429; a stream counts until its last piece. None: no limit.
         latency: seconds that every request takes.
         stream_wait: seconds before each piece of a stream.
@@ -48,6 +49,7 @@ class Sandbox:
         credentials: str | None = None,
         api_key: str | None = None,
         scope: str | None = None,
+        auth_scheme: str = "Bearer",
         slots: int | None = None,
         latency: float = 0.0,
         stream_wait: float = 0.0,
@@ -61,8 +63,6 @@ class Sandbox:
         limits = Limits(
             slots=slots,
             latency=latency,
-            token_life=token_life,
-            oauth_per_second=oauth_per_second,
             max_items=max_items,
             max_body=max_body,
             balance=balance,
@@ -71,12 +71,22 @@ class Sandbox:
         self.credentials = credentials or DEFAULT_CREDENTIALS
         self.api_key = api_key or DEFAULT_API_KEY
         self._port = port
-        self._state = State(limits, credentials=credentials, api_key=api_key, scope=scope, seed=seed)
+        accounts = Accounts(
+            credentials=credentials,
+            api_key=api_key,
+            scope=scope,
+            auth_scheme=auth_scheme,
+            life=token_life,
+            per_second=oauth_per_second,
+        )
+        self._state = State(limits, accounts, seed)
         self._server: Server | None = None
         self._thread: threading.Thread | None = None
 
     def start(self) -> Self:
-        """Listen, in a thread of its own."""
+        """Listen, in a thread of its own; one that runs already goes on."""
+        if self._server is not None:
+            return self
         self._server = Server((HOST, self._port), Handler, self._state)
         run = self._server.serve_forever
         self._thread = threading.Thread(target=run, args=(POLL,), name="sandbox", daemon=True)

@@ -8,7 +8,7 @@ import uuid
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from ragkit.sandbox.accounts import TOKEN_LIFE, Accounts
+from ragkit.sandbox.accounts import Accounts
 from ragkit.sandbox.faults import Waiting
 from ragkit.sandbox.filestore import FileStore
 from ragkit.sandbox.stats import Stats
@@ -22,13 +22,11 @@ SESSIONS = 1000  # remembered at once, the oldest go first
 class Limits:
     """What the sandbox allows; the real limits are not all known, so each can be set.
 
-    Sizes are bytes, lives and waits seconds.
+    Sizes are bytes, waits seconds.
     """
 
     slots: int | None = None  # requests at once, over which the answer is 429
     latency: float = 0.0  # of every request
-    token_life: float = TOKEN_LIFE
-    oauth_per_second: int | None = None
     max_items: int = MAX_ITEMS  # texts in one request for GigaChat's embeddings
     max_body: int = MAX_BODY  # a JSON body; an upload has the limits of its kind
     balance: bool = True  # whether GET /balance is answered: pay-as-you-go contracts get 403
@@ -45,18 +43,10 @@ class Session:
 class State:
     """Everything of one sandbox that changes."""
 
-    def __init__(
-        self, limits: Limits, *, credentials: str | None, api_key: str | None, scope: str | None, seed: int
-    ) -> None:
+    def __init__(self, limits: Limits, accounts: Accounts, seed: int) -> None:
         self.limits = limits
+        self.accounts = accounts
         self.seed = seed
-        self.accounts = Accounts(
-            credentials=credentials,
-            api_key=api_key,
-            scope=scope,
-            life=limits.token_life,
-            per_second=limits.oauth_per_second,
-        )
         self.faults = Waiting()
         self.stats = Stats()
         self.files = FileStore()

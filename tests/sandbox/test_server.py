@@ -378,3 +378,39 @@ def test_a_closed_sandbox_lets_go() -> None:
         _ = sandbox.url
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", address.port or 0), timeout=5)
+
+
+def test_a_prompt_has_to_fit(wire: Wire) -> None:
+    """A file that is too long for the model is taken, and refused in the chat."""
+    wire.log_in()
+    file = str(upload(wire, "a.txt", "text/plain", "слово ".encode() * 20_000).json["id"])
+    message = {"role": "user", "content": "Что там?", "attachments": [file]}
+    assert (
+        wire.chat("", messages=[message]).json["message"] == "Invalid params: tokens limit exceeded: 55007 (max 32768)"
+    )
+    assert wire.chat("", messages=[message], model="GigaChat-2").status == 200
+
+
+def test_several_answers_are_billed(wire: Wire) -> None:
+    """`n` answers cost `n` times the tokens, whole and as a stream."""
+    wire.log_in()
+    one, two = (json.loads(wire.chat("Привет", n=n).body) for n in (1, 2))
+    assert [choice["index"] for choice in two["choices"]] == [0, 1]
+    assert two["usage"]["completion_tokens"] == 2 * one["usage"]["completion_tokens"]
+    assert wire.chat("Привет", n=2, stream=True).body.count(b"finish_reason") == 2
+
+
+def test_another_auth_scheme() -> None:
+    """Some services take the key alone; Bearer is refused there."""
+    with Sandbox(auth_scheme="", api_key="k") as raw:
+        wire = Wire(raw)
+        statuses = [wire("GET", "/v1/models", Authorization=given).status for given in ("k", "Bearer k", "")]
+        assert statuses == [200, 401, 401]
+        wire.connection.close()
+
+
+def test_a_length_that_is_none(wire: Wire) -> None:
+    """What cannot be read is refused, and the connection ends."""
+    reply = wire("POST", "/api/v1/embeddings", b"{}", Content_Length="many")
+    assert reply.status == 400
+    assert "length" in str(reply.json["message"])

@@ -6,45 +6,25 @@ Knows the formats of the token exchange, and no HTTP: how to make a connection i
 from __future__ import annotations
 
 import base64
-import binascii
 import math
 import re
-import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from ragkit.errors import ApiError, AuthenticationError, BadResponse, ConfigError, InvalidRequest, PermissionDenied
 from ragkit.providers.failures import Hint, Words
 from ragkit.providers.jsontext import Reply
+from ragkit.providers.proof import Proof, decoded, sendable
+from ragkit.providers.renewal import Renewed
 from ragkit.secret import Secret
+
+__all__ = ["ApiKey", "Authorization", "Connect", "OAuthToken", "PasswordToken", "Proof", "ReadyToken", "Renewed"]
 
 T = TypeVar("T")
 
 SCOPES = ("GIGACHAT_API_PERS", "GIGACHAT_API_B2B", "GIGACHAT_API_CORP")
-LEEWAY, SHARE = 60.0, 0.1  # renewed this many seconds, or this share of a life, before the end; the smaller one
-REMEMBERED = 10.0  # seconds for which a permanent failure is told again without asking again
-AGAIN = 5.0  # seconds before the next attempt to renew a token that still lives, after a failed one
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """The value of an Authorization header, empty for none, and the count of tokens it belongs to."""
-
-    header: Secret
-    generation: int = 0
-
-    def parts(self) -> tuple[str, ...]:
-        """Every text in it that must not be seen, what is behind base64 as well."""
-        value = self.header.reveal()
-        scheme, _, credential = value.rpartition(" ")
-        found = [value, credential] if value else []
-        if scheme.lower() == "basic":
-            decoded = _decoded(credential)
-            found += [decoded, decoded.rpartition(":")[2]] if decoded else []
-        return tuple(found)
 
 
 class Authorization(Protocol):
@@ -82,7 +62,7 @@ class ApiKey:
     """A key that is sent as it is. `scheme` "" sends nothing before it; an empty key sends no header."""
 
     def __init__(self, secret: Secret, scheme: str = "Bearer") -> None:
-        key = _sendable(secret.reveal(), "the key")
+        key = sendable(secret.reveal(), "the key")
         self._proof = Proof(Secret(f"{scheme} {key}".strip() if key else ""))
 
     @property
@@ -94,101 +74,6 @@ class ApiKey:
 
     def rejected(self, proof: Proof) -> bool:  # noqa: ARG002 - a key does not change
         return False
-
-
-class Renewed:
-    """A bearer token that threads share: one of them exchanges, the others go on while the old token lives.
-
-    `exchange` gives a token and the moment of its end in seconds since 1970. A failure that will not pass is
-    told to everyone who asks within `REMEMBERED` seconds without another exchange.
-    """
-
-    empty = False
-
-    def __init__(
-        self,
-        exchange: Callable[[], tuple[Secret, float]],
-        *,
-        clock: Callable[[], float] = time.time,
-        ticks: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._exchange = exchange
-        self._clock, self._ticks = clock, ticks
-        self._changed = threading.Condition()
-        self._proof: Proof | None = None
-        self._generation = 0
-        self._renew_at = self._dies_at = 0.0
-        self._busy = False
-        self._round = 0  # exchanges that ended, well or not
-        self._failure: Exception | None = None
-        self._failed_at = -math.inf
-
-    def header(self) -> Proof:
-        with self._changed:
-            while True:
-                now = self._clock()
-                if self._proof and now < self._renew_at:
-                    return self._proof
-                if self._failure and not self._alive(now) and self._ticks() < self._failed_at + REMEMBERED:
-                    raise _again(self._failure)
-                if not self._busy:
-                    break
-                if self._proof and self._alive(now):
-                    return self._proof
-                self._wait_for_the_other()
-            self._busy = True
-        return self._renewed()
-
-    def rejected(self, proof: Proof) -> bool:
-        """Throws the token away, unless it was replaced already: a late 401 says nothing about the new one."""
-        with self._changed:
-            if self._proof and self._proof.generation == proof.generation:
-                self._proof = None
-        return True
-
-    def _alive(self, now: float) -> bool:
-        return self._proof is not None and now < self._dies_at
-
-    def _wait_for_the_other(self) -> None:
-        seen = self._round
-        while self._busy and self._round == seen:
-            self._changed.wait(1.0)  # an interrupted thread takes its wake-up call with it
-        if self._round == seen + 1 and self._failure is not None and not self._alive(self._clock()):
-            raise _again(self._failure)
-
-    def _renewed(self) -> Proof:
-        """The exchange, outside the lock, by the one thread that set `_busy`."""
-        try:
-            token, end = self._exchange()
-            value = Secret(f"Bearer {_sendable(token.reveal(), 'the token that the service gave')}")
-        except BaseException as error:
-            with self._changed:
-                self._busy = False
-                self._changed.notify_all()
-                if not isinstance(error, Exception):
-                    raise  # interrupted: another thread takes over
-                self._round += 1
-                self._failure = error
-                self._failed_at = self._ticks() if _permanent(error) else -math.inf
-                now = self._clock()
-                if self._proof and self._alive(now):
-                    self._renew_at = now + AGAIN
-                    return self._proof
-            raise
-        with self._changed:
-            now = self._clock()
-            life = end - now
-            if life <= 0:  # one of the two clocks is wrong: use what was just given, and look again soon
-                life = LEEWAY
-            self._generation += 1
-            self._proof = Proof(value, self._generation)
-            self._dies_at = now + life
-            self._renew_at = self._dies_at - min(LEEWAY, SHARE * life)
-            self._busy = False
-            self._failure = None
-            self._round += 1
-            self._changed.notify_all()
-            return self._proof
 
 
 class OAuthToken(Renewed):
@@ -207,7 +92,7 @@ class OAuthToken(Renewed):
         connect: Connect,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        key = _sendable(credentials.reveal(), "GIGACHAT_CREDENTIALS")
+        key = sendable(credentials.reveal(), "GIGACHAT_CREDENTIALS")
         if not key:
             raise ConfigError("GIGACHAT_CREDENTIALS is empty", _WHERE)
         self._caller = connect(auth_url, ApiKey(Secret(key.removeprefix("Basic ")), "Basic"))
@@ -280,7 +165,7 @@ class ReadyToken:
     empty = False
 
     def __init__(self, token: Secret, fallback: Authorization | None = None) -> None:
-        key = _sendable(token.reveal(), "GIGACHAT_ACCESS_TOKEN")
+        key = sendable(token.reveal(), "GIGACHAT_ACCESS_TOKEN")
         if not key:
             raise ConfigError("GIGACHAT_ACCESS_TOKEN is empty", "leave it out, or give a token")
         self._proof = Proof(Secret(f"Bearer {key}"))
@@ -328,22 +213,6 @@ def _number(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value > 0 else None
 
 
-def _sendable(value: str, name: str) -> str:
-    """A secret fit for a header. Raises ConfigError for one that holds what no key holds."""
-    value = value.strip()
-    if not value.isascii():
-        raise ConfigError(
-            f"{name} has letters that are not ASCII", "copy it again: a Cyrillic letter looks like a Latin one"
-        )
-    if "\n" in value or "\r" in value:
-        raise ConfigError(f"{name} has a line break inside", "copy it again, in one line")
-    if any(not c.isprintable() for c in value):
-        raise ConfigError(f"{name} has control characters inside", "copy it again")
-    if " " in value and not value.startswith("Basic "):
-        raise ConfigError(f"{name} has a space inside", "copy it again, without what stands before or after it")
-    return value
-
-
 _WHERE = "take the authorization key from the settings of the API in your personal account at developers.sber.ru"
 
 
@@ -362,29 +231,10 @@ def _mistake(key: str) -> str:
             "GIGACHAT_CREDENTIALS looks like a client secret alone; the key is base64 of id and secret: "
             "printf %s 'CLIENT_ID:CLIENT_SECRET' | base64 -w0"
         )
-    decoded = _decoded(key)
-    if ":" not in decoded:
+    if ":" not in decoded(key):
         return f"GIGACHAT_CREDENTIALS is not base64 of id:secret (cut short when it was copied?); {_WHERE}"
     return ""
 
 
-def _decoded(key: str) -> str:
-    try:
-        return base64.b64decode(key, validate=True).decode("utf-8")
-    except (binascii.Error, UnicodeDecodeError):
-        return ""
-
-
-def _permanent(error: Exception) -> bool:
-    return isinstance(error, AuthenticationError | ConfigError)
-
-
 def _as_authentication(error: ApiError) -> AuthenticationError:
     return AuthenticationError(error.message, error.hint, status=error.status, request_id=error.request_id)
-
-
-def _again(error: Exception) -> Exception:
-    """The same error for another thread: an exception object that several threads raise mixes their tracebacks."""
-    twin = type(error).__new__(type(error), *error.args)
-    twin.__dict__.update(error.__dict__)
-    return twin

@@ -10,16 +10,14 @@ import ssl
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn, TypeVar
 from urllib.parse import urlencode
 
 from ragkit.errors import (
     ApiError,
-    AuthenticationError,
     BadResponse,
     ConfigError,
     ConnectionFailed,
@@ -29,53 +27,25 @@ from ragkit.errors import (
 )
 from ragkit.providers import sse
 from ragkit.providers.address import address, proxy_for
-from ragkit.providers.authorization import Authorization, Proof
-from ragkit.providers.failures import Hint, api_error
-from ragkit.providers.jsontext import Reply, encode
+from ragkit.providers.attempts import Attempts
+from ragkit.providers.authorization import Authorization
+from ragkit.providers.calls import Call, body, head, request_id, secrets_in
+from ragkit.providers.failures import Hint, api_error, is_error
+from ragkit.providers.jsontext import Reply, decode, encode
+from ragkit.providers.lost import Lost
 from ragkit.providers.multipart import Form
-from ragkit.providers.network import Answer, Lost, Network, Timeouts
+from ragkit.providers.network import Answer, Network, Timeouts
 from ragkit.providers.retry import Retry
 from ragkit.providers.slots import Slots, Ticket
-from ragkit.secret import Secret
 
 __all__ = ["Events", "Http", "Reply", "Timeouts"]
 
 T = TypeVar("T")
 
 MOST = 64 << 20  # bytes of an answer
-MOST_OF_A_FAILURE = 64 << 10
+_NO_STREAM = re.compile(r"application/(?:[\w.-]+\+)?json|text/html", re.IGNORECASE)
+MOST_OF_A_REFUSAL = 64 << 10
 SLOWEST_UPLOAD = 32 << 10  # bytes a second; a form gets the time that it needs at that speed on top
-_SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """One request as it goes out on every try; iterating over `content` anew starts it from its beginning."""
-
-    method: str
-    path: str
-    headers: list[tuple[bytes, bytes]] = field(repr=False)
-    content: bytes | Form | None = field(repr=False)
-    hint: Hint | None
-    most: int
-    read: float  # seconds of silence
-
-    @property
-    def what(self) -> str:
-        return f"{self.method} {self.path.partition('?')[0] or '/'}"
-
-
-@dataclass(slots=True)
-class _State:
-    """What has happened to one request so far. `end` is on the clock of `Http`."""
-
-    end: float
-    tried: int = 0
-    proof: Proof = Proof(Secret(""))  # noqa: RUF009 - never changes
-    replayed: bool = False  # after a 401
-    garbled: bool = False  # after an answer that could not be parsed
-    parsing: bool = False
-    foreign: bool = False  # the failure is not of this request: it was tried enough elsewhere
 
 
 class Events(Iterator[str]):
@@ -122,7 +92,7 @@ class Http:
         self._clock = clock
         self._closed = threading.Event()
         self._sleep = sleep or self._closed.wait
-        travels = not authorization.empty or any(_SECRET_HEADER.search(name) for name in self._headers)
+        travels = not authorization.empty or any(secrets_in(self._headers))
         if self._address.scheme == "http" and travels and not self._address.loopback:
             raise ConfigError(
                 f"a key would travel to {self._address.netloc} unencrypted",
@@ -178,7 +148,7 @@ class Http:
             kind, body = "application/x-www-form-urlencoded", urlencode(form).encode("ascii")
         call = self._call(method, path, headers, kind, body, read=read, most=most, hint=hint)
         total = max(self._timeouts.total, read or 0.0)
-        return self._insist(lambda state: self._fetched(call, state, parse), total)
+        return self._insist(lambda attempts: self._fetched(call, attempts, parse), total)
 
     def upload(
         self,
@@ -195,7 +165,7 @@ class Http:
         form = Form(fields, file, name, media_type)
         call = self._call("POST", path, headers, form.content_type, form)
         total = self._timeouts.total + len(form) / SLOWEST_UPLOAD
-        return self._insist(lambda state: self._fetched(call, state, parse), total)
+        return self._insist(lambda attempts: self._fetched(call, attempts, parse), total)
 
     @contextmanager
     def events(
@@ -214,7 +184,7 @@ class Http:
         silence = self._timeouts.event
         call = self._call("POST", path, wanted, "application/json", encode(json), read=silence, hint=hint)
         with ExitStack() as stack:
-            yield self._insist(lambda state: self._streamed(call, state, stack), self._timeouts.total)
+            yield self._insist(lambda attempts: self._streamed(call, attempts, stack), self._timeouts.total)
 
     def close(self) -> None:
         """Ends what is under way in other threads too, with ConnectionFailed. May be called again."""
@@ -223,185 +193,124 @@ class Http:
 
     # One try ---------------------------------------------------------------------------------------------------
 
-    def _fetched(self, call: _Call, state: _State, parse: Callable[[Reply], T]) -> T:
+    def _fetched(self, call: Call, attempts: Attempts, parse: Callable[[Reply], T]) -> T:
         with ExitStack() as stack:
-            answer, ticket = self._sent(call, state, stack)
+            answer, ticket = self._sent(call, attempts, stack)
             if not 200 <= answer.status < 300:
-                self._refused(call, state, answer, ticket)
-            body = self._body(answer, call.most)
-        reply = self._reply(answer, body)
-        state.parsing = True
+                self._refused(call, attempts, answer, ticket)
+            raw = body(answer.headers, answer.packets, call.most, service=self.service)
+        attempts.parsing = True
         try:
-            return parse(reply)
+            return parse(self._reply(answer, raw))
         except RateLimited:
             self._slots.rejected(ticket)
             raise
 
-    def _streamed(self, call: _Call, state: _State, outer: ExitStack) -> Events:
+    def _streamed(self, call: Call, attempts: Attempts, outer: ExitStack) -> Events:
         with ExitStack() as stack:
-            answer, ticket = self._sent(call, state, stack, self._timeouts.stream)
-            whole = answer.patience.end
-            answer.patience.allow(self._timeouts.event, whole)
+            answer, ticket = self._sent(call, attempts, stack, self._timeouts.stream)
             if not 200 <= answer.status < 300:
-                self._refused(call, state, answer, ticket)
-            kind = answer.headers.get("content-type", "")
-            if re.match(r"application/(?:[\w.-]+\+)?json|text/html", kind, re.IGNORECASE):
-                reply = self._reply(answer, self._body(answer, MOST_OF_A_FAILURE, cut=True))
-                raise self._unstreamed(call, state, reply)
-            events = self._listen(call, state, answer, whole)
-            state.parsing = True
+                self._refused(call, attempts, answer, ticket)
+            if _NO_STREAM.match(answer.headers.get("content-type", "")):
+                raise self._unstreamed(call, attempts, answer)
+            events = self._listen(call, attempts, answer)
+            attempts.parsing = True
             first = next(events, None)
             if first is None:
                 raise BadResponse(f"{self.service} ended its answer to {call.what} before the first event")
+            if error := self._error_in(first, call, attempts, answer):
+                ticket.refused = True
+                if isinstance(error, RateLimited):
+                    self._slots.rejected(ticket)
+                raise error
             outer.push(stack.pop_all())
-        return Events(self._after(first, events), _request_id(answer.headers))
+        return Events(_resumed(first, events), request_id(answer.headers))
 
     def _sent(
-        self, call: _Call, state: _State, stack: ExitStack, seconds: float | None = None
+        self, call: Call, attempts: Attempts, stack: ExitStack, seconds: float | None = None
     ) -> tuple[Answer, Ticket]:
         """The head of an answer; the slot and the connection are given back when `stack` is left.
 
-        All of it must be over in `seconds`, or in what is left for the request.
+        All of it must be over in `seconds`, or in what is left for the request: waiting for a slot and for a
+        token does not count.
         """
         waiting = self._clock()
-        state.foreign = True
+        attempts.foreign = True
         self._authorization.header()  # where a token must be renewed, no slot waits for it
         ticket = stack.enter_context(self._slots.hold())
-        state.proof = self._authorization.header()  # the wait for a slot may outlive a token
-        state.foreign = False
-        state.end += self._clock() - waiting
+        attempts.proof = self._authorization.header()  # the wait for a slot may outlive a token
         if self._closed.is_set():
-            state.foreign = True
             raise ConnectionFailed(f"the connection to {self.service} was closed")
-        proved = state.proof.header.reveal()
-        headers = [*call.headers, (b"Authorization", proved.encode("ascii"))] if proved else call.headers
+        attempts.foreign = False
+        attempts.end += self._clock() - waiting
         answer = self._network.send(
             call.method,
             self._address.target(call.path),
-            headers,
+            call.proved(attempts.proof.header.reveal()),
             call.content,
-            seconds=state.end - self._clock() if seconds is None else seconds,
+            seconds=attempts.end - self._clock() if seconds is None else seconds,
             read=call.read,
         )
         stack.callback(answer.close)
         return answer, ticket
 
-    def _body(self, answer: Answer, most: int, *, cut: bool = False) -> bytes:
-        """The whole body; with `cut` as much of it as is allowed, and nothing where it is compressed."""
-        encoding = answer.headers.get("content-encoding", "identity").strip().lower()
-        if encoding not in ("", "identity"):
-            if cut:
-                return b""
-            raise _Unusable(
-                f"{self.service} sent a body encoded as {encoding[:20]!r}, which was not asked for",
-                "a proxy in between may do that; switch its compression off",
-            )
-        told = answer.headers.get("content-length", "")
-        if not cut and told.isdigit() and int(told) > most:
-            raise _Unusable(f"{self.service} announced {told[:20]} bytes, {most} are allowed")
-        pieces: list[bytes] = []
-        size = 0
-        for piece in answer.packets:
-            pieces.append(piece)
-            size += len(piece)
-            if size > most:
-                if cut:
-                    break
-                raise _Unusable(f"{self.service} sent more than {most} bytes")
-        return b"".join(pieces)[:most]
-
-    def _refused(self, call: _Call, state: _State, answer: Answer, ticket: Ticket) -> NoReturn:
+    def _refused(self, call: Call, attempts: Attempts, answer: Answer, ticket: Ticket) -> NoReturn:
         """Raises the error for a status that is no success, and tells the slots of a 429."""
         ticket.refused = True
         if answer.status == 429:
             self._slots.rejected(ticket)
-        try:
-            body = self._body(answer, MOST_OF_A_FAILURE, cut=True)
-        except Lost:
-            body = b""  # the status is known, and worth more than the words that did not come
-        raise self._api_error(call, state, self._reply(answer, body))
+        raise self._api_error(call, attempts, self._beginning(answer))
 
-    def _unstreamed(self, call: _Call, state: _State, reply: Reply) -> ProviderError:
+    def _unstreamed(self, call: Call, attempts: Attempts, answer: Answer) -> ProviderError:
         """For an answer with status 200 that is no stream: an error in it, or simply the wrong thing."""
-        if re.search(rb'"(?:error|message|detail)"', reply.body) and not re.search(rb'"choices"', reply.body):
-            return self._api_error(call, state, reply)
+        reply = self._beginning(answer)
+        if re.search(rb'"(?:error|message|detail)"', reply.body) and b'"choices"' not in reply.body:
+            return self._api_error(call, attempts, reply)
         return BadResponse(
-            f"{self.service} answered {call.what} with {reply.headers.get('content-type', 'something')}, not a stream",
+            f"{self.service} answered {call.what} with {answer.headers.get('content-type', '')[:40]!a}, not a stream",
             "check base_url and the model: not every service can stream",
         )
 
-    def _listen(self, call: _Call, state: _State, answer: Answer, whole: float) -> Iterator[str]:
+    def _listen(self, call: Call, attempts: Attempts, answer: Answer) -> Iterator[str]:
         """Data of events. Each has its time, which a comment starts anew; an event called error is one."""
+        whole = answer.patience.end
 
         def more_time() -> None:
             answer.patience.allow(self._timeouts.event, whole)
 
+        more_time()
         for event in sse.events(answer.packets, heard=more_time):
             if event.name == "error":
-                reply = Reply(answer.status, answer.headers, event.data.encode(), service=self.service)
-                raise self._api_error(call, state, reply)
+                raise self._api_error(call, attempts, self._reply(answer, event.data.encode()))
             yield event.data
             more_time()  # what the caller did with the event does not count
 
-    def _after(self, first: str, rest: Iterator[str]) -> Iterator[str]:
-        yield first
+    def _error_in(self, data: str, call: Call, attempts: Attempts, answer: Answer) -> ApiError | None:
+        """A stream may begin with an error, which is no more than a refusal that came late."""
+        if '"error"' not in data and '"status"' not in data:
+            return None
         try:
-            yield from rest
-        except (Lost, BadResponse) as error:
-            raise StreamInterrupted(error.message, "what had come is kept; ask again for the whole answer") from None
+            value = decode(data.encode())
+        except ValueError:
+            return None
+        reply = self._reply(answer, data.encode())
+        return self._api_error(call, attempts, reply) if is_error(value) else None
 
-    # Whether to try again --------------------------------------------------------------------------------------
+    # The tries -------------------------------------------------------------------------------------------------
 
-    def _insist(self, attempt: Callable[[_State], T], total: float) -> T:
-        state = _State(self._clock() + total)
+    def _insist(self, attempt: Callable[[Attempts], T], total: float) -> T:
+        attempts = Attempts(self._retry, self._clock, self._clock() + total)
         while True:
-            state.tried += 1
-            state.parsing = state.foreign = False
+            attempts.begin()
             try:
-                return attempt(state)
+                return attempt(attempts)
             except ProviderError as error:
                 failure = error
-            pause = self._pause(failure, state)
-            if pause is None:
-                raise _told(failure, state.tried) from None
+            pause = None if self._closed.is_set() else attempts.pause(failure, self._authorization)
             if pause:
                 self._sleep(pause)
-                if self._closed.is_set():
-                    raise _told(failure, state.tried) from None
-
-    def _pause(self, error: ProviderError, state: _State) -> float | None:
-        """Seconds before the next try; None where there is none."""
-        if state.foreign or self._closed.is_set():
-            return None
-        asked = None
-        if isinstance(error, AuthenticationError):
-            if error.status != 401 or state.replayed or not self._authorization.rejected(state.proof):
-                return None
-            state.replayed = True
-            state.tried -= 1
-            return 0.0
-        if isinstance(error, ApiError):
-            if error.status not in self._retry.statuses:
-                return None
-            asked = error.retry_after
-        elif isinstance(error, Lost):
-            if not error.passing:
-                return None
-        elif isinstance(error, BadResponse):
-            if isinstance(error, _Unusable) or not state.parsing or state.garbled:
-                return None
-            state.garbled = True
-        else:
-            return None
-        if state.tried >= self._retry.tries:
-            return None
-        pause = self._retry.delay(state.tried, asked)
-        left = state.end - self._clock()
-        if pause < left:
-            return pause
-        if isinstance(error, RateLimited) and asked is not None and asked >= left:
-            error.message += f"; it asks to wait {asked:.0f} s, which is more than this request may take"
-        return None
+            if pause is None or self._closed.is_set():
+                raise attempts.told(failure) from None
 
     # Small parts -----------------------------------------------------------------------------------------------
 
@@ -416,67 +325,41 @@ class Http:
         read: float | None = None,
         most: int = MOST,
         hint: Hint | None = None,
-    ) -> _Call:
-        own = {"Accept": "*/*", "User-Agent": "ragkit", **self._headers}
-        given = {name.lower(): (name, value) for name, value in {**own, **(headers or {})}.items()}
-        if kind:
-            given["content-type"] = ("Content-Type", kind)
-        # Not more than one could want: a compressed body may be a thousand times longer than it says.
-        given["accept-encoding"] = ("Accept-Encoding", "identity")
-        pairs = [(b"Host", self._address.netloc.encode("ascii"))]
-        pairs += [(_header(name, name), _header(name, value)) for name, value in given.values()]
-        if content is not None or method in ("POST", "PUT", "PATCH"):
-            pairs.append((b"Content-Length", str(len(content or b"")).encode("ascii")))
-        return _Call(method, path, pairs, content, hint, most, self._timeouts.read if read is None else read)
+    ) -> Call:
+        pairs = head(self.service, kind, content, method, self._headers, headers or {})
+        return Call(method, path, pairs, content, self._timeouts.read if read is None else read, most, hint)
 
-    def _reply(self, answer: Answer, body: bytes) -> Reply:
-        return Reply(answer.status, answer.headers, body, _request_id(answer.headers), self.service)
+    def _reply(self, answer: Answer, raw: bytes) -> Reply:
+        return Reply(answer.status, answer.headers, raw, request_id(answer.headers), self.service)
 
-    def _api_error(self, call: _Call, state: _State, reply: Reply) -> ApiError:
-        secrets: Iterable[str] = (
-            *state.proof.parts(),
-            *(value for name, value in self._headers.items() if _SECRET_HEADER.search(name)),
-        )
+    def _beginning(self, answer: Answer) -> Reply:
+        """As much of an answer as its words need; none of it, where the connection is lost in the middle of it."""
+        try:
+            return self._reply(
+                answer, body(answer.headers, answer.packets, MOST_OF_A_REFUSAL, service=self.service, cut=True)
+            )
+        except Lost:
+            return self._reply(answer, b"")
+
+    def _api_error(self, call: Call, attempts: Attempts, reply: Reply) -> ApiError:
         return api_error(
             reply.status,
             reply.headers,
             reply.body,
             what=call.what,
             service=self.service,
-            secrets=secrets,
+            secrets=(*attempts.proof.parts(), *secrets_in(self._headers)),
             hint=call.hint,
         )
 
 
-def _request_id(headers: Mapping[str, str]) -> str:
-    return re.sub(r"[^\x21-\x7e]", "", headers.get("x-request-id", ""))[:80]
-
-
-class _Unusable(BadResponse):
-    """An answer that would be no better the second time."""
-
-
-def _told(error: ProviderError, tried: int) -> ProviderError:
-    """The error as callers know it, with the number of tries."""
-    if isinstance(error, Lost):
-        error = ConnectionFailed(error.message, error.hint)
-    elif isinstance(error, _Unusable):
-        error = BadResponse(error.message, error.hint)
-    if tried > 1:
-        error.message += f" (tried {tried} times)"
-    error.args = (error.message,)
-    return error
-
-
-def _header(name: str, value: str) -> bytes:
-    """Raises ConfigError, which does not show the value: it may be a key."""
+def _resumed(first: str, rest: Iterator[str]) -> Iterator[str]:
+    """A stream whose first event was taken already; from here on it is not begun again."""
+    yield first
     try:
-        raw = value.encode("ascii")
-    except UnicodeEncodeError:
-        raise ConfigError(f"the header {name!a} has letters that are not ASCII", "quote or leave them out") from None
-    if re.search(rb"[\x00-\x08\x0a-\x1f\x7f]", raw):
-        raise ConfigError(f"the header {name!a} has control characters in it", "check the extra headers") from None
-    return raw
+        yield from rest
+    except (Lost, BadResponse) as error:
+        raise StreamInterrupted(error.message, "what had come is kept; ask again for the whole answer") from None
 
 
 def _usual_tls() -> ssl.SSLContext:

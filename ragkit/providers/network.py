@@ -7,7 +7,6 @@ moment when the whole request must be over, so a service that sends a byte now a
 from __future__ import annotations
 
 import contextlib
-import errno
 import socket
 import ssl
 import threading
@@ -15,12 +14,14 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import httpcore
 
-from ragkit.errors import ConfigError, ConnectionFailed
+from ragkit.errors import ConfigError
 from ragkit.providers.address import Address, Proxy
+from ragkit.providers.lost import Lost, operating_system, refused_by_proxy, unconnected, untrusted
 
 PIECE = 256 * 1024  # bytes taken from a socket at once; a reply with 16 vectors is about 350 KB
 IDLE = 30.0  # seconds for which an unused connection is kept
@@ -62,12 +63,6 @@ class Patience(float):
 
     def left(self) -> float:
         return min(float(self), self.end - time.monotonic())
-
-
-class Lost(ConnectionFailed):
-    """A connection failed; `passing` says whether another try may help. Leaves this package as ConnectionFailed."""
-
-    passing = True
 
 
 @dataclass(slots=True)
@@ -163,14 +158,11 @@ class Network:
         proxy = self._proxy
         if proxy is None:
             return None
-        if proxy.scheme.startswith("socks"):
-            try:
-                import socksio  # noqa: F401 - only asked whether it is there: the library needs it
-            except ImportError:
-                raise ConfigError(
-                    f"the proxy {proxy.host} speaks SOCKS, which needs the package socksio",
-                    "pip install socksio, or use an http proxy",
-                ) from None
+        if proxy.scheme.startswith("socks") and find_spec("socksio") is None:
+            raise ConfigError(
+                f"the proxy {proxy.host} speaks SOCKS, which needs the package socksio",
+                "pip install socksio, or use an http proxy",
+            )
         host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
         auth = (proxy.user.encode(), proxy.password.reveal().encode()) if proxy.user else None
         return httpcore.Proxy(f"{proxy.scheme}://{host}:{proxy.port}", auth=auth)
@@ -179,128 +171,49 @@ class Network:
         with self._named(patience):
             yield from response.iter_stream()
 
-    def _named(self, patience: Patience) -> _Named:
-        return _Named(self._address, self._proxy, patience, self._timeouts)
+    @contextlib.contextmanager
+    def _named(self, patience: Patience) -> Iterator[None]:
+        """What the library raises inside the block leaves it as Lost, and alone."""
+        try:
+            yield
+        except Exception as error:
+            lost = self._lost(error, patience)
+            if lost is None:
+                raise
+        else:
+            return
+        raise lost
 
-
-class _Named:
-    """Turns what the library raises inside the block into Lost, in words of our own.
-
-    The words of the library may quote what the other side sent, and its exceptions hold the request; so neither
-    is kept: the error stands alone.
-    """
-
-    def __init__(self, address: Address, proxy: Proxy | None, patience: Patience, timeouts: Timeouts) -> None:
-        self._where = address.netloc
-        self._address, self._proxy, self._patience, self._timeouts = address, proxy, patience, timeouts
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, Exception) and (lost := self._lost(error)) is not None:
-            raise lost from None
-
-    def _lost(self, error: Exception) -> Lost | None:
-        where = self._where
+    def _lost(self, error: Exception, patience: Patience) -> Lost | None:
+        where, loopback = self._address.netloc, self._address.loopback
+        proxy = f"{self._proxy.host}:{self._proxy.port}" if self._proxy else ""
+        cause = operating_system(error)
         match error:
-            case httpcore.PoolTimeout() | httpcore.ConnectTimeout() | httpcore.ReadTimeout() | httpcore.WriteTimeout():
-                return self._late(error)
+            case httpcore.TimeoutException() if patience.end <= time.monotonic():
+                return Lost(f"{where} {patience.late}", "the service is slow; try again later", passing=False)
+            case httpcore.ConnectTimeout() | httpcore.PoolTimeout():
+                return Lost(
+                    f"{where} did not accept a connection within {self._timeouts.connect:g} s",
+                    "check the address, the network and the proxy",
+                )
+            case httpcore.WriteTimeout():
+                return Lost(f"{where} took nothing of the request for {self._timeouts.write:g} s")
+            case httpcore.TimeoutException():
+                return Lost(f"{where} was silent for {float(patience):g} s", "the service is slow; try again later")
             case httpcore.ConnectError():
-                return self._unconnected(_cause(error))
+                return unconnected(f"the proxy {proxy}" if proxy else where, cause, loopback=loopback)
             case httpcore.ProxyError():
-                status = str(error)[:3]
-                made = Lost(f"the proxy {self._proxy_host} does not lead to {where}: it answered {status}")
-                made.hint = "check HTTPS_PROXY with its user and password, or the setting for the proxy"
-                made.passing = status in ("502", "503", "504")
-                return made
+                return refused_by_proxy(where, proxy, str(error)[:3])  # "407 Proxy Authentication Required"
             case httpcore.NetworkError() | httpcore.RemoteProtocolError() | httpcore.ConnectionNotAvailable():
-                if isinstance(cause := _cause(error), ssl.SSLError):
-                    return self._untrusted(cause)
+                if isinstance(cause, ssl.SSLError):
+                    return untrusted(where, cause)
                 return Lost(f"{where} closed the connection before the end of its answer")
             case httpcore.ProtocolError() | httpcore.UnsupportedProtocol():
-                made = Lost(f"the request to {where} breaks the rules of HTTP, so it was not sent")
-                made.hint = "check the extra headers in the settings"
-                made.passing = False
-                return made
-            case ssl.SSLError():
-                return self._untrusted(error)
+                hint = "check the extra headers in the settings"
+                return Lost(f"the request to {where} breaks the rules of HTTP: it was not sent", hint, passing=False)
             case OSError():
-                return Lost(f"the connection to {where} broke: {error.strerror or type(error).__name__}")
+                return unconnected(where, error, loopback=loopback)
         return None
-
-    @property
-    def _proxy_host(self) -> str:
-        return f"{self._proxy.host}:{self._proxy.port}" if self._proxy else "that is set"
-
-    def _late(self, error: Exception) -> Lost:
-        where = self._where
-        if self._patience.end <= time.monotonic():
-            made = Lost(f"{where} {self._patience.late}")
-            made.hint = "the service is slow; try again later, or allow more time"
-            made.passing = False
-            return made
-        if isinstance(error, httpcore.ConnectTimeout):
-            return Lost(
-                f"{where} did not accept a connection within {self._timeouts.connect:g} s",
-                "check the address, the network and the proxy",
-            )
-        if isinstance(error, httpcore.WriteTimeout):
-            return Lost(f"{where} took nothing of the request for {self._timeouts.write:g} s")
-        return Lost(f"{where} was silent for {float(self._patience):g} s", "the service is slow; try again later")
-
-    def _unconnected(self, cause: BaseException | None) -> Lost:
-        where = f"the proxy {self._proxy_host}" if self._proxy else self._where
-        if isinstance(cause, ssl.SSLError):
-            return self._untrusted(cause)
-        if isinstance(cause, socket.gaierror):
-            made = Lost(f"the name of {where} is not known", "check the address, and that this machine is online")
-            made.passing = cause.errno == socket.EAI_AGAIN
-            return made
-        if isinstance(cause, ConnectionRefusedError):
-            hint = "is the server running there?" if self._address.loopback else "check the address and the port"
-            return Lost(f"{where} refuses connections", hint)
-        number = cause.errno if isinstance(cause, OSError) else None
-        words = cause.strerror if isinstance(cause, OSError) and cause.strerror else "it broke off"
-        made = Lost(f"no connection to {where}: {words}", "check the address, the network and the proxy")
-        made.passing = number not in (errno.EACCES, errno.EPERM)
-        return made
-
-    def _untrusted(self, cause: ssl.SSLError) -> Lost:
-        where = self._where
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            made = Lost(
-                f"the certificate of {where} is not trusted: {cause.verify_message}",
-                "GigaChat needs the Russian Trusted Root CA, from gosuslugi.ru/crt: give its file as "
-                "GIGACHAT_CA_BUNDLE_FILE (setting gigachat_ca_file); for another service, its own authority's",
-            )
-        elif "CERTIFICATE_REQUIRED" in str(cause.reason) or "HANDSHAKE_FAILURE" in str(cause.reason):
-            made = Lost(
-                f"{where} breaks off the TLS handshake: {_words(cause)}",
-                "it may want a client certificate: GIGACHAT_CERT_FILE and GIGACHAT_KEY_FILE",
-            )
-        else:
-            made = Lost(
-                f"no TLS with {where}: {_words(cause)}", "check that the address begins with https and its port"
-            )
-            made.passing = "EOF" in str(cause.reason)
-            return made
-        made.passing = False
-        return made
-
-
-def _words(error: ssl.SSLError) -> str:
-    return (error.reason or "handshake failed").replace("_", " ").lower()
-
-
-def _cause(error: BaseException) -> BaseException | None:
-    """The operating system's own error below those of the library."""
-    seen: BaseException | None = error
-    for _ in range(8):
-        if seen is None or isinstance(seen, OSError):
-            return seen
-        seen = seen.__cause__ or seen.__context__
-    return None
 
 
 def _headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -1,0 +1,78 @@
+"""The tries of one request: which failure is worth another one, and how long to wait before it. Sends nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ragkit.errors import ApiError, AuthenticationError, BadResponse, ConnectionFailed, ProviderError, RateLimited
+from ragkit.providers.authorization import Authorization
+from ragkit.providers.lost import Lost
+from ragkit.providers.proof import Proof
+from ragkit.providers.retry import Retry
+from ragkit.secret import Secret
+
+
+class Unusable(BadResponse):
+    """An answer that would be no better the second time. Callers of this package see a BadResponse."""
+
+
+@dataclass(slots=True)
+class Attempts:
+    """What has happened to one request so far. `end` is the moment on `clock` when all must be over."""
+
+    retry: Retry
+    clock: Callable[[], float]
+    end: float
+    tried: int = 0
+    proof: Proof = Proof(Secret(""))  # noqa: RUF009 - never changes
+    foreign: bool = False  # what fails now is not this request: it was tried enough elsewhere
+    parsing: bool = False  # the answer came whole, and is being read
+    _replayed: bool = False  # after a 401
+    _garbled: bool = False  # after an answer that could not be parsed
+
+    def begin(self) -> None:
+        self.tried += 1
+        self.foreign = self.parsing = False
+
+    def pause(self, error: ProviderError, authorization: Authorization) -> float | None:
+        """Seconds before the next try; None where there is none. A 401 is told to the authorization, once."""
+        if self.foreign:
+            return None
+        if isinstance(error, AuthenticationError):
+            if error.status != 401 or self._replayed or not authorization.rejected(self.proof):
+                return None
+            self._replayed = True
+            self.tried -= 1  # the token failed, not the request
+            return 0.0
+        if self.tried >= self.retry.tries or not self._passing(error):
+            return None
+        asked = error.retry_after if isinstance(error, ApiError) else None
+        pause = self.retry.delay(self.tried, asked)
+        left = self.end - self.clock()
+        if pause < left:
+            return pause
+        if isinstance(error, RateLimited) and asked is not None and asked >= left:
+            error.message += f"; it asks to wait {asked:.0f} s, which is more than this request may take"
+        return None
+
+    def told(self, error: ProviderError) -> ProviderError:
+        """The error as callers know it, with the number of tries."""
+        if isinstance(error, Lost):
+            error = ConnectionFailed(error.message, error.hint)
+        elif isinstance(error, Unusable):
+            error = BadResponse(error.message, error.hint)
+        if self.tried > 1 and not self.foreign:
+            error.message += f" (tried {self.tried} times)"
+        error.args = (error.message,)
+        return error
+
+    def _passing(self, error: ProviderError) -> bool:
+        if isinstance(error, ApiError):
+            return error.status in self.retry.statuses
+        if isinstance(error, Lost):
+            return error.passing
+        if not isinstance(error, BadResponse) or isinstance(error, Unusable) or not self.parsing or self._garbled:
+            return False
+        self._garbled = True  # a second answer like that would not be the last
+        return True

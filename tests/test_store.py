@@ -285,6 +285,30 @@ def test_vectors_that_nothing_needs_are_dropped_in_time(index: Path) -> None:
         assert len(rag.search("red", 10)) == 10
 
 
+def test_vectors_of_a_run_that_stopped_wait_for_the_next(index: Path, rag: RAG) -> None:
+    """However many: a long document may be half paid for. Once a run comes to its end they are as all others."""
+    keys = [f"key {i}".encode() for i in range(14_000)]
+
+    def stops() -> None:
+        with LocalStore(index).writing() as writer:
+            writer.add_vectors(keys, np.random.default_rng(1).normal(size=(len(keys), 4)).astype(np.float32))
+            writer.commit()
+            raise KeyboardInterrupt
+
+    def kept() -> int:
+        with LocalStore(index).writing() as writer:
+            return len(writer.stored(keys))
+
+    with pytest.raises(KeyboardInterrupt):
+        stops()
+    rag.remove("house")  # what is gone makes the writer tidy up
+    assert kept() == len(keys)
+    rag.add([Document("boat", "Another blue boat.")])
+    rag.remove("flag")
+    assert kept() < len(keys)
+    assert all(finding.ok for finding in rag.check())
+
+
 @pytest.mark.parametrize("part", ["text", "chunk", "document", "tail", "segment file"])
 def test_a_changed_byte_is_found_and_named(index: Path, part: str) -> None:
     """In text, in a chunk's place, in a record, in a vector; by the check, and where it is read, by the reading."""

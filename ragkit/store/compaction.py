@@ -57,13 +57,14 @@ def compact(catalog: Catalog, folder: Path) -> None:
 def _droppable(catalog: Catalog) -> IntVector:
     """The vectors to give up, ascending: the oldest of the unused ones, when there are too many.
 
-    Those of a model that the index is being moved to wait for their use, and are none of them.
+    Those that wait for their use are none of them: of a model that the index is being moved to, and from the first
+    on that a run stored which did not come to its end.
     """
+    meta, spans = catalog.meta(), catalog.spans()
+    to, unfinished = meta.get("moving_to"), int(meta.get("unfinished", 1 << 62))
     unused = catalog.vectors.unused()
     keep = max(_KEPT_UNUSED, catalog.vectors.count() - len(unused))
-    if to := catalog.meta().get("moving_to"):
-        spans = catalog.spans()
-        unused = [id for id in unused if spans.of(id).model != to]
+    unused = [id for id in unused if id < unfinished and not (to and spans.of(id).model == to)]
     excess = len(unused) - keep
     # Not at every excess of one: rewriting is worth it when a quarter of the kept ones has come together.
     return np.array(unused[: excess + keep // 2] if excess > keep // 4 else [], dtype=np.int64)

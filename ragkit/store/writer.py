@@ -46,6 +46,7 @@ class Writer:
         self._failed = ""
         self._pending: list[VectorBlock] = []
         self._changed = False
+        self._added = False  # vectors, by this writer
         self._lock = WriterLock(folder / "writer.lock")
         try:
             self._catalog = Catalog(folder, write=True)
@@ -59,6 +60,9 @@ class Writer:
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         self._discard |= kind is not None
+        if self._added and not self._discard and not self._failed:
+            with self._guarded():
+                self._catalog.remove_meta("unfinished")
         self.close()
 
     def known(self) -> dict[str, Known]:
@@ -131,6 +135,9 @@ class Writer:
                 self._catalog.set_meta("models", spans.text())
             if model != spans.model:
                 self._catalog.set_meta("moving_to", model)
+            if "unfinished" not in self._catalog.meta():
+                self._catalog.set_meta("unfinished", str(first))
+            self._added = True
             # No new generation: until a chunk has one of them, no answer differs.
             self._pending.append(VectorBlock(np.arange(first, first + len(keys), dtype=np.int64), rows))
 

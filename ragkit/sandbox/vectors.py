@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ragkit.sandbox.words import STEM, STOP, words
+from ragkit.sandbox.words import STOP, stem, words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,11 +66,11 @@ def _features(text: str) -> tuple[list[int], list[float]]:
 def _features_of(word: str) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """Two rows for the stem, and a weaker one for the first letters, of a word that is longer."""
     weight = STOP_WEIGHT if word in STOP else min(1.0, len(word) / FULL_WEIGHT_AT)
-    stem = word[:STEM].encode("utf-8", "surrogatepass")
-    rows = (zlib.crc32(stem) % ROWS, zlib.crc32(stem, 0x5EED) % ROWS)
+    root = stem(word).encode()
+    rows = (zlib.crc32(root) % ROWS, zlib.crc32(root, 0x5EED) % ROWS)
     if len(word) <= PREFIX:
         return rows, (weight, weight)
-    prefix = word[:PREFIX].encode("utf-8", "surrogatepass")
+    prefix = word[:PREFIX].encode()
     return (*rows, zlib.crc32(prefix, 0xBEEF) % ROWS), (weight, weight, weight * PREFIX_WEIGHT)
 
 

@@ -1,6 +1,6 @@
 """Words, sentences, languages and tokens, by rules that fit on a page.
 
-Stems are the first five letters, tokens are counted by length: crude, the same for everyone and everywhere.
+Stems are the first five letters without an ending, tokens are counted by length: crude, and the same everywhere.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from functools import lru_cache
 STEM = 5  # letters
 _WORD = re.compile(r"[^\W_]+")
 _TOKEN = re.compile(r"[а-яё]+|[^\W\d_а-яё]+|\d+|[^\w\s]|_+|\n", re.IGNORECASE)
+_ENDING = re.compile(r"(?<=[a-z]{3})(?:ings?|ed|e?s)$|(?<=[а-я]{3})[аеиоуыэюяйь]{1,2}$")
 _RUSSIAN = re.compile(r"[а-яё]", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"(?<=[.!?…])[\"»”)\]]*\s+(?=[«\"“(\[—–-]?\s?[^\W_a-zа-яё])")
 _BREAK = re.compile(r"\n\s*\n|\n(?=\s*(?:[-•*–—|#>\[]|\d+[.)]\s))")
@@ -35,9 +36,14 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text.lower().replace("ё", "е"))
 
 
+def stem(word: str) -> str:
+    """The first letters of a word without its commonest endings: crude, and enough to know a word again."""
+    return _ENDING.sub("", word)[:STEM]
+
+
 def stems(text: str) -> set[str]:
     """The stems of the words that mean something."""
-    return {word[:STEM] for word in words(text) if word not in STOP and (len(word) > 1 or word.isdigit())}
+    return {stem(word) for word in words(text) if word not in STOP and (len(word) > 1 or word.isdigit())}
 
 
 def is_russian(text: str) -> bool:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         UnreadableDocument,
         UnsupportedFormat,
     )
+    from ragkit.functions import describe, run
     from ragkit.loaders.hygiene import normalise
     from ragkit.messages import ChatOptions, Completion, Delta, Forced, Function, FunctionCall, ImageOptions, Message
     from ragkit.providers.gigachat import GigaChat
@@ -62,6 +63,7 @@ _HOMES = {
         *("RateLimited", "ServerError", "StoreError", "StreamInterrupted", "TooLarge", "UnreadableDocument"),
         "UnsupportedFormat",
     ),
+    "ragkit.functions": ("describe", "run"),
     "ragkit.loaders.hygiene": ("normalise",),
     "ragkit.messages": (
         *("ChatOptions", "Completion", "Delta", "Forced", "Function", "FunctionCall", "ImageOptions", "Message"),
@@ -96,6 +98,8 @@ __all__ = [  # noqa: RUF022 - grouped: the door, the nouns, the services, the er
     "Function",
     "FunctionCall",
     "Forced",
+    "describe",
+    "run",
     "ChatOptions",
     "ImageOptions",
     "Completion",

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
+from ragkit.sandbox import Sandbox
 from ragkit.settings import load_settings
 
 ROOT = Path(__file__).parents[1]
@@ -29,7 +30,11 @@ class Block(NamedTuple):
 
 
 BLOCKS = [
-    Block(README.count("\n", 0, match.start()) + 1, match[1], match[2])
+    Block(
+        README.count("\n", 0, match.start()) + 1,
+        match[1],
+        match[2],
+    )
     for match in re.finditer(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 ]
 RUNNABLE = [block for block in BLOCKS if not INSTALLS.search(block.text)]
@@ -53,9 +58,11 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(command: list[str], folder: Path) -> str:
+def run(command: list[str], folder: Path, **variables: str) -> str:
     """stdout and stderr together, in the order of writing."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAGKIT_")}
+    ours = ("RAGKIT_", "GIGACHAT_", "OPENAI_")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)} | variables
+    environment["XDG_STATE_HOME"] = str(folder / "state")
     environment["PATH"] = f"{folder / 'bin'}{os.pathsep}{environment['PATH']}"
     finished = subprocess.run(
         command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
@@ -65,25 +72,40 @@ def run(command: list[str], folder: Path) -> str:
     return output
 
 
+def exported(command: str, sandbox: Sandbox) -> dict[str, str]:
+    """The variables of an `export` line; for a key or an address, which the reader fills in, those of the sandbox."""
+    pairs = dict(re.findall(r"(\w+)=(\S+)", command)) if command.startswith("export ") else {}
+    found = {name: sandbox.environment()[name] if "…" in value else value for name, value in pairs.items()}
+    if "GIGACHAT_CREDENTIALS" in found:  # the real service has its addresses as defaults
+        found = {name: value for name, value in sandbox.environment().items() if name.startswith("GIGACHAT_")}
+    return found
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="the blocks are for a POSIX shell")
 @pytest.mark.parametrize("block", RUNNABLE, ids=ids)
-def test_the_block_runs(block: Block, workspace: Path) -> None:
+def test_the_block_runs(block: Block, workspace: Path, sandbox: Sandbox) -> None:
     """Shell and Python blocks run; in console blocks the output is the one shown, … standing for anything."""
     if block.language == "sh":
         assert run(["sh", "-euc", block.text], workspace).strip()
     elif block.language == "python":
-        output = run([sys.executable, "-c", block.text], workspace)
-        assert "dogovor-arendy.pdf 2" in output
-        assert "24 months" in output
+        offline = "ragkit.open" in block.text
+        variables = {} if offline else exported("export GIGACHAT_CREDENTIALS=…", sandbox)
+        output = run([sys.executable, "-c", block.text], workspace, **variables)
+        expected = ("dogovor-arendy.pdf 2", "24 months") if offline else ("tokens", "(2, 1024)", "Москва", "+27")
+        assert [each for each in expected if each in output] == list(expected), output
     elif block.language == "toml":
-        (workspace / "elsewhere").mkdir()
-        (workspace / "elsewhere" / "ragkit.toml").write_text(block.text, "utf-8")
-        settings = load_settings(environ={}, cwd=workspace / "elsewhere")
-        assert settings.limit == tomllib.loads(block.text)["limit"]
+        folder = workspace / f"line-{block.line}"
+        folder.mkdir()
+        (folder / "ragkit.toml").write_text(block.text, "utf-8")
+        settings = load_settings(environ={}, cwd=folder)
+        for name, value in tomllib.loads(block.text).items():
+            assert getattr(settings, name) in (value, 100 << 20)
     else:
         assert block.language == "console"
+        variables = {}
         for command, shown in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block.text, re.MULTILINE):
-            output = run(["sh", "-c", command], workspace)
+            variables |= exported(command, sandbox)
+            output = run(["sh", "-c", command], workspace, **variables)
             pattern = ".*".join(re.escape(part) for part in shown.split("…"))
             assert re.fullmatch(pattern, output, re.DOTALL), f"$ {command}\n{output}"
 

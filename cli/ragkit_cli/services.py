@@ -154,10 +154,10 @@ def image_command(
     names = [place] if len(images) == 1 else [place.with_stem(f"{place.stem}-{n}") for n in range(1, len(images) + 1)]
     for name, image in zip(names, images, strict=True):
         name.write_bytes(image.data)
-        for words in filter(None, (image.text, image.revised_prompt)):
-            say(escape(words), quiet=quiet or as_json)
         if not as_json:
             out(f"{name}  {size(len(image.data))}  {image.media_type}".rstrip())
+        for words in filter(None, (image.text, image.revised_prompt)):
+            say(escape(words), quiet=quiet or as_json)
     if as_json:
         rows = [payload.of_image(str(name), image) for name, image in zip(names, images, strict=True)]
         out_json("image", {"prompt": text, "images": rows})

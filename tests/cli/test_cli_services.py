@@ -15,8 +15,9 @@ QUESTION = "В какой срок арендодатель возвращает
 
 
 @pytest.fixture
-def indexed(cli: Cli, docs: Path) -> Path:
+def indexed(cli: Cli, docs: Path, ragkit_sandbox_env: dict[str, str]) -> Path:
     """The three documents, embedded by the sandbox's GigaChat."""
+    assert ragkit_sandbox_env
     assert cli("index", docs).code == 3
     return docs
 

@@ -20,6 +20,7 @@ from ragkit_cli.render import out, out_json, say
 if TYPE_CHECKING:
     from ragkit.sandbox import Sandbox
 
+TICK = 0.5  # seconds: Windows sees Ctrl-C only between two waits
 _FAULT = re.compile(r"(?P<name>[\w-]+)(?::(?P<times>\d+|all))?(?:@(?P<path>/\S*))?")
 
 
@@ -87,7 +88,8 @@ def sandbox_command(
         try:
             _announce(sandbox.environment(), as_json=as_json)
             say(f"The sandbox serves at {sandbox.url}. Ctrl-C ends it.", quiet=as_json)
-            ended.wait()
+            while not ended.wait(TICK):
+                pass
         finally:
             sandbox.close()
     finally:

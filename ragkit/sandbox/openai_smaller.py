@@ -33,7 +33,7 @@ def show_model(call: Call) -> Reply:
 def generate(call: Call) -> Reply:
     """POST /images/generations: links into this server, or base64."""
     body = call.request.json()
-    model = body.get("model") or "dall-e-2"
+    model = "dall-e-2" if body.get("model") is None else body["model"]
     model = models.IMAGE_ALIASES.get(model, model) if isinstance(model, str) else ""
     if model not in models.IMAGE_SIZES:
         raise Refusal(404, f"The model `{body.get('model')}` does not exist", code="model_not_found")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Self
 
 from ragkit.sandbox.accounts import DEFAULT_API_KEY, DEFAULT_CREDENTIALS, TOKEN_LIFE, Accounts
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ragkit.sandbox.stats import Snapshot
 
 HOST = "127.0.0.1"  # the sandbox is never offered to the network
+TICK = 0.5  # seconds: Windows sees Ctrl-C only between two waits
 POLL = 0.05  # seconds until the accepting thread sees that it should stop
 
 
@@ -174,4 +176,5 @@ class Sandbox:
 def serve(port: int = 8080, **options: Any) -> None:
     """Run a sandbox in this thread until it is interrupted; the options are those of `Sandbox`."""
     with Sandbox(port, **options):
-        threading.Event().wait()
+        while True:
+            time.sleep(TICK)

@@ -270,7 +270,7 @@ def test_answers_are_repeated(sandbox: Sandbox, wire: Wire) -> None:
 
 def test_slots(wire: Wire) -> None:
     """Over the slots the answer is 429, and the counter tells how many there were at once."""
-    with Sandbox(slots=2, latency=0.3) as narrow:
+    with Sandbox(slots=2, latency=0.8) as narrow:
 
         def ask(_: int) -> int:
             own = Wire(narrow)
@@ -414,3 +414,36 @@ def test_a_length_that_is_none(wire: Wire) -> None:
     reply = wire("POST", "/api/v1/embeddings", b"{}", Content_Length="many")
     assert reply.status == 400
     assert "length" in str(reply.json["message"])
+
+
+ASKED = [{"role": "user", "content": "Привет"}]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/v1/chat/completions", {"model": ["GigaChat"], "messages": ASKED}),
+        ("/api/v1/chat/completions", {"model": "GigaChat", "messages": [None]}),
+        ("/api/v1/chat/completions", {"model": "GigaChat", "messages": ASKED, "functions": {"name": "f"}}),
+        ("/api/v1/chat/completions", {"model": "GigaChat", "messages": [{**ASKED[0], "attachments": "id"}]}),
+        ("/api/v1/chat/completions", '{"model": "GigaChat", "messages": [{"role": "user", "content": "\\ud800"}]}'),
+        ("/api/v1/chat/completions", "[]"),
+        ("/api/v1/chat/completions", ""),
+        ("/api/v2/chat/completions", {"model": "GigaChat", "messages": ASKED, "tools": [1]}),
+        ("/api/v2/chat/completions", {"model": "GigaChat", "messages": ASKED, "tool_config": "any"}),
+        (
+            "/api/v2/chat/completions",
+            {"model": "GigaChat", "messages": [{"role": "user", "content": [{"files": [1]}]}]},
+        ),
+        ("/openai/v1/chat/completions", {"model": "gpt-4o", "messages": [{"role": "assistant", "tool_calls": 3}]}),
+        ("/openai/v1/chat/completions", {"model": "gpt-4o", "messages": [{"role": "tool", "tool_call_id": {}}]}),
+        ("/openai/v1/chat/completions", {"model": "gpt-4o", "messages": ASKED, "stream": True, "stream_options": 1}),
+        ("/openai/v1/embeddings", {"model": "text-embedding-3-small", "input": [["a"], 1]}),
+        ("/openai/v1/images/generations", {"model": {}, "prompt": "a"}),
+        ("/api/v1/functions/convert", {"paths": {"/a": {"get": 1}}}),
+        ("/sandbox/faults", {"fault": "slow", "options": [1]}),
+    ],
+)
+def test_odd_requests(wire: Wire, path: str, body: object) -> None:
+    """What makes no sense is refused with a reason; the sandbox itself does not fail on it."""
+    assert 400 <= wire.log_in()("POST", path, body).status < 500

@@ -36,7 +36,12 @@ class Address:
     def netloc(self) -> str:
         """As in the Host header: the port where it is not the usual one."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == {"http": 80, "https": 443}[self.scheme] else f"{host}:{self.port}"
+        return host if self.unusual_port is None else f"{host}:{self.port}"
+
+    @property
+    def unusual_port(self) -> int | None:
+        """None where the port goes without saying."""
+        return None if self.port == {"http": 80, "https": 443}[self.scheme] else self.port
 
     def target(self, path: str) -> bytes:
         """Path and query as they are sent, for a path below the base. What is escaped already stays so."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ragkit.errors import ApiError, AuthenticationError, BadResponse, ConnectionFailed, ProviderError, RateLimited
 from ragkit.providers.authorization import Authorization
 from ragkit.providers.lost import Lost
 from ragkit.providers.proof import Proof
 from ragkit.providers.retry import Retry
+from ragkit.providers.words import redacted
 from ragkit.secret import Secret
 
 
@@ -24,6 +25,7 @@ class Attempts:
     retry: Retry
     clock: Callable[[], float]
     end: float
+    secrets: tuple[str, ...] = field(default=(), repr=False)  # besides the proof
     tried: int = 0
     proof: Proof = Proof(Secret(""))  # noqa: RUF009 - never changes
     foreign: bool = False  # what fails now is not this request: it was tried enough elsewhere
@@ -57,14 +59,22 @@ class Attempts:
         return None
 
     def told(self, error: ProviderError) -> ProviderError:
-        """The error as callers know it, with the number of tries."""
+        """The error as callers know it, with the number of tries, and without the secrets that a parser quoted."""
         if isinstance(error, Lost):
             error = ConnectionFailed(error.message, error.hint)
         elif isinstance(error, Unusable):
             error = BadResponse(error.message, error.hint)
         if self.tried > 1 and not self.foreign:
             error.message += f" (tried {self.tried} times)"
+        return self.cleaned(error)
+
+    def cleaned(self, error: ProviderError) -> ProviderError:
+        """The error without the secrets of this request, which a service may have repeated in its answer."""
+        hidden = (*self.proof.parts(), *self.secrets)
+        error.message, error.hint = redacted(error.message, hidden), redacted(error.hint, hidden)
         error.args = (error.message,)
+        if isinstance(error, ApiError):
+            error.request_id = redacted(error.request_id, hidden)
         return error
 
     def _passing(self, error: ProviderError) -> bool:

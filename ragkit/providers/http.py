@@ -147,8 +147,8 @@ class Http:
         elif form is not None:
             kind, body = "application/x-www-form-urlencoded", urlencode(form).encode("ascii")
         call = self._call(method, path, headers, kind, body, read=read, most=most, hint=hint)
-        total = max(self._timeouts.total, read or 0.0)
-        return self._insist(lambda attempts: self._fetched(call, attempts, parse), total)
+        attempts = self._attempts(max(self._timeouts.total, read or 0.0))
+        return self._insist(lambda: self._fetched(call, attempts, parse), attempts)
 
     def upload(
         self,
@@ -164,8 +164,8 @@ class Http:
         """POST a form with `fields` first and then the file, which is read from disk while it is sent."""
         form = Form(fields, file, name, media_type)
         call = self._call("POST", path, headers, form.content_type, form)
-        total = self._timeouts.total + len(form) / SLOWEST_UPLOAD
-        return self._insist(lambda attempts: self._fetched(call, attempts, parse), total)
+        attempts = self._attempts(self._timeouts.total + len(form) / SLOWEST_UPLOAD)
+        return self._insist(lambda: self._fetched(call, attempts, parse), attempts)
 
     @contextmanager
     def events(
@@ -183,8 +183,14 @@ class Http:
         wanted = {"Accept": "text/event-stream", "Cache-Control": "no-store", **(headers or {})}
         silence = self._timeouts.event
         call = self._call("POST", path, wanted, "application/json", encode(json), read=silence, hint=hint)
+        attempts = self._attempts(self._timeouts.total)
         with ExitStack() as stack:
-            yield self._insist(lambda attempts: self._streamed(call, attempts, stack), self._timeouts.total)
+            found = self._insist(lambda: self._streamed(call, attempts, stack), attempts)
+            try:
+                yield found
+            except ProviderError as error:
+                attempts.cleaned(error)  # what the caller made of an event may quote one
+                raise
 
     def close(self) -> None:
         """Ends what is under way in other threads too, with ConnectionFailed. May be called again."""
@@ -298,12 +304,14 @@ class Http:
 
     # The tries -------------------------------------------------------------------------------------------------
 
-    def _insist(self, attempt: Callable[[Attempts], T], total: float) -> T:
-        attempts = Attempts(self._retry, self._clock, self._clock() + total)
+    def _attempts(self, total: float) -> Attempts:
+        return Attempts(self._retry, self._clock, self._clock() + total, tuple(secrets_in(self._headers)))
+
+    def _insist(self, attempt: Callable[[], T], attempts: Attempts) -> T:
         while True:
             attempts.begin()
             try:
-                return attempt(attempts)
+                return attempt()
             except ProviderError as error:
                 failure = error
             pause = None if self._closed.is_set() else attempts.pause(failure, self._authorization)
@@ -348,7 +356,7 @@ class Http:
             reply.body,
             what=call.what,
             service=self.service,
-            secrets=(*attempts.proof.parts(), *secrets_in(self._headers)),
+            secrets=(*attempts.proof.parts(), *attempts.secrets),
             hint=call.hint,
         )
 

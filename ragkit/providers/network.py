@@ -116,7 +116,7 @@ class Network:
         where = self._address
         request = httpcore.Request(
             method,
-            httpcore.URL(scheme=where.scheme, host=where.host, port=where.port, target=target),
+            httpcore.URL(scheme=where.scheme, host=where.host, port=where.unusual_port, target=target),
             headers=headers,
             content=content,
             extensions={"timeout": limits},

@@ -43,7 +43,7 @@ class Faults:
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
         self.requests: list[Request] = []
-        self.connections = 0
+        self.connections = self.closed = 0
         self.now = self.most = 0  # requests at once
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port: int = self._listener.getsockname()[1]
@@ -108,6 +108,7 @@ class Faults:
         with contextlib.suppress(OSError):
             connection.shutdown(socket.SHUT_RDWR)
         connection.close()
+        self.closed += 1
 
 
 def _read(connection: socket.socket, number: int) -> Request | None:

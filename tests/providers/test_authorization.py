@@ -339,9 +339,9 @@ def test_a_refused_exchange_explains_the_common_mistakes(
     key: str, status: int, code: int, message: str, hint: str
 ) -> None:
     """Every refusal is an AuthenticationError with the service's words and the likely cure, after one call."""
-    with Faults(say(status, {"code": code, "message": message})) as server:
-        with pytest.raises(AuthenticationError, match="answered") as caught:
-            shown(oauth(server, key))
+    no = say(status, {"code": code, "message": message})
+    with Faults(no) as server, pytest.raises(AuthenticationError, match="answered") as caught:
+        shown(oauth(server, key))
     assert message in caught.value.message
     assert hint in caught.value.hint
     assert key not in caught.value.message + caught.value.hint

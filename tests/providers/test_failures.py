@@ -1,4 +1,4 @@
-"""Whatever shape a refusal comes in, its words, its kind and its cure come out; secrets and control characters do not."""
+"""Whatever shape a refusal comes in, its words, its kind and its cure come out, and no secrets."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ def test_words_are_found_in_every_shape(body: object) -> None:
     assert (found.status, found.request_id) == (400, "req-7")
 
 
-@pytest.mark.parametrize("body", [b"", b"\x00\xff\xfe\xfd\xfc\xfb", b'{"error": {"mess', b"[]", b"null", b"7", b'{"a": 1}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"\x00\xff\xfe\xfd\xfc\xfb", b'{"error": {"mess', b"[]", b"null", b"7", b'{"a": 1}']
+)
 def test_no_words_are_no_words(body: bytes) -> None:
     """Bytes that say nothing are not shown."""
     assert error(503, body).message == "api.example answered 503 to POST /embeddings"
@@ -97,7 +99,7 @@ def test_an_unknown_model_leads_to_the_list() -> None:
     [
         (413, "Tokens limit exceeded for index 0: 1250 (max 514)", (0, 1250, 514)),
         (413, "Payload too large", (None, None, None)),
-        (400, "This model's maximum context length is 8192 tokens, however you requested 9001 tokens", (None, 9001, 8192)),
+        (400, "This model's maximum context length is 8192 tokens, but requested 9001 tokens", (None, 9001, 8192)),
         (400, "the input length exceeds the context length", (None, None, None)),
         (422, "`inputs` must have less than 512 tokens. Given: 1250", (None, 1250, 512)),
         (422, "batch size 100 > maximum allowed batch size 32", (None, None, None)),
@@ -119,7 +121,11 @@ def test_too_large_in_the_words_of_many_services(
 
 @pytest.mark.parametrize(
     "message",
-    ["max_tokens is too large: 100000. This model supports at most 16384 tokens", "temperature must be at most 2", "no"],
+    [
+        "max_tokens is too large: 100000. This model supports at most 16384 tokens",
+        "temperature must be at most 2",
+        "no",
+    ],
 )
 def test_not_every_large_number_is_a_long_text(message: str) -> None:
     """An answer that may not be that long is no reason to cut the question."""
@@ -163,7 +169,15 @@ def test_an_error_inside_a_success_is_an_error(body: Any, kind: type[ApiError], 
 
 @pytest.mark.parametrize(
     "body",
-    [{"data": []}, {"choices": [], "error": None}, {"id": "f1", "status": "processed"}, [], "text", 7, {"deleted": True}],
+    [
+        {"data": []},
+        {"choices": [], "error": None},
+        {"id": "f1", "status": "processed"},
+        [],
+        "text",
+        7,
+        {"deleted": True},
+    ],
 )
 def test_a_success_is_no_error(body: object) -> None:
     assert refused(Reply(200, {}, json.dumps(body).encode()), body, what="GET /x") is None
@@ -194,9 +208,12 @@ def test_the_request_id_may_be_in_the_body() -> None:
     assert error(500, {"error": {"message": "x"}, "request_id": "abc"}).request_id == "abc"
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats() | st.text(),
-                    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["error", "message", "code", "status", "detail", "x"]), inner)))
-def test_no_json_breaks_it(value: object) -> None:  # fmt: skip
+NAMES = st.sampled_from(["error", "message", "code", "status", "detail", "x"])
+SCALARS = st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats() | st.text()
+
+
+@given(st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(NAMES, inner)))
+def test_no_json_breaks_it(value: object) -> None:
     """Any JSON whatsoever becomes an error with a bounded message."""
     assert len(error(400, value).message) < 500
 

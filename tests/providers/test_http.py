@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import gc
 import json
-import threading
+import logging
+import subprocess
+import sys
 import time
+import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
@@ -24,6 +28,7 @@ from ragkit.errors import (
     InvalidRequest,
     NotFound,
     PaymentRequired,
+    RagkitError,
     RateLimited,
     ServerError,
     StreamInterrupted,
@@ -31,6 +36,7 @@ from ragkit.errors import (
     UnreadableDocument,
 )
 from ragkit.providers.authorization import ApiKey, Proof
+from ragkit.providers.failures import refused
 from ragkit.providers.http import Http, Reply, Timeouts
 from ragkit.providers.retry import Retry
 from ragkit.providers.slots import Slots
@@ -62,7 +68,7 @@ def clock() -> Clock:
 
 def opened(server: Faults, clock: Clock, *, slots: int = 4, **more: Any) -> Http:
     more.setdefault("authorization", ApiKey(Secret(KEY)))
-    more.setdefault("retry", Retry(uniform=lambda low, high: high))
+    more.setdefault("retry", Retry(uniform=lambda _, high: high))
     return Http(server.url, slots=Slots(slots), clock=clock, sleep=clock.sleep, **more)
 
 
@@ -270,16 +276,16 @@ def test_a_body_has_a_largest_size(clock: Clock, announced: bool) -> None:
 
 def test_redirects_are_not_followed(clock: Clock) -> None:
     """The key does not go where a redirect points; the error names the host, and nothing of the path."""
-    with Faults(say(307, location="https://elsewhere.example/login?token=1")) as server:
-        with pytest.raises(ApiError, match=r"elsewhere\.example") as caught:
-            get(opened(server, clock))
+    away = say(307, location="https://elsewhere.example/login?token=1")
+    with Faults(away) as server, pytest.raises(ApiError, match=r"elsewhere\.example") as caught:
+        get(opened(server, clock))
     assert "token" not in caught.value.message
     assert "base_url" in caught.value.hint
     assert len(server.requests) == 1
 
 
 def test_a_web_page_is_told_by_its_title(clock: Clock) -> None:
-    page = "<html><head><title>502 Bad &amp; Gateway</title></head><body>long\nstory</body></html>".encode()
+    page = b"<html><head><title>502 Bad &amp; Gateway</title></head><body>long\nstory</body></html>"
     with Faults(say(502, raw=page, content_type="text/html")) as server, pytest.raises(ServerError) as caught:
         get(opened(server, clock, retry=Retry(tries=1)))
     assert "502 Bad & Gateway" in caught.value.message
@@ -446,12 +452,12 @@ def test_a_stream_is_begun_again_before_its_first_event_only(clock: Clock) -> No
 
 def test_a_stream_that_breaks_is_not_repeated(clock: Clock) -> None:
     """Nothing that was said is said again: what had come has come, and then the error."""
-    came: list[str] = []
     with Faults(stream(*events("a", "b"), end=False), stream(*events("a", "b", "c"))) as server:
-        with pytest.raises(StreamInterrupted), opened(server, clock).events("/chat", json={}) as found:
-            for data in found:
-                came.append(data)  # noqa: PERF402 - what came before the error is wanted
-    assert came == ["a", "b"]
+        http = opened(server, clock)
+        with http.events("/chat", json={}) as found:
+            assert [next(found), next(found)] == ["a", "b"]
+            with pytest.raises(StreamInterrupted):
+                next(found)
     assert len(server.requests) == 1
 
 
@@ -459,9 +465,10 @@ def test_a_stalled_stream_ends(clock: Clock) -> None:
     """Silence after an event ends in its time."""
     with Faults(stream(*events("a"), then=hang)) as server:
         http = opened(server, clock, timeouts=Timeouts(event=0.1))
-        with pytest.raises(StreamInterrupted, match=r"0\.1 s"), http.events("/chat", json={}) as found:
+        with http.events("/chat", json={}) as found:
             assert next(found) == "a"
-            next(found)
+            with pytest.raises(StreamInterrupted, match=r"0\.1 s"):
+                next(found)
 
 
 def test_a_stream_that_drips_ends_but_one_that_gives_signs_of_life_goes_on(clock: Clock) -> None:
@@ -478,9 +485,26 @@ def test_an_error_event_is_an_error(clock: Clock) -> None:
     """An event called error is the service's no; one that is only data is for the format to judge."""
     said = b'event: error\ndata: {"error": {"message": "overloaded", "code": 503}}\n\n'
     with Faults(stream(*events("a"), said)) as server:
-        with pytest.raises(ServerError, match="overloaded"), opened(server, clock).events("/chat", json={}) as found:
-            assert list(found) == ["a"]
+        http = opened(server, clock)
+        with http.events("/chat", json={}) as found:
+            assert next(found) == "a"
+            with pytest.raises(ServerError, match="overloaded"):
+                next(found)
     assert len(server.requests) == 1
+
+
+def test_a_stream_that_begins_with_an_error_is_tried_again(clock: Clock) -> None:
+    """Gateways say 200 and then that the service behind them is busy: a refusal that came late, but before any text."""
+    busy = stream(*events('{"error": {"code": 429, "message": "Rate limited upstream"}}', "[DONE]"))
+    slots = Slots(4)
+    with Faults(busy, stream(*events("a"))) as server:
+        http = Http(server.url, ApiKey(Secret(KEY)), slots=slots, clock=clock, sleep=clock.sleep)
+        assert read(http) == ["a"]
+    assert (len(server.requests), slots.current) == (2, 2)
+    with Faults(stream(*events('{"status": 422, "message": "no functions"}'))) as server:
+        with pytest.raises(InvalidRequest, match="no functions"):
+            read(opened(server, clock))
+        assert len(server.requests) == 1
 
 
 def test_json_in_the_place_of_a_stream(clock: Clock) -> None:
@@ -493,9 +517,9 @@ def test_json_in_the_place_of_a_stream(clock: Clock) -> None:
 
 
 def test_a_refused_stream_says_why(clock: Clock) -> None:
-    with Faults(say(402, {"status": 402, "message": "Payment Required"})) as server:
-        with pytest.raises(PaymentRequired, match="Payment Required"):
-            read(opened(server, clock))
+    unpaid = say(402, {"status": 402, "message": "Payment Required"})
+    with Faults(unpaid) as server, pytest.raises(PaymentRequired, match="Payment Required"):
+        read(opened(server, clock))
 
 
 def endings() -> dict[str, Any]:
@@ -505,8 +529,7 @@ def endings() -> dict[str, Any]:
 
     def by_exception(http: Http) -> None:
         with pytest.raises(ZeroDivisionError), http.events("/chat", json={}) as found:
-            next(found)
-            raise ZeroDivisionError
+            len(next(found)) / 0
 
     def collected(http: Http) -> None:
         def pieces() -> Iterator[str]:
@@ -601,7 +624,7 @@ def test_a_file_that_shrinks_while_it_is_sent_is_named(clock: Clock, tmp_path: P
 # Leaving ----------------------------------------------------------------------------------------------------------
 
 
-def test_close_wakes_who_waits(clock: Clock) -> None:
+def test_close_wakes_who_waits() -> None:
     """A thread that waits for an answer, and one that waits before its next try, end at once."""
     with Faults(hang) as server, ThreadPoolExecutor(2) as pool:
         server.route("/v1/later", say(503, retry_after="100"))
@@ -629,4 +652,113 @@ def test_many_threads_share_one_door(clock: Clock) -> None:
         asked = list(range(200))
         got = pool.map(lambda n: http.request("POST", "/echo", json={"n": n}, parse=Reply.json)["n"], asked)
         assert list(got) == asked
-    assert threading.active_count() < 100
+
+
+INTERRUPTED = """
+import os, signal, sys, threading
+from ragkit.providers.authorization import ApiKey
+from ragkit.providers.http import Http, Reply
+from ragkit.providers.slots import Slots
+from ragkit.secret import Secret
+slots = Slots(1)
+http = Http(sys.argv[1], ApiKey(Secret("")), slots=slots)
+held = slots.hold()
+if sys.argv[2] == "slot":
+    held.__enter__()
+threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGINT]).start()
+try:
+    http.request("GET", "/thing", parse=Reply.json)
+except KeyboardInterrupt:
+    http.close()
+    print("interrupted", slots.busy)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent another way there")
+@pytest.mark.parametrize(
+    ("waits_for", "answer"), [("slot", hang), ("answer", hang), ("retry", say(503, retry_after="99"))]
+)
+def test_ctrl_c_ends_every_wait(waits_for: str, answer: Answer) -> None:
+    """For a slot, for an answer, and before the next try: the interrupt comes through, and nothing stays busy."""
+    with Faults(answer) as server:
+        command = [sys.executable, "-c", INTERRUPTED, server.url, waits_for]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    assert done.stdout.split() == ["interrupted", "1" if waits_for == "slot" else "0"], done.stderr
+    assert done.stderr == ""
+
+
+def test_who_forgets_to_close_leaves_nothing_open(clock: Clock) -> None:
+    """Connections are closed with the last reference to their door, without a warning."""
+    with Faults(say(200, FINE)) as server:
+        http = opened(server, clock)
+        get(http)
+        del http
+        for _ in range(100):
+            if server.closed == 1:
+                break
+            time.sleep(0.01)
+        assert server.closed == 1
+
+
+# Secrets ----------------------------------------------------------------------------------------------------------
+
+
+def tell(request: Request) -> Answer:
+    """A service that repeats whatever it was sent, in its words, its headers and its address for a redirect."""
+    said = f"you sent {request.headers} {request.body!r}"
+    status = int(request.path.rpartition("/")[2])
+    return say(status, {"error": {"message": said, "code": KEY}}, x_request_id=KEY, location=f"https://{KEY}@x/{KEY}")
+
+
+def everything(error: BaseException) -> str:
+    """All that an error shows, its causes too."""
+    return "\n".join([str(error), repr(error), repr(error.__dict__), *traceback.format_exception(error)])
+
+
+def variables(error: BaseException) -> str:
+    """The variables of our frames, as some reporters of crashes show them."""
+    frames = traceback.TracebackException.from_exception(error, capture_locals=True).stack
+    return "\n".join(str(frame.locals) for frame in frames if "ragkit" in Path(frame.filename).parts)
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 404, 413, 422, 429, 500])
+def test_a_secret_is_never_shown(clock: Clock, status: int, caplog: pytest.LogCaptureFixture) -> None:
+    """Not in an error, its causes or our log, even where the service repeats it."""
+    basic = base64.b64encode(f"client:{KEY}".encode()).decode()
+    with Faults(either(tell)) as server, caplog.at_level(logging.DEBUG, "ragkit"):
+        http = opened(server, clock, authorization=ApiKey(Secret(basic), "Basic"), headers={"X-Api-Key": KEY})
+        with pytest.raises(RagkitError) as caught:
+            http.request("POST", f"/{status}", json={"text": "any"}, parse=parse_strictly)
+        everywhere = everything(caught.value) + caplog.text + repr(http) + repr(http.__dict__.get("_authorization"))
+    assert KEY not in everywhere
+    assert basic not in everywhere
+
+
+@pytest.mark.parametrize("fault", [vanish, reset, hang, cut(FINE), drip(0.01), say(200, raw=b"no"), bomb(1)])
+def test_a_broken_connection_shows_no_secret(clock: Clock, fault: Answer, caplog: pytest.LogCaptureFixture) -> None:
+    """The library's exceptions hold the request with its key; ours stand alone, with no secret in any variable."""
+    with Faults(fault) as server, caplog.at_level(logging.DEBUG):
+        http = opened(server, clock, timeouts=Timeouts(read=0.1, total=0.3), retry=Retry(tries=1))
+        with pytest.raises(RagkitError) as caught:
+            get(http)
+    assert KEY not in everything(caught.value) + variables(caught.value) + caplog.text
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+def test_an_error_inside_a_stream_shows_no_secret(clock: Clock) -> None:
+    """What the caller makes of an event inside the block is looked through as well."""
+
+    def ask(http: Http) -> None:
+        with http.events("/chat", json={}) as found:
+            raise ServerError(f"you sent {KEY} for {next(found)}", status=500)
+
+    with Faults(stream(*events("a"))) as server, pytest.raises(ServerError) as caught:
+        ask(opened(server, clock))
+    assert caught.value.message == "you sent *** for a"
+    assert KEY not in everything(caught.value)
+
+
+def parse_strictly(reply: Reply) -> Any:
+    error = refused(reply, reply.json(), what="POST /200")
+    raise error or BadResponse("no error was told")

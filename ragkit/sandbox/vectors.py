@@ -27,14 +27,16 @@ PREFIX = 3  # letters: a second, weaker feature, which inflected and misspelt wo
 PREFIX_WEIGHT = 0.5
 STOP_WEIGHT = 0.1
 FULL_WEIGHT_AT = 7  # letters: shorter words mean less
+REMEMBERED = 4096  # vectors, of 2 to 5 KB
 _lock = threading.Lock()
 turn = threading.Lock()  # held while a request's texts are embedded: many at once fight over the interpreter
 
 
+@lru_cache(maxsize=REMEMBERED)
 def embed(
     text: str, dimension: int, *, seed: int = 0, common: float = COMMON, length: float = LENGTH
 ) -> NDArray[np.float16]:
-    """The vector of a text, (dimension,) float16."""
+    """The vector of a text, (dimension,) float16, read-only: the same text gets the same array again."""
     centre, table = _directions(dimension, seed)
     rows, weights = _features(text)
     # (features,) times (features, dimension) -> (dimension,); not by BLAS, whose threads cost more than they save here
@@ -43,6 +45,7 @@ def embed(
     own /= float(np.linalg.norm(own)) or 1.0
     mixed = math.sqrt(common) * centre + math.sqrt(1 - common) * own
     vector: NDArray[np.float16] = (length * mixed).astype(np.float16)
+    vector.flags.writeable = False
     return vector
 
 

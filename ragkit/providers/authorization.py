@@ -229,7 +229,7 @@ def _mistake(key: str) -> str:
     if re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", key):
         return (
             "GIGACHAT_CREDENTIALS looks like a client secret alone; the key is base64 of id and secret: "
-            "printf %s 'CLIENT_ID:CLIENT_SECRET' | base64 -w0"
+            "printf %s 'CLIENT_ID:CLIENT_SECRET' | base64 | tr -d '\\n'"
         )
     if ":" not in decoded(key):
         return f"GIGACHAT_CREDENTIALS is not base64 of id:secret (cut short when it was copied?); {_WHERE}"

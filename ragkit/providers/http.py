@@ -141,12 +141,12 @@ class Http:
         Raises:
             ProviderError: one of its kinds, with the service's own words in the message.
         """
-        kind, body = "", content
+        kind, sent = "", content
         if json is not None:
-            kind, body = "application/json", encode(json)
+            kind, sent = "application/json", encode(json)
         elif form is not None:
-            kind, body = "application/x-www-form-urlencoded", urlencode(form).encode("ascii")
-        call = self._call(method, path, headers, kind, body, read=read, most=most, hint=hint)
+            kind, sent = "application/x-www-form-urlencoded", urlencode(form).encode("ascii")
+        call = self._call(method, path, headers, kind, sent, read=read, most=most, hint=hint)
         attempts = self._attempts(max(self._timeouts.total, read or 0.0))
         return self._insist(lambda: self._fetched(call, attempts, parse), attempts)
 

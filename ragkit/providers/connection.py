@@ -54,6 +54,6 @@ class Connection:
             tls=partial(context, tls.ca_file, tls.cert_file, tls.key_file, tls.key_password, tls.verify),
             headers=self.headers,
             retry=Retry(tries=self.retries + 1),
-            timeouts=Timeouts(read=self.timeout),
+            timeouts=Timeouts(read=self.timeout, event=max(60.0, self.timeout), total=max(120.0, self.timeout)),
             proxy=self.proxy,
         )

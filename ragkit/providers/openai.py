@@ -132,8 +132,8 @@ class OpenAICompatible:
         """
         options = self._merged(options)
         body = self._body(messages, functions, function_call, options, stream=True)
-        answer = Assembler(service=self._http.service)
         with self._http.events("/chat/completions", json=body, headers=self._headers(options)) as events:
+            answer = Assembler(service=self._http.service, request_id=events.request_id)
             try:
                 for data in events:
                     delta = answer.feed(data)

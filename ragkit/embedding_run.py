@@ -21,6 +21,7 @@ from ragkit.types import FloatMatrix, Usage
 EMBED_BATCH = 256  # texts given at once to an embedder that takes one batch at a time
 COMMIT_CHUNKS = 2048  # a commit at least this often; for a service, texts gathered before it is asked
 COMMIT_SECONDS = 5.0
+PAID_SECONDS = 0.1
 WORD_INDEX_SECONDS = 30.0  # during a long run readers see what was committed at least this often
 
 

@@ -64,7 +64,7 @@ class Ingest:
         self._tell = progress or (lambda _: None)
         self._progress = Progress(0, 0, 0)
         self._dry_run = dry_run
-        self._batch: list[_Cut] = []
+        self._held: dict[str, _Cut] = {}  # by source: documents that wait for a batch
         self._waiting = 0  # chunks of the batch
         self._counts: Counter[str] = Counter()
         self._reports: list[FileReport] = []
@@ -125,7 +125,8 @@ class Ingest:
                     self._writer.fail(source, None, FileStamp(), [problem])
                     self._note(FileReport(source, FileStatus.FAILED, problems=(problem,)))
                     continue
-                self._flush_if_held(source)
+                if source in self._held:  # a second one of the same name replaces the first
+                    self._flush()
                 existing = self._writer.document(source)
                 if existing == document:
                     self._counts["unchanged"] += 1
@@ -200,18 +201,14 @@ class Ingest:
         source = cut.document.source
         self._note(FileReport(source, status, len(cut.chunks), tuple(cut.problems), tuple(notes)))
         self._counts["chunks"] += len(cut.chunks)
-        self._batch.append(cut)
+        self._held[source] = cut
         self._waiting += len(cut.chunks)
         if self._waiting >= self._run.gathered:
             self._flush()
 
-    def _flush_if_held(self, source: str) -> None:
-        if any(cut.document.source == source for cut in self._batch):
-            self._flush()
-
     def _flush(self) -> None:
         """Embed what the batch lacks, then put its documents in place; after an error, those that lack nothing."""
-        batch, self._batch, self._waiting = self._batch, [], 0
+        batch, self._held, self._waiting = list(self._held.values()), {}, 0
         texts = {key: text for cut in batch for key, text in zip(cut.keys, cut.texts, strict=True)}
         try:
             self._run.embed(texts)

@@ -175,7 +175,8 @@ class RAG:
             return self._store.search(query, None, k=k, conditions=conditions)
         self._store.check_model(self._embedder.model)
         vector = self._embedder.embed_query(query)  # (d,)
-        return self._store.search(query if mode == "hybrid" else "", vector, k=k, conditions=conditions)
+        words = query if mode == "hybrid" else ""
+        return self._store.search(words, vector, k=k, conditions=conditions, model=self._embedder.model)
 
     def ask(
         self,

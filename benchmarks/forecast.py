@@ -6,6 +6,8 @@ Tokens are the pieces of a small rule that stands for a byte-pair encoding: it c
 English ones, figures by three digits, and leaves every sign alone. Each mixture is foretold five times, with other
 keys, so from other samples; printed is the worst, of the forecast as it is and of one that scales texts by their
 bytes for a character, that is by their script.
+
+Then, for services that cannot count: what our estimate says of each corpus, against the bill of the sandbox.
 """
 
 from __future__ import annotations
@@ -21,6 +23,9 @@ from pathlib import Path
 
 from ragkit.chunking import RecursiveChunker
 from ragkit.forecast import SAMPLED, Forecast
+from ragkit.metering import metered
+from ragkit.providers.openai import OpenAICompatible
+from ragkit.sandbox import Sandbox
 from ragkit.types import Document
 
 PIECES = re.compile(r"[a-z]{1,6}|[а-яё]{1,3}|\d{1,3}|[^\w\s]|\w", re.IGNORECASE)
@@ -46,6 +51,17 @@ def main() -> None:
         plain = max(abs(foretold(texts, salt) / bill - 1) for salt in range(SAMPLES))
         script = max(abs(by_script(texts, salt) / bill - 1) for salt in range(SAMPLES))
         print(f"{len(texts):>7}{plain:>9.2%}{script:>11.2%}  {', '.join(mixture) if len(mixture) < 9 else 'all'}")
+
+    print(f"\n{'estimate':>9}{'billed':>9}{'off by':>9}  corpus")
+    with Sandbox() as sandbox:
+        embedder = OpenAICompatible(sandbox.openai_url, sandbox.api_key).embedder()
+        for name, texts in corpora.items():
+            some = texts[:: max(1, len(texts) // 300)]
+            estimate = sum(embedder.count_tokens(some)[0])
+            with metered() as meter:
+                embedder.embed_documents(some)
+            bill = meter.usage.embedding_tokens
+            print(f"{estimate:>9}{bill:>9}{estimate / bill - 1:>+9.1%}  {name}")
 
 
 def chunks(path: Path) -> list[str]:

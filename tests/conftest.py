@@ -1,12 +1,20 @@
-"""What every test stands on: the sandbox as a fixture, and no service of the developer's own in the environment."""
+"""What every test stands on: the sandbox as a fixture, no service of the developer's own in the environment, and a
+sweep for the secrets that the tests work with.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
+from canary import KEY, SECRET, TOKEN
+
+from ragkit.sandbox import Sandbox
 
 pytest_plugins = ["ragkit.testing"]
+
+_shown: list[str] = []  # tests whose output, log or failure had a secret in it
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -14,3 +22,31 @@ def _no_real_services() -> None:
     """A key that happens to be set must never be used, or paid with, by a test."""
     for name in [name for name in os.environ if name.startswith(("RAGKIT_", "GIGACHAT_", "OPENAI_"))]:
         del os.environ[name]
+
+
+@pytest.fixture
+def ragkit_sandbox_env(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """As users get it, with the key that is swept for."""
+    variables = {name: value for name, value in sandbox.environment().items() if name.startswith("GIGACHAT_")}
+    variables["GIGACHAT_CREDENTIALS"] = KEY
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return variables
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Look through what a test wrote, logged and failed with."""
+    everything = "\n".join([str(report.longrepr or ""), *(text for _, text in report.sections)])
+    if KEY in everything or SECRET in everything:
+        _shown.append(f"{report.nodeid} ({report.when})")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _sweep(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """After the last test: no output and no file that any of them left holds the key or the secret in it."""
+    yield
+    needles = [KEY.encode(), SECRET.encode(), TOKEN.encode()]
+    files = [path for path in tmp_path_factory.getbasetemp().rglob("*") if path.is_file() and not path.is_symlink()]
+    found = [str(path) for path in files if any(needle in path.read_bytes() for needle in needles)]
+    assert not _shown, f"a secret was shown by {_shown}"
+    assert not found, f"a secret was written to {found}"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from canary import KEY, SECRET
 
 from ragkit_cli.main import main
 
@@ -63,6 +64,8 @@ class Cli:
         self.capsys.readouterr()
         code = main([str(each) for each in arguments])
         captured = self.capsys.readouterr()
+        assert SECRET not in captured.out + captured.err
+        assert KEY not in captured.out + captured.err
         return Run(code, captured.out, captured.err)
 
 

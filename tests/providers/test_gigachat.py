@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from canary import KEY, SECRET
 
 from ragkit.budget import Prices
 from ragkit.errors import (
@@ -52,7 +53,7 @@ def giga(sandbox: Sandbox) -> Iterator[GigaChat]:
 
 
 def connect(sandbox: Sandbox, **arguments: object) -> GigaChat:
-    known = {"credentials": sandbox.credentials, "base_url": sandbox.gigachat_url, "auth_url": sandbox.auth_url}
+    known = {"credentials": KEY, "base_url": sandbox.gigachat_url, "auth_url": sandbox.auth_url}
     return GigaChat(**{**known, **arguments})  # type: ignore[arg-type]  # a table of arguments
 
 
@@ -397,17 +398,16 @@ def test_one_slot_is_never_exceeded() -> None:
 def test_the_key_is_shown_nowhere(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
     """Neither errors nor logs nor reprs hold the key or a token."""
     caplog.set_level(logging.DEBUG)
-    key = "c2VjcmV0LWNsaWVudDpzZWNyZXQta2V5LXZhbHVl"
-    giga = connect(sandbox, credentials=key)
+    giga = connect(sandbox)
     said = [repr(giga), giga.account]
     for fault in ("401", "500-html", "422", "error-200", "drop-body"):
         sandbox.inject(fault, times=None, path="/chat/completions")
         try:
-            connect(sandbox, credentials=key, retries=0).complete(HELLO)
+            connect(sandbox, retries=0).complete(HELLO)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is looked through
             said += [repr(error), str(error), getattr(error, "hint", "")]
         sandbox.clear()
     assert len(said) > 5
     everything = "\n".join([*said, caplog.text])
-    assert key not in everything
-    assert "secret-key-value" not in everything
+    assert KEY not in everything
+    assert SECRET not in everything

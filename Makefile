@@ -11,7 +11,8 @@ help:
 	@echo "make lint   check style, format and types"
 	@echo "make clean  remove what the others made"
 
-# Exit code 3 is right: the samples hold a scanned page, which index names.
+# Exit code 3 is right: the samples hold a scanned page, which index names. A key that is set is not used: it may cost.
+demo: export RAGKIT_PROVIDER = offline
 demo: $(VENV)/installed
 	$(BIN)/ragkit index sample_docs -i $(VENV)/demo.ragkit || test $$? -eq 3
 	$(BIN)/ragkit ask "В какой срок возвращается залог?" -i $(VENV)/demo.ragkit

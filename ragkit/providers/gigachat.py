@@ -19,8 +19,7 @@ from ragkit.errors import ConfigError
 from ragkit.messages import Balance, ChatOptions, Image, ImageOptions, Message, Model, RemoteFile, TokenCount
 from ragkit.prompts import language_of
 from ragkit.providers.connection import TLS, Connection
-from ragkit.providers.embedding import RemoteEmbedder
-from ragkit.providers.openai import OpenAICompatible, limits_of, named
+from ragkit.providers.openai import OpenAICompatible
 from ragkit.providers.presets import Preset
 from ragkit.providers.wire import files, images, models, tokens
 from ragkit.providers.wire.gigachat import chat_body
@@ -49,6 +48,7 @@ _PRESET = Preset(
     batch_bytes=500_000,
     batch_tokens=100_000,
     encoding_format="",
+    dimensions=False,
 )
 
 
@@ -110,6 +110,7 @@ class GigaChat(OpenAICompatible):
         self._credentials, self._token, self._password = _secret(credentials), _secret(access_token), _secret(password)
         self._user, self._scope, self._auth_url = user, scope, auth_url
         self._preset = _PRESET
+        self._count = self._billed_tokens
         self._chat_model = chat_model or _PRESET.chat_model
         self._image_model = ""
         self._options = options
@@ -162,33 +163,12 @@ class GigaChat(OpenAICompatible):
 
     # -- tokens
 
-    def embedder(
-        self,
-        model: str = "",
-        *,
-        query_model: str = "",
-        document_prefix: str = "",
-        query_prefix: str = "",
-        dimensions: int = 0,
-        batch_items: int = 0,
-    ) -> RemoteEmbedder:
-        """An Embedder on this service, whose tokens are counted before they are spent."""
-        if dimensions:
-            raise ConfigError(f"{dimensions} dimensions are asked for", "GigaChat has no such choice: leave it out")
-        return RemoteEmbedder(
-            self.embed,
-            named(model or _PRESET.embed_model),
-            query_model=query_model,
-            document_prefix=document_prefix,
-            query_prefix=query_prefix,
-            limits=limits_of(_PRESET, batch_items, self._connection.slots),
-            prices=self._prices,
-            count=lambda model, texts: [each.tokens + EMBEDDING_OVERHEAD for each in self._counted(model, texts)],
-        )
-
     def count_tokens(self, texts: Sequence[str], model: str = "") -> tuple[list[TokenCount], bool]:
         """How long each text is for a model, the chat model unless another is named. Counting costs nothing."""
         return self._counted(model or self._chat_model, texts), True
+
+    def _billed_tokens(self, model: str, texts: Sequence[str]) -> list[int]:
+        return [each.tokens + EMBEDDING_OVERHEAD for each in self._counted(model, texts)]
 
     def _counted(self, model: str, texts: Sequence[str]) -> list[TokenCount]:
         body = tokens.body(model, texts)

@@ -14,7 +14,7 @@ from ragkit.errors import ConfigError, StreamInterrupted
 from ragkit.messages import Balance, ChatOptions, Completion, Delta, Image, ImageOptions, Message, Model, TokenCount
 from ragkit.metering import spend
 from ragkit.providers.connection import TLS, Connection
-from ragkit.providers.embedding import Limits, RemoteEmbedder
+from ragkit.providers.embedding import Count, Limits, RemoteEmbedder
 from ragkit.providers.lengths import estimates
 from ragkit.providers.presets import PRESETS, Preset
 from ragkit.providers.wire import embeddings, images, models
@@ -76,6 +76,7 @@ class OpenAICompatible:
         key = api_key if isinstance(api_key, Secret) else Secret(api_key)
         self._key = key, chosen.scheme if scheme is None else scheme
         self._preset = chosen
+        self._count: Count | None = None
         self._chat_model = chat_model or chosen.chat_model
         self._image_model = image_model or chosen.image_model
         self._options = options
@@ -225,15 +226,23 @@ class OpenAICompatible:
     ) -> RemoteEmbedder:
         """An Embedder on this service; empty values are the preset's. `RemoteEmbedder` tells the rest."""
         preset = self._preset
+        model = model or preset.embed_model
+        if not model:
+            raise ConfigError("no embedding model is named", "set embed_model; `ragkit models` lists what there is")
+        if dimensions and not preset.dimensions:
+            raise ConfigError(f"{dimensions} dimensions are asked for", "this service has no such choice: leave it out")
         return RemoteEmbedder(
             partial(self.embed, dimensions=dimensions),
-            named(model or preset.embed_model),
+            model,
             query_model=query_model or preset.query_model,
             document_prefix=document_prefix,
             query_prefix=query_prefix,
             dimensions=dimensions,
-            limits=limits_of(preset, batch_items, self._connection.slots),
+            limits=Limits(
+                batch_items or preset.batch_items, preset.batch_bytes, preset.batch_tokens, self._connection.slots
+            ),
             prices=self._prices,
+            count=self._count,
         )
 
     # -- tokens
@@ -287,15 +296,3 @@ class OpenAICompatible:
         opened: Http | None = self.__dict__.pop("_http", None)
         if opened:
             opened.close()
-
-
-def named(model: str) -> str:
-    """The name of an embedding model. Raises ConfigError for none."""
-    if not model:
-        raise ConfigError("no embedding model is named", "set embed_model; `ragkit models` lists what there is")
-    return model
-
-
-def limits_of(preset: Preset, batch_items: int, slots: int) -> Limits:
-    """What one request for embeddings may hold."""
-    return Limits(batch_items or preset.batch_items, preset.batch_bytes, preset.batch_tokens, slots)

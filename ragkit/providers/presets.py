@@ -15,7 +15,7 @@ class Preset:
 
     `scheme` stands before the key in the Authorization header; empty sends the bare key. `encoding_format` is
     sent with embeddings, empty is not sent. `single_input` sends one text as a string, not as a list.
-    `stream_usage` asks for usage at the end of a stream.
+    `stream_usage` asks for usage at the end of a stream. `dimensions` may be asked for.
     """
 
     base_url: str = ""
@@ -32,6 +32,7 @@ class Preset:
     encoding_format: str = "float"
     single_input: bool = False
     stream_usage: bool = True
+    dimensions: bool = True
 
 
 OPENAI_URL = "https://api.openai.com/v1"

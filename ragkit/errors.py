@@ -26,15 +26,24 @@
     │       └── ServerError             5xx
     └── BudgetExceeded          the next request would pass the limit on tokens or money
 
-A message says what happened, with both values where two disagree; `hint` says what to do about it.
+A message says what happened, with both values where two disagree; `hint` says what to do about it. `usage` is what
+was billed until then, where something may have been.
 Exceptions of third-party libraries never cross a seam: they are raised again as one of these.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ragkit.types import Usage
 
 
 class RagkitError(Exception):
     """What happened, and in `hint` what to do: a command, a setting, a changed file."""
 
     code = "failed"
+    usage: Usage | None = None
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)

@@ -4,7 +4,9 @@ request.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -57,3 +59,29 @@ class Connection:
             timeouts=Timeouts(read=self.timeout, event=max(60.0, self.timeout), total=max(120.0, self.timeout)),
             proxy=self.proxy,
         )
+
+
+class Door:
+    """What is open to one service: opened by the first request, once for all threads, and anew after `close`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._http: Http | None = None
+        self._opened = ExitStack()
+
+    def opened(self, make: Callable[[ExitStack], Http]) -> Http:
+        """The door, made by the first who asks; whatever else `make` opens for it is closed with the stack."""
+        with self._lock:
+            if self._http is None:
+                with ExitStack() as stack:
+                    http = make(stack)
+                    stack.callback(http.close)
+                    self._opened = stack.pop_all()
+                self._http = http
+            return self._http
+
+    def close(self) -> None:
+        """Ends what is under way in other threads too."""
+        with self._lock:
+            opened, self._opened, self._http = self._opened, ExitStack(), None
+        opened.close()

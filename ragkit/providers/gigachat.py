@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -18,7 +18,7 @@ from ragkit.budget import Prices
 from ragkit.errors import ConfigError
 from ragkit.messages import Balance, ChatOptions, Image, ImageOptions, Message, Model, RemoteFile, TokenCount
 from ragkit.prompts import language_of
-from ragkit.providers.connection import TLS, Connection
+from ragkit.providers.connection import TLS, Connection, Door
 from ragkit.providers.openai import OpenAICompatible
 from ragkit.providers.presets import Preset
 from ragkit.providers.wire import files, images, models, tokens
@@ -107,6 +107,7 @@ class GigaChat(OpenAICompatible):
             tls=TLS(ca_file, cert_file, key_file, _secret(key_password), verify),
             proxy=proxy,
         )
+        self._door = Door()
         self._credentials, self._token, self._password = _secret(credentials), _secret(access_token), _secret(password)
         self._user, self._scope, self._auth_url = user, scope, auth_url
         self._preset = _PRESET
@@ -116,12 +117,13 @@ class GigaChat(OpenAICompatible):
         self._options = options
         self._prices = prices
 
-    @cached_property
-    def _http(self) -> Http:
+    def _open(self, stack: ExitStack) -> Http:
         from ragkit.providers.authorization import OAuthToken, PasswordToken, ReadyToken
 
         def connect(address: str, proof: Authorization) -> Http:
-            return replace(self._connection, base_url=address, slots=1, headers={}).open(proof)
+            opened = replace(self._connection, base_url=address, slots=1, headers={}).open(proof)
+            stack.callback(opened.close)
+            return opened
 
         authorization: Authorization | None = None
         if self._credentials:

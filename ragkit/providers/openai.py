@@ -5,15 +5,16 @@ its preset.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ragkit.budget import Prices
 from ragkit.errors import ConfigError, StreamInterrupted
 from ragkit.messages import Balance, ChatOptions, Completion, Delta, Image, ImageOptions, Message, Model, TokenCount
 from ragkit.metering import spend
-from ragkit.providers.connection import TLS, Connection
+from ragkit.providers.connection import TLS, Connection, Door
 from ragkit.providers.embedding import Count, Limits, RemoteEmbedder
 from ragkit.providers.lengths import estimates
 from ragkit.providers.presets import PRESETS, Preset
@@ -73,6 +74,7 @@ class OpenAICompatible:
             tls=TLS(ca_file=ca_file, verify=verify),
             proxy=proxy,
         )
+        self._door = Door()
         key = api_key if isinstance(api_key, Secret) else Secret(api_key)
         self._key = key, chosen.scheme if scheme is None else scheme
         self._preset = chosen
@@ -82,9 +84,12 @@ class OpenAICompatible:
         self._options = options
         self._prices = prices
 
-    @cached_property
+    @property
     def _http(self) -> Http:
-        """The door, opened by the first request: a program that only looks at its index needs no net."""
+        """Opened by the first request: a program that only looks at its index needs no net."""
+        return self._door.opened(self._open)
+
+    def _open(self, stack: ExitStack) -> Http:  # noqa: ARG002 - GigaChat opens more than one connection
         from ragkit.providers.authorization import ApiKey
 
         key, scheme = self._key
@@ -293,6 +298,4 @@ class OpenAICompatible:
 
     def close(self) -> None:
         """Let go of all connections. A closed service opens them again when it is used."""
-        opened: Http | None = self.__dict__.pop("_http", None)
-        if opened:
-            opened.close()
+        self._door.close()

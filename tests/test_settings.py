@@ -84,7 +84,8 @@ def test_home_is_expanded() -> None:
         ({"top_p": "nan"}, {}, ["top_p", "'nan'", "from 0 to 1"]),
         ({"gigachat_verify": "maybe"}, {}, ["gigachat_verify", "'maybe'", "true or false"]),
         ({}, {"OPENAI_BASE_URL": "localhost:1"}, ["openai_base_url", "OPENAI_BASE_URL", "https://"]),
-        ({"headers": "x-folder-id"}, {}, ["headers", "'x-folder-id'", "name: value"]),
+        ({"headers": "x-folder-id"}, {}, ["headers", "names no header", "name: value"]),
+        ({"proxy": "proxy:3128"}, {}, ["proxy", "no address", "socks5://"]),
         ({"embed_model": 3}, {}, ["embed_model", "3", "between quotes"]),
         ({"chunk_size": 150}, {}, ["chunk_overlap is 200 (default)", "chunk_size is 150 (argument)"]),
     ],
@@ -171,6 +172,11 @@ def test_a_secret_is_shown_nowhere(tmp_path: Path) -> None:
     """Neither the settings' repr nor an error about a key has the key in it."""
     settings = load_settings({"api_key": "s3cret-value"}, environ={}, cwd=tmp_path)
     assert "s3cret" not in repr(settings) + str(settings.api_key) + f"{settings.api_key}"
+    more = load_settings(
+        {"headers": "X-Api-Key: s3cret, A: b, c", "proxy": "http://u:s3cret@p:1"}, environ={}, cwd=tmp_path
+    )
+    assert "s3cret" not in repr(more)
+    assert more.headers.reveal() == "X-Api-Key: s3cret\nA: b, c"
     with pytest.raises(ConfigError) as caught:
         load_settings({}, environ={"OPENAI_API_KEY": "s3cret-value\nrest"}, cwd=tmp_path)
     assert "s3cret" not in str(caught.value) + caught.value.hint

@@ -39,8 +39,8 @@ def _text(about: str, default: str = "", *, env: str = "", kind: str = "text") -
     return field(default=default, metadata={"kind": kind, "about": about, "env": env})
 
 
-def _secret(about: str, *, env: str = "") -> Any:
-    return field(default=NO_SECRET, metadata={"kind": "secret", "about": about, "env": env})
+def _secret(about: str, *, env: str = "", kind: str = "secret") -> Any:
+    return field(default=NO_SECRET, metadata={"kind": kind, "about": about, "env": env})
 
 
 def _flag(default: bool | None, about: str, *, env: str = "") -> Any:
@@ -79,7 +79,7 @@ class Settings:
         "seconds to wait for an answer to begin", 0.1, 86_400, default=60.0, env="GIGACHAT_TIMEOUT"
     )
     retries: int = _whole(5, "times that a failed request is sent again", 0, 20, env="GIGACHAT_MAX_RETRIES")
-    proxy: str = _text("proxy; empty takes HTTPS_PROXY, and none for this machine", kind="url")
+    proxy: Secret = _secret("proxy; empty takes HTTPS_PROXY, and none for this machine", kind="proxy")
 
     temperature: float | None = _decimal("how free answers are", 0, 100)
     top_p: float | None = _decimal("share of likely words that answers are chosen from", 0, 1)
@@ -127,8 +127,10 @@ class Settings:
     openai_api_key: Secret = _secret("key of OpenAI, or of openai_base_url", env="OPENAI_API_KEY")
     embed_base_url: str = _text("address for embeddings, where it is another", kind="url")
     embed_api_key: Secret = _secret("key for that address")
+    image_base_url: str = _text("address for pictures, where it is another", kind="url")
+    image_api_key: Secret = _secret("key for that address")
     auth_scheme: str = _text("word before the key: Bearer, Api-Key, or - for none; empty takes the preset's")
-    headers: str = _text("headers sent along, as `name: value, name: value`", kind="headers")
+    headers: Secret = _secret("headers sent along, as `name: value, name: value`", kind="headers")
     ca_file: str = _text("certificate trusted besides the system's, for that address", kind="file")
     verify: bool = _flag(True, "check the certificate of that address")
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
@@ -169,9 +171,9 @@ def load_settings(
     if file is not None:
         for name, value in _read(file).items():
             _known(name, f"in {file}")
-            if _FIELDS[name].metadata["kind"] == "secret":
-                _only_ours(file, name)
             values[name], origins[name] = _value(name, value, str(file), file.parent), str(file)
+            if isinstance(values[name], Secret):
+                _only_ours(file, name)
     for variable, name in _ELSEWHERE.items():
         if environ.get(variable):
             values[name] = _value(name, environ[variable], f"the environment variable {variable}", here)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +25,8 @@ def checked(name: str, value: object, rule: Mapping[str, Any], origin: str, base
     Paths are taken from `base`. A secret is never shown.
     """
     kind = rule["kind"]
-    if kind == "secret":
-        return _secret(name, value, origin)
+    if kind in ("secret", "headers", "proxy"):
+        return _secret(name, _headers(value) if kind == "headers" else value, kind, origin)
     said = f"{name} is {shown(value)} ({origin})"
     if kind == "folder":
         if not isinstance(value, str | Path) or not str(value):
@@ -42,12 +43,25 @@ def checked(name: str, value: object, rule: Mapping[str, Any], origin: str, base
     return _text(value, kind, base, said)
 
 
-def _secret(name: str, value: object, origin: str) -> Secret:
+def _headers(value: object) -> object:
+    """Headers with a line for each: from a table of ragkit.toml, or from text with commas between them."""
+    if isinstance(value, dict):
+        return "\n".join(f"{name}: {text}" for name, text in value.items())
+    # A comma in a value is a comma: only before the next name does it part.
+    return re.sub(r"\s*,\s*(?=[\w-]+\s*:)", "\n", value) if isinstance(value, str) else value
+
+
+def _secret(name: str, value: object, kind: str, origin: str) -> Secret:
     if isinstance(value, Secret):
         return value
     if not isinstance(value, str):
         raise ConfigError(f"{name} ({origin}) is no text", "put it between quotes")
-    if not value.isprintable() or not value.isascii():
+    lines = value.splitlines() if kind == "headers" else [value]
+    if kind == "headers" and any(":" not in line for line in lines):
+        raise ConfigError(f"{name} ({origin}) names no header", "write it as name: value, name: value")
+    if kind == "proxy" and value and not value.startswith(("http://", "https://", "socks5://", "socks5h://")):
+        raise ConfigError(f"{name} ({origin}) is no address", "begin it with http://, https:// or socks5://")
+    if not all(line.isprintable() and line.isascii() for line in lines):
         raise ConfigError(f"{name} ({origin}) holds characters that no key has", "copy it again, without line breaks")
     return Secret(value.strip())
 
@@ -82,8 +96,6 @@ def _flag(value: object, said: str) -> bool:
 
 
 def _text(value: object, kind: str, base: Path, said: str) -> str:
-    if kind == "headers" and isinstance(value, dict):  # a table of ragkit.toml
-        value = ", ".join(f"{name}: {text}" for name, text in value.items())
     if kind == "file" and isinstance(value, Path):
         value = str(value)
     if not isinstance(value, str):
@@ -94,8 +106,6 @@ def _text(value: object, kind: str, base: Path, said: str) -> str:
         return value.rstrip("/")
     if kind == "file" and value:
         return str(folder(value, base, said))
-    if kind == "headers" and any(":" not in pair for pair in value.split(",") if pair.strip()):
-        raise ConfigError(f"{said}, which names no header", "write it as name: value, name: value")
     return value
 
 

@@ -35,6 +35,7 @@ class RAG:
         chat: gives what writes answers, when one is first needed; without it answers quote the documents.
         rounds: searches that a model may ask for before it must answer.
         uploads: the file that remembers what was left with a service; the user's own unless named.
+        close: called by `close`, for what else was opened around it.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class RAG:
         chat: Callable[[], ChatModel] | None = None,
         rounds: int = 5,
         uploads: Path | None = None,
+        close: Callable[[], object] | None = None,
     ) -> None:
         self._store = store
         self._embedder = embedder
@@ -59,6 +61,7 @@ class RAG:
         self._chat = chat
         self._rounds = rounds
         self._uploads = uploads
+        self._close = close
 
     @property
     def path(self) -> Path:
@@ -235,6 +238,7 @@ class RAG:
 
         if not question.strip():
             raise ConfigError("the question is empty", "say what to look for")
+        self.search(question, 1, mode="lexical", where=where)  # an index that is missing is not the model's to know
         return from_searches(self._chat_model("search by itself"), question, search, rounds=self._rounds, told=told)
 
     def ask_file(
@@ -313,8 +317,10 @@ class RAG:
         return self._store.check()
 
     def close(self) -> None:
-        """Let go of all files. A closed RAG opens them again when it is used."""
+        """Let go of all files and connections. A closed RAG opens them again when it is used."""
         self._store.close()
+        if self._close:
+            self._close()
 
     def __enter__(self) -> Self:
         return self

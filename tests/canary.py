@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
+import re
 
-SECRET = "8d1f-canary-secret"
+SECRET = "-".join(["8d1f", "canary", "secret"])  # in pieces, so that a copy of this file is no find
 KEY = base64.b64encode(f"sweep-client:{SECRET}".encode()).decode()
-TOKEN = "sandbox-token-"  # how the sandbox begins every token that it gives
+TOKEN = re.compile(rb"sandbox-token-\d+-[0-9a-f]{32}")  # every token that the sandbox gives

@@ -28,6 +28,7 @@ FLOORS = [  # from the ground up; names are prefixes
     ["ragkit.roots", "ragkit.intake", "ragkit.embedding_run", "ragkit.extractive", "ragkit.generative"],
     ["ragkit.ingest", "ragkit.reembedding", "ragkit.evaluation"],
     ["ragkit.rag"],
+    ["ragkit.services"],
     ["ragkit.assembly"],
     ["ragkit"],  # the face: __init__.py hands names on
     ["ragkit_cli", "ragkit.testing"],

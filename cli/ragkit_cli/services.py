@@ -35,7 +35,7 @@ def models_command(balance: bool, as_json: bool, quiet: bool) -> int:
 
     List the models of the service, each with its kind where the service tells it.
     """
-    from ragkit.assembly import connect
+    from ragkit.services import connect
 
     service = connect(settings())
     if balance:
@@ -99,7 +99,7 @@ def tokens_command(files: tuple[str, ...], model: str | None, as_json: bool, qui
 
 def _counted(chosen: Settings, texts: Sequence[str]) -> tuple[list[TokenCount], bool]:
     """How long the texts are, and whether that was counted by the service."""
-    from ragkit.assembly import OFFLINE, connect, provider_of
+    from ragkit.services import OFFLINE, connect, provider_of
 
     if provider_of(chosen, "chat") == OFFLINE:
         from ragkit.providers.lengths import estimates
@@ -141,8 +141,8 @@ def image_command(
     Draw a picture: with GigaChat's own text2image, or with the images API of an OpenAI-compatible service.
     Several pictures are saved as cat-1.jpg, cat-2.jpg and so on.
     """
-    from ragkit.assembly import connect
     from ragkit.messages import ImageOptions
+    from ragkit.services import connect
 
     text = text_of(prompt, "prompt")
     place = Path(output)
@@ -176,8 +176,8 @@ def files_command() -> None:
 
 
 def _store() -> FileStore:
-    from ragkit.assembly import connect
     from ragkit.protocols import FileStore
+    from ragkit.services import connect
 
     service = connect(settings())
     if not isinstance(service, FileStore):

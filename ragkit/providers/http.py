@@ -51,12 +51,14 @@ SLOWEST_UPLOAD = 32 << 10  # bytes a second; a form gets the time that it needs 
 class Events(Iterator[str]):
     """The data of the events of one stream. `request_id` is the service's name for it, empty where it gives none."""
 
-    def __init__(self, data: Iterator[str], request_id: str) -> None:
-        self._data = data
+    def __init__(self, data: Iterator[str], request_id: str, ticket: Ticket) -> None:
+        self._data, self._ticket = data, ticket
         self.request_id = request_id
+        ticket.laid_down()
 
     def __next__(self) -> str:
-        return next(self._data)
+        with self._ticket.reading():
+            return next(self._data)
 
 
 class Http:
@@ -195,6 +197,7 @@ class Http:
     def close(self) -> None:
         """Ends what is under way in other threads too, with ConnectionFailed. May be called again."""
         self._closed.set()
+        self._slots.wake()
         self._network.close()
 
     # One try ---------------------------------------------------------------------------------------------------
@@ -230,7 +233,7 @@ class Http:
                     self._slots.rejected(ticket)
                 raise error
             outer.push(stack.pop_all())
-        return Events(_resumed(first, events), request_id(answer.headers))
+        return Events(_resumed(first, events), request_id(answer.headers), ticket)
 
     def _sent(
         self, call: Call, attempts: Attempts, stack: ExitStack, seconds: float | None = None
@@ -243,7 +246,7 @@ class Http:
         waiting = self._clock()
         attempts.foreign = True
         self._authorization.header()  # where a token must be renewed, no slot waits for it
-        ticket = stack.enter_context(self._slots.hold())
+        ticket = stack.enter_context(self._slots.hold(self._timeouts.total, self._closed.is_set))
         attempts.proof = self._authorization.header()  # the wait for a slot may outlive a token
         if self._closed.is_set():
             raise ConnectionFailed(f"the connection to {self.service} was closed")

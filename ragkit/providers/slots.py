@@ -1,25 +1,55 @@
 """How many requests may be on their way at once. The number follows what the service puts up with.
 
 Services tell their limit by 429 alone: individuals have one stream at GigaChat, legal entities ten. Knows
-nothing of HTTP and no clock: what was sent before the last cut is told from what was sent after it by counting.
+nothing of HTTP; what was sent before the last cut is told from what was sent after it by counting, not by time.
 """
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from ragkit.errors import ConfigError, ConnectionFailed
 
 FIRST_NEED, MOST_NEED = 4, 60  # successes at a full house before one more slot is tried
+GRACE = 0.2  # seconds for who was given a stream to read it from another thread, before its maker is told off
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Ticket:
-    """One held slot: the cut after which it was taken, and whether the service refused."""
+    """One held slot: the cut after which it was taken, and whether the service refused.
+
+    A stream holds its slot between two reads too: it is `idle` then, and whether it is read on is up to its reader.
+    """
 
     epoch: int
     refused: bool = False
+    idle: bool = False
+    read_at: float = 0.0  # time.monotonic of the end of the last read
+    reader: threading.Thread = field(default_factory=threading.current_thread)
+    waiting: int = 0  # calls for one more slot by this very reader, who does not read on as long as they wait
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """For the block the stream waits for the service, not for its reader."""
+        self.reader, self.idle = threading.current_thread(), False
+        try:
+            yield
+        finally:
+            self.laid_down()
+
+    def laid_down(self) -> None:
+        self.read_at, self.idle = time.monotonic(), True
+
+
+# What was taken in this thread of control: a web server has each piece of a stream read by any of its threads, where
+# the next request of that thread has nothing to do with the stream; it runs in another context.
+_taken_here: ContextVar[tuple[Ticket, ...]] = ContextVar("_taken_here", default=())
 
 
 class Slots:
@@ -35,7 +65,7 @@ class Slots:
             raise ValueError(f"limit is {limit}, at least one slot is needed")
         self.limit = limit
         self._current = limit
-        self._busy = 0
+        self._held: set[Ticket] = set()
         self._epoch = 0
         self._successes = 0
         self._need = FIRST_NEED
@@ -48,18 +78,22 @@ class Slots:
 
     @property
     def busy(self) -> int:
-        return self._busy
+        return len(self._held)
 
     @contextmanager
-    def hold(self) -> Iterator[Ticket]:
-        """Wait for a slot and hold it for the block; a block that ends without an exception is a success."""
+    def hold(self, patience: float = math.inf, given_up: Callable[[], bool] = lambda: False) -> Iterator[Ticket]:
+        """Wait for a slot and hold it for the block; a block that ends without an exception is a success.
+
+        Raises:
+            ConfigError: where whoever would have to free a slot is waiting here for one.
+            ConnectionFailed: where nobody read on any of the streams that hold all slots for `patience` seconds, or
+                `given_up` says so; `wake` has it asked at once.
+        """
         with self._changed:
-            while self._busy >= self._current:
-                # Not for ever: a wait without end cannot be interrupted everywhere, and an interrupted thread
-                # takes its wake-up call with it.
-                self._changed.wait(1.0)
-            self._busy += 1
+            self._wait(patience, given_up)
             ticket = Ticket(self._epoch)
+            self._held.add(ticket)
+        _taken_here.set((*_taken_here.get(), ticket))
         served = False
         try:
             yield ticket
@@ -68,8 +102,51 @@ class Slots:
             with self._changed:
                 if served:
                     self._count(ticket)
-                self._busy -= 1
+                self._held.discard(ticket)
                 self._changed.notify()
+            _taken_here.set(tuple(each for each in _taken_here.get() if each is not ticket))
+
+    def wake(self) -> None:
+        """Everyone who waits asks whether to give up."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def _wait(self, patience: float, given_up: Callable[[], bool]) -> None:
+        """Until a slot is free. Time counts only while every slot is held by a stream that nobody reads."""
+        began = time.monotonic()
+        here = threading.current_thread()
+        mine = [each for each in _taken_here.get() if each in self._held and each.reader is here]
+        for each in mine:
+            each.waiting += 1
+        try:
+            while len(self._held) >= self._current:
+                if given_up():
+                    raise ConnectionFailed("the connection was closed while the request waited for a slot")
+                if all(each.idle for each in self._held):
+                    quiet = time.monotonic() - max(began, *(each.read_at for each in self._held))
+                    if mine and quiet >= GRACE and all(each.waiting for each in self._held):
+                        raise self._stuck()
+                    if quiet >= patience:
+                        raise self._unread(patience)
+                # Not for ever: a wait without end cannot be interrupted everywhere, and an interrupted thread
+                # takes its wake-up call with it.
+                self._changed.wait(GRACE / 4 if mine else min(1.0, patience))
+        finally:
+            for each in mine:
+                each.waiting -= 1
+
+    def _stuck(self) -> ConfigError:
+        held = "the only slot" if len(self._held) == 1 else f"one of the {len(self._held)} slots"
+        return ConfigError(
+            f"an answer is still streaming in this thread and holds {held}",
+            "read it to its end or close it before the next request, or allow more slots",
+        )
+
+    def _unread(self, patience: float) -> ConnectionFailed:
+        return ConnectionFailed(
+            f"no slot came free: nobody read on for {patience:g} s what is streaming in all {len(self._held)}",
+            "read streams to their end, or close them",
+        )
 
     def rejected(self, ticket: Ticket) -> None:
         """The service said 429 to the request that holds `ticket`."""
@@ -88,7 +165,7 @@ class Slots:
 
     def _count(self, ticket: Ticket) -> None:
         """A success says something about the limit only where every slot was in use, after the last cut."""
-        if ticket.epoch != self._epoch or self._busy < self._current:
+        if ticket.epoch != self._epoch or len(self._held) < self._current:
             return
         self._successes += 1
         if self._successes < self._need:

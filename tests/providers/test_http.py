@@ -575,6 +575,34 @@ def test_streams_and_requests_share_the_slots(clock: Clock) -> None:
         assert later.result(5) == FINE
 
 
+def test_a_request_inside_a_stream_of_the_same_thread_is_told_off(clock: Clock) -> None:
+    """With one slot it would wait for ever; with two it is answered. The stream goes on as if nothing had been."""
+    with Faults(stream(*events("a", "b"))) as server:
+        server.route("/v1/thing", say(200, FINE))
+        http = opened(server, clock, slots=1)
+        with http.events("/chat", json={}) as found:
+            assert next(found) == "a"
+            with pytest.raises(ConfigError, match="still streaming in this thread"):
+                get(http)
+            assert next(found) == "b"
+        roomy = opened(server, clock, slots=2)
+        with roomy.events("/chat", json={}) as found:
+            assert get(roomy) == FINE
+        assert get(http) == FINE
+
+
+def test_close_ends_the_wait_for_a_slot(clock: Clock) -> None:
+    """A stream was begun and forgotten: who waits for its slot is let go by close."""
+    with Faults(stream(*events("a"), then=hang)) as server, ThreadPoolExecutor(1) as pool:
+        http = opened(server, clock, slots=1)
+        with http.events("/chat", json={}) as found:
+            next(found)
+            waiting = pool.submit(get, http)
+            time.sleep(0.05)
+            http.close()
+            assert isinstance(waiting.exception(5), ConnectionFailed)
+
+
 # Upload -----------------------------------------------------------------------------------------------------------
 
 

@@ -6,13 +6,15 @@ import heapq
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from contextvars import copy_context
 
 import pytest
 
-from ragkit.providers.slots import MOST_NEED, Slots
+from ragkit.errors import ConfigError, ConnectionFailed
+from ragkit.providers.slots import GRACE, MOST_NEED, Slots
 
 
 def served(slots: Slots, times: int) -> None:
@@ -48,6 +50,142 @@ def test_slots_are_never_exceeded() -> None:
 def test_no_slots_are_no_slots() -> None:
     with pytest.raises(ValueError, match="0"):
         Slots(0)
+
+
+# Streams that hold slots without being read -------------------------------------------------------------------------
+
+
+def streaming(slots: Slots) -> Iterator[None]:
+    """A generator that holds a slot between its pieces."""
+    with slots.hold() as ticket:
+        ticket.laid_down()
+        for _ in range(100):
+            yield
+            with ticket.reading():
+                pass
+
+
+def begun(slots: Slots) -> Iterator[None]:
+    made = streaming(slots)
+    next(made)
+    return made
+
+
+def taken(slots: Slots, patience: float = 30.0) -> bool:
+    with slots.hold(patience):
+        return True
+
+
+def test_a_request_in_the_loop_over_a_stream_is_told_off() -> None:
+    """It would wait for ever for the slot that its own loop holds; closed, the stream is in nobody's way."""
+    slots = Slots(1)
+    pieces = begun(slots)
+    with pytest.raises(ConfigError, match="the only slot") as caught:
+        taken(slots)
+    assert "close it" in caught.value.hint
+    assert slots.busy == 1
+    pieces.close()
+    assert taken(slots)
+
+
+def test_a_second_slot_is_all_that_a_nested_request_needs() -> None:
+    slots = Slots(2)
+    pieces = begun(slots)
+    assert taken(slots)
+    more = begun(slots)
+    with pytest.raises(ConfigError, match="one of the 2 slots"):
+        taken(slots)
+    more.close()
+    pieces.close()
+
+
+def test_two_threads_that_wait_for_each_other_are_found_out() -> None:
+    """Each has a stream and wants a second slot: one of them is told off, and the other goes on."""
+    slots = Slots(2)
+    ready = threading.Barrier(2)
+
+    def work() -> bool:
+        pieces = begun(slots)
+        ready.wait(5)
+        try:
+            return taken(slots)
+        except ConfigError:
+            return False
+        finally:
+            pieces.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        ends = [each.result(10) for each in [pool.submit(work) for _ in range(2)]]
+    assert sum(ends) in (0, 1)
+    assert slots.busy == 0
+
+
+def test_a_stream_that_another_thread_reads_is_waited_for() -> None:
+    """Who made it and gave it away may ask for something else: the slot will come free."""
+    slots = Slots(1)
+    pieces = begun(slots)
+
+    def read() -> None:
+        for _ in pieces:
+            time.sleep(0.005)
+
+    with ThreadPoolExecutor(1) as pool:
+        reader = pool.submit(read)
+        assert taken(slots)
+        reader.result(5)
+
+
+def test_a_thread_of_a_web_server_is_not_blamed_for_the_stream_of_another_request() -> None:
+    """There each piece is read in a copy of its request's context, by any thread, which then serves other requests."""
+    slots = Slots(1)
+    pieces = streaming(slots)
+    copy_context().run(next, pieces)
+
+    def end() -> None:
+        time.sleep(3 * GRACE)
+        pieces.close()
+
+    closing = threading.Thread(target=end)
+    closing.start()
+    assert taken(slots)
+    closing.join()
+
+
+def test_a_stream_that_nobody_reads_ends_the_patience_of_others() -> None:
+    """A generator that was kept and forgotten: others wait for a while, and are told why there is no slot."""
+    slots = Slots(1)
+    pieces = begun(slots)
+    with ThreadPoolExecutor(1) as pool:
+        failed = pool.submit(taken, slots, 0.1).exception(5)
+    assert isinstance(failed, ConnectionFailed)
+    assert "nobody read on" in failed.message
+    pieces.close()
+
+
+def test_a_request_that_waits_for_its_answer_is_waited_for() -> None:
+    """Only what nobody reads costs patience: a slow answer does not."""
+    slots = Slots(1)
+    with ThreadPoolExecutor(1) as pool:
+        with slots.hold():
+            later = pool.submit(taken, slots, 0.01)
+            time.sleep(0.1)
+        assert later.result(5)
+
+
+def test_who_waits_can_be_sent_away() -> None:
+    slots = Slots(1)
+    over = threading.Event()
+
+    def wait() -> None:
+        with slots.hold(given_up=over.is_set):
+            pass
+
+    with ThreadPoolExecutor(1) as pool, slots.hold():
+        waiting = pool.submit(wait)
+        time.sleep(0.02)
+        over.set()
+        slots.wake()
+        assert isinstance(waiting.exception(5), ConnectionFailed)
 
 
 def test_a_refusal_halves() -> None:

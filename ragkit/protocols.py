@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias, runtime_checkable
 
@@ -243,6 +243,14 @@ class Store(Protocol):
     def document(self, source: str) -> Document: ...
 
     def neighbours(self, id: int, before: int, after: int) -> list[tuple[int, Chunk]]: ...
+
+    def vectors(self, limit: int, wanted: Collection[int] = ()) -> tuple[list[tuple[int, Chunk]], FloatMatrix]:
+        """At most `limit` chunks with their ids, ascending, and their unit vectors (n, d).
+
+        Where there are more chunks they are taken at even distances. Those whose ids are `wanted` are among them,
+        beyond the limit where need be; an id that is not in the index is left out.
+        """
+        ...
 
     def status(self) -> IndexStatus: ...
 

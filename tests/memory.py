@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -242,6 +242,19 @@ class MemoryStore:
                 n = entry.ids.index(id)
                 return list(zip(entry.ids, entry.chunks, strict=True))[max(0, n - before) : n + after + 1]
         raise ConfigError(f"chunk {id} is not in the index")
+
+    def vectors(self, limit: int, wanted: Collection[int] = ()) -> tuple[list[tuple[int, Chunk]], FloatMatrix]:
+        state = self._state()
+        every = {
+            id: (chunk, state.vectors[key])
+            for entry in state.entries.values()
+            for id, chunk, key in zip(entry.ids, entry.chunks, entry.keys, strict=True)
+        }
+        ids = sorted(every)
+        taken = {ids[i * len(ids) // limit] for i in range(limit)} if limit < len(ids) else set(ids)
+        chosen = sorted(taken | (set(wanted) & set(ids)))
+        rows = [every[id][1] for id in chosen]
+        return [(id, every[id][0]) for id in chosen], np.stack(rows) if rows else np.empty((0, 0), np.float32)
 
     def status(self) -> IndexStatus:
         state = self._state()

@@ -25,7 +25,7 @@ from ragkit.embedders.offline import OfflineEmbedder
 from ragkit.errors import ConfigError, IndexMismatch, IndexNotFound, LoadError, PaymentRequired, StoreError
 from ragkit.filters import Condition
 from ragkit.loaders.isolation import ParserPool
-from ragkit.positions import Positions
+from ragkit.positions import Positions, contextual_text
 from ragkit.rag import RAG
 from ragkit.reports import FileStamp, Problem
 from ragkit.store.local import LocalStore
@@ -324,6 +324,39 @@ def test_neighbours_come_in_the_order_of_the_document(store: protocols.Store) ->
     assert [hit.id for hit in rag.neighbours(middle, before=1, after=1)] == [hit.id for hit in around[1:4]]
     assert [hit.id for hit in rag.neighbours(middle, before=0, after=0)] == [middle]
     assert [hit.id for hit in rag.neighbours(around[0].id, before=9, after=0)] == [around[0].id]
+
+
+def test_stores_give_the_vectors_of_their_chunks(rags: list[RAG]) -> None:
+    """All of them, or some at even distances; the same chunks and numbers from every store, also after changes."""
+    seen = []
+    for rag in rags:
+        rag.add(shades())
+        rag.add([Document("boat", "The boat is red and green now.")])
+        rag.remove("meadow")
+        chunks, rows = rag._store.vectors(1000)
+        assert len(chunks) == len(rows) == rag.status().chunks > 5
+        assert [id for id, _ in chunks] == sorted(id for id, _ in chunks)
+        for (_, chunk), row in zip(chunks, rows, strict=True):
+            made = ColourEmbedder().embed_query(contextual_text("", chunk))
+            assert np.allclose(row, made / np.linalg.norm(made), atol=1e-6)
+        some, few = rag._store.vectors(3, wanted=[chunks[1][0], 10_000])
+        assert [id for id, _ in some] == sorted({chunks[i * len(chunks) // 3][0] for i in range(3)} | {chunks[1][0]})
+        assert few.shape == (len(some), 4)
+        seen.append([(chunk, np.round(row, 5).tolist()) for (_, chunk), row in zip(chunks, rows, strict=True)])
+    by_place = [sorted(each, key=lambda pair: (pair[0].source, pair[0].start)) for each in seen]
+    assert by_place[0] == by_place[1]
+
+
+def test_stores_without_chunks_give_no_vectors(rags: list[RAG]) -> None:
+    """An index that was emptied is an index still."""
+    for rag in rags:
+        with pytest.raises(IndexNotFound):
+            rag._store.vectors(5)
+        rag.add(shades())
+        rag.remove("*")
+        chunks, rows = rag._store.vectors(5)
+        assert chunks == []
+        assert len(rows) == 0
 
 
 def write(writer: protocols.Writer, source: str, text: str) -> None:

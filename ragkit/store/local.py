@@ -9,10 +9,12 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
 
 from ragkit.errors import ConfigError, IndexLocked, StoreError
 from ragkit.filters import Condition
@@ -23,7 +25,7 @@ from ragkit.store.retrieval import View, retrieve
 from ragkit.store.segments import APPROXIMATE_FROM, VectorSet, map_segment, tail_block, unit_rows
 from ragkit.store.wordindex import delete as delete_word_index
 from ragkit.store.wordindex import in_memory, lexical_path
-from ragkit.types import Chunk, Document, FloatVector, Hit
+from ragkit.types import Chunk, Document, FloatMatrix, FloatVector, Hit
 
 if TYPE_CHECKING:
     from ragkit.reports import DocumentInfo, Finding, IndexStatus
@@ -139,6 +141,19 @@ class LocalStore:
             here = found[0]
             around = catalog.chunks.of_document(here.document, here.n - before, here.n + after)
             return [(stored.id, stored.chunk) for stored in around]
+
+    def vectors(self, limit: int, wanted: Collection[int] = ()) -> tuple[list[tuple[int, Chunk]], FloatMatrix]:
+        """At most `limit` chunks at even distances, and those that are `wanted`, by id; and their vectors (n, d)."""
+
+        def read(catalog: Catalog, view: View) -> tuple[list[tuple[int, Chunk]], FloatMatrix]:
+            every = catalog.chunks.ids(view.at)
+            taken = {every[i * len(every) // limit] for i in range(limit)} if limit < len(every) else set(every)
+            stored = catalog.chunks.by_id(taken.union(set(wanted).intersection(every)))
+            names = np.array([each.vector for each in stored], np.int64)
+            unique, places = np.unique(names, return_inverse=True)
+            return [(each.id, each.chunk) for each in stored], view.vectors.rows(unique)[places]
+
+        return self._read(read)
 
     def status(self) -> IndexStatus:
         from ragkit.reports import IndexStatus  # no search needs it

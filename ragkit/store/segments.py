@@ -171,6 +171,20 @@ class VectorSet:
         order = np.lexsort((ids, -scores))
         return [(int(ids[i]), float(scores[i])) for i in order[:n]]
 
+    def rows(self, ids: IntVector) -> FloatMatrix:
+        """The vectors themselves, (n, d), row i for id i. `ids` is ascending, without doubles.
+
+        Raises IndexCorrupt where one is not here.
+        """
+        found = [(_places(block, ids), block) for block in self._blocks]
+        have = np.concatenate([here for (here, _), _ in found]) if found else np.empty(0, np.int64)
+        if len(have) < len(ids):
+            lost = np.setdiff1d(ids, have)
+            raise IndexCorrupt(f"the vector {int(lost[0])} is in no segment", "run: ragkit doctor")
+        rows = [block.rows[places] for (_, places), block in found]
+        stacked = np.concatenate(rows) if rows else np.empty((0, 0), np.float32)
+        return cast("FloatMatrix", stacked[np.argsort(have)])
+
     def scores(self, query: FloatVector, ids: IntVector) -> dict[int, float]:
         """The cosine of each given vector that is here. `ids` is ascending."""
         found, scores = _scores(self._blocks, query, ids)

@@ -55,6 +55,13 @@ class ChunkTable:
         """The chunks in ascending order of id; ids that are gone are left out."""
         return self._select("c.id IN (SELECT value FROM json_each(:ids)) ORDER BY c.id", {"ids": id_array(ids)})
 
+    def ids(self, at: int) -> list[int]:
+        """Every living chunk, ascending."""
+        rows = self._db.execute(
+            f"SELECT c.id FROM chunk c JOIN document d ON d.id = c.document WHERE {ALIVE} ORDER BY c.id", {"at": at}
+        )
+        return [row[0] for row in rows]
+
     def of_document(self, document: int, first: int = 0, last: int = 1 << 60) -> list[StoredChunk]:
         """Chunks number first to last, inclusive, of a document version, in order."""
         return self._select(

@@ -13,6 +13,8 @@ from ragkit.types import Chunk, Hit
 
 NO_ANSWER = "NO_ANSWER"  # what a model is told to say, and nothing else, where the sources are silent
 
+_MARKS = re.compile(r"^[\W_]+")
+_NO_ANSWER = re.compile(rf"[\W_]*{NO_ANSWER}\b", re.IGNORECASE)
 _CYRILLIC = re.compile(r"[а-яё]", re.IGNORECASE)
 _LATIN = re.compile(r"[a-z]", re.IGNORECASE)
 
@@ -45,6 +47,17 @@ _AGENT_RULES = {
     ),
 }
 _LABELS = {"ru": ("Источники", "Вопрос", "стр."), "en": ("Sources", "Question", "page")}
+
+
+def is_no_answer(text: str) -> bool:
+    """Whether a model says that the sources are silent, with whatever marks or explanation around the word."""
+    return _NO_ANSWER.match(text) is not None
+
+
+def may_be_no_answer(beginning: str) -> bool:
+    """Whether a text that begins so may still turn out to be that."""
+    bare = _MARKS.sub("", beginning).upper()
+    return NO_ANSWER.startswith(bare) or bare.startswith(NO_ANSWER)
 
 
 def language_of(text: str) -> str:

@@ -358,18 +358,18 @@ def test_a_result_that_json_cannot_say_is_our_mistake() -> None:
         call(lambda: [b"x"], {})
 
 
-def test_errors_of_ours_are_told_and_others_end_the_conversation() -> None:
-    """A bug in a function is not hidden behind a polite answer."""
+def test_what_a_function_raises_ends_the_conversation() -> None:
+    """Neither a bug nor an empty account is hidden behind a polite answer; an error for the model is a result."""
 
     def lost() -> None:
         raise NotFound("there is no file 7", status=404)
 
-    def broken() -> None:
-        raise KeyError("bug")
+    def told() -> dict[str, str]:
+        return {"error": "there is no file 7"}
 
-    assert call(lost, {}) == {"error": "there is no file 7"}
-    with pytest.raises(KeyError):
-        call(broken, {})
+    with pytest.raises(NotFound):
+        call(lost, {})
+    assert call(told, {}) == {"error": "there is no file 7"}
 
 
 @given(st.dictionaries(st.sampled_from(["location", "num_days", "format", "x"]), st.from_type(type(None)) | st.text()))

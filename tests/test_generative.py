@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ragkit.errors import ConfigError, NotFound, ServerError
+from ragkit.errors import ConfigError, IndexNotFound, NotFound, ServerError
 from ragkit.generative import from_passages
 from ragkit.generative.agentic import from_searches
 from ragkit.generative.attached import from_files
@@ -97,6 +97,9 @@ def test_markers_of_sources_that_were_not_given_are_taken_out() -> None:
     ("said", "reason", "status", "about"),
     [
         (NO_ANSWER, "stop", Status.REFUSED, "no answer"),
+        (f"{NO_ANSWER} [1]", "stop", Status.REFUSED, "no answer"),
+        (f"«{NO_ANSWER.lower()}»!", "stop", Status.REFUSED, "no answer"),
+        (f"**{NO_ANSWER}**: в источниках об этом нет", "stop", Status.REFUSED, "no answer"),
         ("", "stop", Status.REFUSED, "no answer"),
         ("За десять [1]", "length", Status.PARTIAL, "limit of tokens"),
         ("Не люблю говорить об этом", "blacklist", Status.REFUSED, "refuses this topic"),
@@ -120,12 +123,43 @@ def test_without_passages_nothing_is_asked() -> None:
     assert not model.told
 
 
-@pytest.mark.parametrize(("said", "shown"), [("За десять [1].", "За десять [1]."), (NO_ANSWER, ""), ("NO", "NO")])
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("За десять [1].", "За десять [1]."),
+        (NO_ANSWER, ""),
+        (f"**{NO_ANSWER}**", ""),
+        (f"{NO_ANSWER}. Об этом ничего нет.", ""),
+        ("NO", "NO"),
+        ("No answer is short.", "No answer is short."),
+    ],
+)
 def test_pieces_are_told_as_they_come(said: str, shown: str) -> None:
     """All of the text, and nothing of the word that stands for no answer."""
     pieces: list[str] = []
     from_passages(Says(said), QUESTION, HITS, told=lambda delta: pieces.append(delta.text))
     assert "".join(pieces) == shown
+
+
+@pytest.mark.parametrize(
+    "said", ["В items[0] и row[12] лежит ключ [1].", "Договор [2024] года [1].", "«Да»[1]", "Срок десять дней[1][2]"]
+)
+def test_brackets_that_are_no_markers_stay(said: str) -> None:
+    """An index in code, a year: nothing of the text is lost."""
+    assert from_passages(Says(said), QUESTION, HITS).text == said
+
+
+def test_news_of_a_function_is_told_before_any_text() -> None:
+    """What the service does meanwhile does not wait for the first word."""
+
+    class Busy(Says):
+        def stream(self, messages: Sequence[Message], **said: object) -> Iterator[Delta]:
+            yield Delta(progress="осталось 00:09")
+            yield from super().stream(messages, **said)
+
+    told: list[Delta] = []
+    from_passages(Busy("Да [1]."), QUESTION, HITS, told=told.append)
+    assert told[0].progress == "осталось 00:09"
 
 
 # -- a model that searches
@@ -161,6 +195,23 @@ def test_an_agent_has_to_answer_in_the_end() -> None:
     answer = from_searches(model, QUESTION, lambda _: HITS, rounds=2)
     assert model.choices == ["auto", "auto", "none"]
     assert answer.text == "Не знаю."
+
+
+def test_an_agent_that_never_searched_has_no_sources() -> None:
+    """What it says names no source, and markers of its own making are taken out."""
+    answer = from_searches(Says("За год [1]."), QUESTION, lambda _: HITS, rounds=3)
+    assert (answer.text, answer.status) == ("За год.", Status.PARTIAL)
+
+
+def test_an_error_of_the_search_is_not_the_models_to_answer() -> None:
+    """A missing index or an empty account ends the question; an empty query is told to the model."""
+
+    def search(query: str) -> list[Hit]:
+        raise IndexNotFound(f"no index for {query}")
+
+    with pytest.raises(IndexNotFound):
+        from_searches(Says(call("залог")), QUESTION, search, rounds=3)
+    assert from_searches(Says(call(" "), "Не знаю."), QUESTION, search, rounds=3).text == "Не знаю."
 
 
 # -- files
@@ -294,6 +345,9 @@ def test_a_service_without_files_gets_the_text(lease: Path, uploads: Uploads, tm
     picture.write_bytes(b"\x89PNG")
     from_files(model, "Кто это?", [picture], uploads=uploads, load=load)
     assert model.told[1][-1].pictures[0].data == b"\x89PNG"
+    both = Says("Оба.")
+    from_files(both, QUESTION, [lease, tmp_path / "lease.txt"], uploads=uploads, load=load)
+    assert both.told[0][-1].content.count("Залог возвращают") == 2
     lease.write_text("а" * 200_001, "utf-8")
     with pytest.raises(ConfigError, match="fit into a question"):
         from_files(model, QUESTION, [lease], uploads=uploads, load=load)

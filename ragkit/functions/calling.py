@@ -10,16 +10,16 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ragkit.errors import ConfigError, RagkitError
+from ragkit.errors import ConfigError
 from ragkit.functions.description import annotations_of, is_needed, parameters_of
 from ragkit.functions.values import Mismatch, check_names, converted
 from ragkit.messages import Json
 
 
 def call(function: Callable[..., Any], arguments: Json) -> dict[str, Any]:
-    """The result as an object, {"result": ...} where it is none; {"error": ...} for what the model should hear.
+    """The result as an object, {"result": ...} where it is none; {"error": ...} for arguments that do not fit.
 
-    That is an argument that does not fit, and a RagkitError of the function. Its other exceptions are not caught.
+    What the function raises is not caught: a function tells the model of an error by returning {"error": ...}.
     Raises ConfigError for a result that JSON cannot say.
     """
     parameters, hints = parameters_of(function), annotations_of(function)
@@ -27,11 +27,7 @@ def call(function: Callable[..., Any], arguments: Json) -> dict[str, Any]:
         fitting = _fitting(parameters, hints, arguments)
     except Mismatch as error:
         return {"error": str(error)}
-    try:
-        result = function(**fitting)
-    except RagkitError as error:
-        return {"error": error.message}
-    made = _jsonable(result, getattr(function, "__name__", repr(function)))
+    made = _jsonable(function(**fitting), getattr(function, "__name__", repr(function)))
     return made if isinstance(made, dict) else {"result": made}
 
 

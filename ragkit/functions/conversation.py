@@ -42,8 +42,8 @@ def run(
 ) -> Conversation:
     """Ask, call what the model asks for, tell it the results, and so on until it answers.
 
-    One function's result may lead to the call of another. Wrong arguments and errors of ours are told to the model,
-    which may try again; other exceptions of a function end the conversation.
+    One function's result may lead to the call of another. Wrong arguments are told to the model, which may try
+    again; what a function raises ends the conversation.
 
     Args:
         chat: who is asked.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ragkit.errors import BadResponse
 from ragkit.messages import Completion, Delta, Message
-from ragkit.prompts import NO_ANSWER, grounded
+from ragkit.prompts import grounded, is_no_answer, may_be_no_answer
 from ragkit.types import Answer, Citation, Hit, Status, Verification
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Told = Callable[[Delta], None]
 
-_MARKER = re.compile(r"[ \t]*\[(\d+(?:\s*[,;]\s*\d+)*)\]")
+_MARKER = re.compile(r"(?P<space>[ \t]?)\[(?P<numbers>\d{1,3}(?:\s?[,;]\s?\d{1,3}){0,20})\]")
 # What the service's reason for stopping means to a reader. "stop" means nothing.
 _REASONS = {
     "length": "the answer was cut off at the limit of tokens (finish_reason length)",
@@ -48,13 +48,14 @@ def completed(
     """The whole answer; `told` gets its pieces as they come."""
     if told is None:
         return chat.complete(messages, options=options)
-    held: str | None = ""  # what may still turn out to be NO_ANSWER, which is not for the reader
+    held: str | None = ""  # what may still turn out to say that there is no answer, which is not for the reader
     for delta in chat.stream(messages, options=options):
-        if held is not None:
+        if held is not None and (delta.text or delta.completion):
             held += delta.text
-            if not delta.completion and NO_ANSWER.startswith(held.strip()):
+            ended = delta.completion is not None
+            if may_be_no_answer(held) and not ended:
                 continue
-            delta = replace(delta, text="" if held.strip() == NO_ANSWER else held)
+            delta = replace(delta, text="" if is_no_answer(held) else held)
             held = None
         told(delta)
         if delta.completion:
@@ -62,19 +63,20 @@ def completed(
     raise BadResponse("the stream of the answer ended without the whole of it", "this is a mistake of the chat model's")
 
 
-def read(question: str, completion: Completion, hits: Sequence[Hit], mode: str) -> Answer:
+def read(question: str, completion: Completion, hits: Sequence[Hit], mode: str, *, cites: bool = True) -> Answer:
     """A completion as an answer: status from its end, citations from its markers, in the order of the text.
 
-    Markers of sources that were not given are taken out, and `notes` counts them.
+    Markers of sources that were not given are taken out, and `notes` counts them. Without `cites` the model was given
+    no numbered sources: brackets are text.
     """
-    text, cited, strange = _markers(completion.text, len(hits))
+    text, cited, strange = _markers(completion.text, len(hits)) if cites else (completion.text, [], 0)
     notes = (f"{strange} markers of sources that were not given were taken out",) if strange else ()
-    status, reason = _outcome(completion, text, cited or not hits)
+    status, reason = _outcome(completion, text, cited or not cites)
     return Answer(
         question,
-        "" if status is Status.REFUSED and NO_ANSWER in text else text,
+        "" if is_no_answer(text) else text,
         status,
-        tuple(_citation(number, hits[number - 1]) for number in cited),
+        () if status is Status.REFUSED else tuple(_citation(number, hits[number - 1]) for number in cited),
         tuple(hits),
         reason=reason,
         mode=mode,
@@ -87,7 +89,7 @@ def _outcome(completion: Completion, text: str, cites: object) -> tuple[Status, 
     reason = _REASONS.get(completion.finish_reason, "")
     if completion.finish_reason in _REFUSALS:
         return Status.REFUSED, reason
-    if text.strip(" .`\"'*") == NO_ANSWER or not text.strip():
+    if is_no_answer(text) or not text.strip():
         return Status.REFUSED, reason or "the model finds no answer in the sources"
     if reason:
         return Status.PARTIAL, reason
@@ -97,21 +99,27 @@ def _outcome(completion: Completion, text: str, cites: object) -> tuple[Status, 
 
 
 def _markers(text: str, most: int) -> tuple[str, list[int], int]:
-    """The text without markers above `most`, the numbers that are left in order, and how many were taken out."""
+    """The text without markers above `most`, the numbers that are left in order, and how many were taken out.
+
+    What directly follows a letter or a bracket and names no source, as items[0], is text.
+    """
     cited: dict[int, None] = {}
     strange = 0
 
     def kept(match: re.Match[str]) -> str:
         nonlocal strange
-        numbers = [int(number) for number in re.findall(r"\d+", match[1][:200])]
+        numbers = [int(number) for number in re.findall(r"\d+", match["numbers"])]
         good = [number for number in numbers if 1 <= number <= most]
+        attached = not match["space"] and match.start() > 0 and text[match.start() - 1] not in ".,:;!?»”\"')"
+        if not good and attached:
+            return match[0]
         strange += len(numbers) - len(good)
         cited.update(dict.fromkeys(good))
         if len(good) == len(numbers):
             return match[0]
         return f" [{', '.join(map(str, good))}]" if good else ""
 
-    return (_MARKER.sub(kept, text) if most else text), list(cited), strange
+    return _MARKER.sub(kept, text), list(cited), strange
 
 
 def _citation(number: int, hit: Hit) -> Citation:

@@ -68,6 +68,8 @@ def from_searches(
     hits: list[Hit] = []
 
     def search_documents(query: str) -> dict[str, Any]:
+        if not query.strip():
+            return {"error": "the query is empty"}
         if told:
             told(Delta(progress=_SEARCHING[language_of(question)].format(query)))
         return {"passages": [passage(hit) for hit in search(query)]}

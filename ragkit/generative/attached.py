@@ -16,7 +16,7 @@ from ragkit.protocols import FileStore
 from ragkit.types import Answer
 
 if TYPE_CHECKING:
-    from ragkit.messages import ChatOptions
+    from ragkit.messages import ChatOptions, RemoteFile
     from ragkit.protocols import ChatModel
     from ragkit.types import Document
     from ragkit.uploads import Uploads
@@ -33,7 +33,7 @@ PICTURES = {
 IMAGES = frozenset({*PICTURES, ".tif", ".tiff", ".bmp"})
 
 
-def check(paths: Sequence[Path], *, functions: bool) -> None:
+def check(paths: Sequence[Path], *, keeps_files: bool, functions: bool) -> None:
     """Raises ConfigError for what a service would refuse, or would leave out without a word."""
     if not paths:
         raise ConfigError("no file is named", "name a document or an image")
@@ -46,7 +46,7 @@ def check(paths: Sequence[Path], *, functions: bool) -> None:
         raise ConfigError(
             f"{pictures[0].name} is an image and {texts[0].name} a document", "ask about images and documents apart"
         )
-    if len(texts) > 1 and not functions:
+    if len(texts) > 1 and keeps_files and not functions:
         raise ConfigError(
             f"{len(texts)} documents are attached, and the model reads the first one only",
             "ask about one, or allow it the functions that read several: --functions",
@@ -79,11 +79,13 @@ def from_files(
     Raises:
         ConfigError: a file or a number of files that cannot be asked about; nothing was sent.
     """
-    check(paths, functions=functions)
+    check(paths, keeps_files=isinstance(chat, FileStore), functions=functions)
     rules = Message("system", about_file(question))
     if not isinstance(chat, FileStore):
         messages = _inline(question, paths, load)
-        return read(question, completed(chat, [rules, *messages], options=options, told=told), (), "attached")
+        return read(
+            question, completed(chat, [rules, *messages], options=options, told=told), (), "attached", cites=False
+        )
     notes: list[str] = []
     with ExitStack() as after:
         ids = []
@@ -91,7 +93,7 @@ def from_files(
             file, known = uploads.upload(chat, path)
             ids.append(file.id)
             if keep:
-                uploads.remember(chat, path, file)
+                _remember(uploads, chat, path, file, notes)
             elif not known:
                 after.callback(_delete, chat, uploads, file.id, path, notes)
             if known:
@@ -102,7 +104,9 @@ def from_files(
                 question, chat.complete([rules, *messages], function_call="auto", options=options), (), "attached"
             )
         else:
-            answer = read(question, completed(chat, [rules, *messages], options=options, told=told), (), "attached")
+            answer = read(
+                question, completed(chat, [rules, *messages], options=options, told=told), (), "attached", cites=False
+            )
     return replace(answer, notes=(*answer.notes, *notes))
 
 
@@ -137,6 +141,14 @@ def _picture(path: Path) -> Picture:
     if media_type is None:
         raise ConfigError(f"{path.name} cannot be sent inside a message", f"convert it to {', '.join(PICTURES)}")
     return Picture(path.read_bytes(), media_type)
+
+
+def _remember(uploads: Uploads, store: FileStore, path: Path, file: RemoteFile, notes: list[str]) -> None:
+    """Failing to remember costs an upload next time, not this answer."""
+    try:
+        uploads.remember(store, path, file)
+    except OSError as error:
+        notes.append(f"that {path.name} is kept as {file.id} could not be remembered: {error.strerror}")
 
 
 def _delete(store: FileStore, uploads: Uploads, id: str, path: Path, notes: list[str]) -> None:

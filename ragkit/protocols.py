@@ -119,7 +119,9 @@ class FileStore(Protocol):
 class ImageModel(Protocol):
     """Words to pictures."""
 
-    def generate(self, prompt: str, options: ImageOptions | None = None) -> list[Image]: ...
+    def generate(self, prompt: str, options: ImageOptions | None = None) -> Iterator[Image]:
+        """Pictures one after another: those that came are kept where a later one fails."""
+        ...
 
 
 class Parsers(Protocol):

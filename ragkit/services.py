@@ -63,7 +63,7 @@ def connect(settings: Settings, role: str = "chat") -> OpenAICompatible:
     name = provider_of(settings, role)
     if name == OFFLINE:
         raise ConfigError("no service is configured for this", NO_CHAT_MODEL)
-    return _gigachat(settings, role) if name == GIGACHAT else _openai(settings, role, name)
+    return _gigachat(settings) if name == GIGACHAT else _openai(settings, role, name)
 
 
 class Services:
@@ -93,7 +93,7 @@ class Services:
             service.close()
 
 
-def _gigachat(settings: Settings, role: str) -> OpenAICompatible:
+def _gigachat(settings: Settings) -> OpenAICompatible:
     from ragkit.providers.gigachat import GigaChat
 
     for secret in ("gigachat_credentials", "gigachat_access_token", "gigachat_password"):
@@ -106,7 +106,8 @@ def _gigachat(settings: Settings, role: str) -> OpenAICompatible:
         password=settings.gigachat_password,
         base_url=settings.gigachat_base_url,
         auth_url=settings.gigachat_auth_url,
-        chat_model=_model(settings, role, GIGACHAT) or settings.gigachat_model,
+        chat_model=_chat_model(settings, GIGACHAT) or settings.gigachat_model,
+        image_model=settings.image_model if provider_of(settings, "image") == GIGACHAT else "",
         client_id=settings.gigachat_client,
         slots=settings.slots,
         retries=settings.retries,
@@ -168,7 +169,7 @@ def _openai(settings: Settings, role: str, name: str) -> OpenAICompatible:
         place.url,
         place.key,
         preset=name,
-        chat_model=_model(settings, role, name),
+        chat_model=_chat_model(settings, name),
         image_model=settings.image_model,
         scheme={"": None, "-": ""}.get(scheme, scheme),
         headers={line.partition(":")[0].strip(): line.partition(":")[2].strip() for line in lines},
@@ -196,10 +197,8 @@ def _check_way(settings: Settings, secret: str, way: tuple[str, ...]) -> None:
             )
 
 
-def _model(settings: Settings, role: str, name: str) -> str:
-    """The model for a role; the chat model draws only where the same service chats."""
-    if role == "image" and settings.image_model and name == GIGACHAT:
-        return settings.image_model
+def _chat_model(settings: Settings, name: str) -> str:
+    """The chat model, where it is this service's: with two services the name would mean nothing to the other."""
     return settings.chat_model if provider_of(settings, "chat") == name else ""
 
 

@@ -149,17 +149,17 @@ def image_command(
     if not place.parent.is_dir():
         raise ConfigError(f"{place.parent} is no folder", "save the picture into one that exists")
     chosen = settings(image_model=model)
-    options = ImageOptions("", wanted, shape or "", quality or "", style or "", "", system or "")
-    images = connect(chosen, "image").generate(text, options)
-    names = [place] if len(images) == 1 else [place.with_stem(f"{place.stem}-{n}") for n in range(1, len(images) + 1)]
-    for name, image in zip(names, images, strict=True):
-        name.write_bytes(image.data)
+    options = ImageOptions(n=wanted, size=shape or "", quality=quality or "", style=style or "", system=system or "")
+    rows = []
+    for n, image in enumerate(connect(chosen, "image").generate(text, options), 1):
+        name = place if wanted == 1 else place.with_stem(f"{place.stem}-{n}")
+        name.write_bytes(image.data)  # at once: a later one may fail
+        rows.append(payload.of_image(str(name), image))
         if not as_json:
             out(f"{name}  {size(len(image.data))}  {image.media_type}".rstrip())
         for words in filter(None, (image.text, image.revised_prompt)):
             say(escape(words), quiet=quiet or as_json)
     if as_json:
-        rows = [payload.of_image(str(name), image) for name, image in zip(names, images, strict=True)]
         out_json("image", {"prompt": text, "images": rows})
     return DONE
 
@@ -227,7 +227,7 @@ def get_file(id: str, output: str | None, quiet: bool) -> int:
     if output is None and place.exists():
         raise ConfigError(f"{place} is there already", "name another place with -o")
     place.write_bytes(store.content(id))
-    out(str(place))
+    out(one_line(str(place)))
     say(size(place.stat().st_size), quiet=quiet)
     return DONE
 

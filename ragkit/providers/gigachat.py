@@ -7,7 +7,7 @@ What is known of it beyond its documentation is kept as arguments with defaults,
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ragkit.budget import Prices
-from ragkit.errors import ConfigError
+from ragkit.errors import ConfigError, ProviderError
 from ragkit.messages import Balance, ChatOptions, Image, ImageOptions, Message, Model, RemoteFile, TokenCount
 from ragkit.prompts import language_of
 from ragkit.providers.connection import TLS, Connection, Door
@@ -85,6 +85,7 @@ class GigaChat(OpenAICompatible):
         base_url: str = BASE_URL,
         auth_url: str = AUTH_URL,
         chat_model: str = "",
+        image_model: str = "",
         options: ChatOptions = ChatOptions(),
         prices: Prices = Prices(),
         client_id: str = "",
@@ -113,7 +114,7 @@ class GigaChat(OpenAICompatible):
         self._preset = _PRESET
         self._count = self._billed_tokens
         self._chat_model = chat_model or _PRESET.chat_model
-        self._image_model = ""
+        self._image_model = image_model
         self._options = options
         self._prices = prices
 
@@ -225,8 +226,8 @@ class GigaChat(OpenAICompatible):
         """One model. Raises NotFound for an unknown id."""
         return self._http.request("GET", f"/models/{_part(id)}", parse=lambda reply: models.model(reply.json()))
 
-    def generate(self, prompt: str, options: ImageOptions | None = None) -> list[Image]:
-        """Pictures that the model draws with its own text2image, one for each request.
+    def generate(self, prompt: str, options: ImageOptions | None = None) -> Iterator[Image]:
+        """Pictures that the model draws with its own text2image, each as it comes, one for each request.
 
         `options.system` sets the manner. Raises ConfigError for options that only other services have, and
         BadResponse with the model's words where it does not draw.
@@ -239,12 +240,18 @@ class GigaChat(OpenAICompatible):
             )
         messages = [Message("system", options.system)] if options.system else []
         messages.append(Message("user", prompt if _ASKS.match(prompt) else f"{_ask_for(prompt)}: {prompt}"))
-        return [self._drawn(messages, options) for _ in range(options.n)]
+        for _ in range(options.n):
+            yield self._drawn(messages, options)
 
     def _drawn(self, messages: Sequence[Message], options: ImageOptions) -> Image:
-        chat = replace(self._options, model=options.model or self._options.model)
+        chat = ChatOptions(model=options.model or self._image_model)
         answer = self.complete(messages, function_call="auto", options=chat)
-        data = self.content(images.image_id(answer.text))
+        id = images.image_id(answer.text)
+        try:
+            data = self.content(id)
+        except ProviderError as error:
+            error.hint = f"the picture is drawn and paid for; fetch it with: ragkit files get {id} -o FILE"
+            raise
         return Image(data, images.media_type(data), text=images.image_text(answer.text))
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ragkit.budget import Prices
-from ragkit.errors import ConfigError, StreamInterrupted
+from ragkit.errors import ConfigError, ProviderError, StreamInterrupted
 from ragkit.messages import Balance, ChatOptions, Completion, Delta, Image, ImageOptions, Message, Model, TokenCount
 from ragkit.metering import spend
 from ragkit.providers.connection import TLS, Connection, Door
@@ -266,8 +266,11 @@ class OpenAICompatible:
         """What the service offers."""
         return self._http.request("GET", "/models", parse=lambda reply: models.models(reply.json()))
 
-    def generate(self, prompt: str, options: ImageOptions | None = None) -> list[Image]:
-        """Pictures of what the prompt says. Raises ContentRejected where the service will not draw that."""
+    def generate(self, prompt: str, options: ImageOptions | None = None) -> Iterator[Image]:
+        """Pictures of what the prompt says, one after another. Raises ContentRejected where the service refuses.
+
+        One that was drawn and cannot be fetched is an error with its address.
+        """
         options = options or ImageOptions()
         options = replace(options, model=options.model or self._image_model)
         if not options.model:
@@ -278,11 +281,9 @@ class OpenAICompatible:
             json=images.body(prompt, options),
             parse=lambda reply: images.images(reply.json()),
         )
-        return [self._picture(each) for each in drawn]
-
-    def _picture(self, made: images.Made) -> Image:
-        data = made.data or self._fetched(made.url)
-        return Image(data, images.media_type(data), made.revised_prompt)
+        for each in drawn:
+            data = each.data or self._fetched(each.url)
+            yield Image(data, images.media_type(data), each.revised_prompt)
 
     def _fetched(self, url: str) -> bytes:
         """A picture from the address that the service gave, without our key: it may be another host."""
@@ -293,6 +294,9 @@ class OpenAICompatible:
         elsewhere = replace(self._connection, base_url=f"{scheme}://{host}", headers={}).open(ApiKey(Secret("")))
         try:
             return elsewhere.request("GET", f"/{path}", parse=lambda reply: reply.body)
+        except ProviderError as error:
+            error.hint = f"the picture is drawn and paid for; fetch it from {url}"
+            raise
         finally:
             elsewhere.close()
 

@@ -344,11 +344,16 @@ def test_a_picture_is_drawn_found_and_fetched(sandbox: Sandbox) -> None:
     assert image.media_type == "image/jpeg"
     assert image.data.startswith(b"\xff\xd8")
     assert "<img" not in image.text
+    sandbox.inject("404", path="/content")
+    drawing = giga.generate("кот", ImageOptions(n=2))
+    with pytest.raises(NotFound) as caught:
+        next(drawing)
+    assert "ragkit files get" in caught.value.hint
     sandbox.inject("blacklist", path="/chat/completions")
     with pytest.raises(BadResponse, match="drew no picture"):
-        giga.generate("кот")
+        list(giga.generate("кот"))
     with pytest.raises(ConfigError, match="size"):
-        giga.generate("кот", ImageOptions(size="1024x1024"))
+        list(giga.generate("кот", ImageOptions(size="1024x1024")))
 
 
 @pytest.mark.parametrize(

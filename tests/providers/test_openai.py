@@ -114,16 +114,16 @@ def test_what_cannot_be_drawn_is_known_beforehand(sandbox: Sandbox, service: Ope
         ("yandexgpt/yandex-art", "size", "512x512"),
     ):
         with pytest.raises(ConfigError, match=name):
-            service.generate("кофейня", ImageOptions(model, **{name: value}))
+            list(service.generate("кофейня", ImageOptions(model, **{name: value})))
     assert not sandbox.stats.requests
     with pytest.raises((NotFound, InvalidRequest)):
-        service.generate("кофейня", ImageOptions("no-such-model"))
+        list(service.generate("кофейня", ImageOptions("no-such-model")))
 
 
 def test_a_refused_prompt_is_told_as_such(service: OpenAICompatible) -> None:
     """The service's policy is another thing than a mistake in the request."""
     with pytest.raises(ContentRejected) as caught:
-        service.generate("forbidden", ImageOptions("dall-e-3"))
+        list(service.generate("forbidden", ImageOptions("dall-e-3")))
     assert caught.value.hint
 
 
@@ -309,6 +309,6 @@ def test_options_of_a_call_win_over_those_of_the_service(sandbox: Sandbox) -> No
 def test_a_model_has_to_be_named(sandbox: Sandbox) -> None:
     """Where neither setting nor preset names one, that is said before anything is sent."""
     nameless = OpenAICompatible(sandbox.openai_url, preset="vllm")
-    for call in (lambda: nameless.complete(HELLO), lambda: nameless.embedder(), lambda: nameless.generate("cat")):
+    for call in (lambda: nameless.complete(HELLO), lambda: nameless.embedder(), lambda: list(nameless.generate("cat"))):
         with pytest.raises(ConfigError, match="is named"):
             call()

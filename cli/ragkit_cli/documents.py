@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ragkit.errors import ConfigError, RagkitError
+from ragkit.types import Usage
 from ragkit_cli import payload
 from ragkit_cli.exits import DONE, FAILED, PARTLY
 from ragkit_cli.options import index_option, json_option, open_index, quiet_option, settings, where_option
@@ -82,24 +83,24 @@ def index_command(
         raise ConfigError("no folder is named", "name one to index, or --reembed")
     chosen = settings(index=index, embed_model=embed_model)
     reports: list[IndexReport] = []
-    with open_index(chosen) as rag:
-        for path in ([""] if reembed else []) + list(paths):
-            run = partial(rag.index_folder, path) if path else rag.reembed
-            left_tokens = (
-                None if max_tokens is None else max(0, max_tokens - sum(r.usage.total_tokens for r in reports))
-            )
-            left_cost = None if max_cost is None else max(0.0, max_cost - sum(r.usage.cost for r in reports))
-            with bar(path or str(chosen.index), wanted=not (quiet or as_json)) as progress:
-                reports.append(run(progress=progress, dry_run=dry_run, max_tokens=left_tokens, max_cost=left_cost))
-    if as_json:
-        found = [payload.of_report(report) for report in reports]
-        out_json("index", {"index": str(chosen.index), "dry_run": dry_run, "folders": found})
-    else:
-        for report in reports:
-            print_report(report, dry_run=dry_run, quiet=quiet, verbose=verbose, currency=chosen.currency)
-        if not dry_run and any(report.new + report.changed + report.unchanged for report in reports):
-            chosen_by = f"-i {shlex.quote(index)} " if index else ""
-            say(f'Next: ragkit ask {chosen_by}"your question"', quiet=quiet)
+    try:
+        with open_index(chosen) as rag:
+            for path in ([""] if reembed else []) + list(paths):
+                run = partial(rag.index_folder, path) if path else rag.reembed
+                spent = sum((report.usage for report in reports), Usage())
+                left_tokens = None if max_tokens is None else max(0, max_tokens - spent.total_tokens)
+                left_cost = None if max_cost is None else max(0.0, max_cost - spent.cost)
+                with bar(path or str(chosen.index), wanted=not (quiet or as_json)) as progress:
+                    reports.append(run(progress=progress, dry_run=dry_run, max_tokens=left_tokens, max_cost=left_cost))
+                if not as_json:  # at once: a later folder may fail
+                    print_report(reports[-1], dry_run=dry_run, quiet=quiet, verbose=verbose, currency=chosen.currency)
+    finally:
+        if as_json and reports:
+            found = [payload.of_report(report) for report in reports]
+            out_json("index", {"index": str(chosen.index), "dry_run": dry_run, "folders": found})
+    if not (as_json or dry_run) and any(report.new + report.changed + report.unchanged for report in reports):
+        chosen_by = f"-i {shlex.quote(index)} " if index else ""
+        say(f'Next: ragkit ask {chosen_by}"your question"', quiet=quiet)
     return DONE if all(report.complete for report in reports) else PARTLY
 
 

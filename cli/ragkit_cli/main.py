@@ -17,7 +17,7 @@ import click
 
 from ragkit.errors import BudgetExceeded, ConfigError, ProviderError, RagkitError, StoreError
 from ragkit_cli.exits import DONE, FAILED, INDEX, INTERRUPTED, PROVIDER, USAGE
-from ragkit_cli.render import OutputClosed, escape, say, write_error
+from ragkit_cli.render import OutputClosed, escape, say, spent, write_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -160,6 +160,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return USAGE
     except RagkitError as error:
         write_error(error.code, error.message, error.hint, as_json=as_json)
+        if error.usage and error.usage.total_tokens and not as_json:
+            say(f"Billed until then: {spent(error.usage)}")
         return next((code for kind, code in EXITS.items() if isinstance(error, kind)), FAILED)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""

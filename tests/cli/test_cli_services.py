@@ -130,6 +130,21 @@ def test_a_limit_stops_and_the_next_run_goes_on(cli: Cli, docs: Path, sandbox: S
     assert cli("index", docs, "--max-cost", "1").code == 2  # no price is set
 
 
+def test_what_is_done_is_told_when_a_later_folder_fails(cli: Cli, docs: Path, tmp_path: Path, sandbox: Sandbox) -> None:
+    """The report of the first folder is printed, and what the failed run was billed."""
+    other = tmp_path / "other"
+    other.mkdir()
+    for n in range(40):
+        (other / f"{n}.txt").write_text(f"Записка номер {n}: ключ лежит на полке {n}.", "utf-8")
+    first = cli("index", docs, "--dry-run", "--json").json["folders"][0]["usage"]["total_tokens"]  # type: ignore[index]
+    run = cli("index", docs, other, "--max-tokens", first + 500)
+    assert run.code == 6
+    assert "Indexed docs" in run.out
+    assert "Billed until then: " in run.err
+    whole = cli("index", other, "--json")
+    assert sandbox.stats.tokens["embedding"] > whole.json["folders"][0]["usage"]["total_tokens"]  # type: ignore[index]
+
+
 @pytest.mark.usefixtures("indexed")
 def test_another_model_is_refused_and_the_index_can_be_moved(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both names and the command are told; after it, searches use the new model."""

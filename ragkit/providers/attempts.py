@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -20,11 +21,15 @@ class Unusable(BadResponse):
 
 @dataclass(slots=True)
 class Attempts:
-    """What has happened to one request so far. `end` is the moment on `clock` when all must be over."""
+    """What has happened to one request so far. `end` is the moment on `clock` when all must be over, `rest` the
+    seconds that may be waited between tries.
+    """
 
     retry: Retry
     clock: Callable[[], float]
     end: float
+    rest: float = math.inf
+    costly: bool = False  # not sent again where it may have been served: to be paid twice is worse than an error
     secrets: tuple[str, ...] = field(default=(), repr=False)  # besides the proof
     tried: int = 0
     proof: Proof = Proof(Secret(""))  # noqa: RUF009 - never changes
@@ -51,8 +56,9 @@ class Attempts:
             return None
         asked = error.retry_after if isinstance(error, ApiError) else None
         pause = self.retry.delay(self.tried, asked)
-        left = self.end - self.clock()
+        left = min(self.rest, self.end - self.clock())
         if pause < left:
+            self.rest -= pause
             return pause
         if isinstance(error, RateLimited) and asked is not None and asked >= left:
             error.message += f"; it asks to wait {asked:.0f} s, which is more than this request may take"
@@ -61,7 +67,8 @@ class Attempts:
     def told(self, error: ProviderError) -> ProviderError:
         """The error as callers know it, with the number of tries, and without the secrets that a parser quoted."""
         if isinstance(error, Lost):
-            error = ConnectionFailed(error.message, error.hint)
+            hint = "it may have been served all the same; run again if you want to" if self._served(error) else ""
+            error = ConnectionFailed(error.message, "; ".join(filter(None, (error.hint, hint))))
         elif isinstance(error, Unusable):
             error = BadResponse(error.message, error.hint)
         if self.tried > 1 and not self.foreign:
@@ -81,8 +88,11 @@ class Attempts:
         if isinstance(error, ApiError):
             return error.status in self.retry.statuses
         if isinstance(error, Lost):
-            return error.passing
+            return error.passing and not self._served(error)
         if not isinstance(error, BadResponse) or isinstance(error, Unusable) or not self.parsing or self._garbled:
             return False
         self._garbled = True  # a second answer like that would not be the last
         return True
+
+    def _served(self, error: Lost) -> bool:
+        return self.costly and error.sent

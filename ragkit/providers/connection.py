@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ragkit.providers.authorization import Authorization
     from ragkit.providers.http import Http
 
+PAID = 10  # times as long a silence is waited out before an answer that costs: a long text is written in minutes
+
 
 @dataclass(frozen=True, slots=True)
 class TLS:
@@ -31,7 +33,10 @@ class TLS:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Address, slots and patience of a service. `timeout` is seconds of silence, `headers` go with each request."""
+    """Address, slots and patience of a service.
+
+    `timeout` is seconds of silence, `PAID` times as many before an answer that costs; `headers` go with each request.
+    """
 
     base_url: str
     slots: int
@@ -56,7 +61,12 @@ class Connection:
             tls=partial(context, tls.ca_file, tls.cert_file, tls.key_file, tls.key_password, tls.verify),
             headers=self.headers,
             retry=Retry(tries=self.retries + 1),
-            timeouts=Timeouts(read=self.timeout, event=max(60.0, self.timeout), total=max(120.0, self.timeout)),
+            timeouts=Timeouts(
+                read=self.timeout,
+                event=max(60.0, self.timeout),
+                total=max(120.0, self.timeout),
+                costly=PAID * self.timeout,
+            ),
             proxy=self.proxy,
         )
 

@@ -126,6 +126,7 @@ class Http:
         parse: Callable[[Reply], T],
         most: int = MOST,
         read: float | None = None,
+        costly: bool = False,
         hint: Hint | None = None,
     ) -> T:
         """What `parse` makes of the answer with a 2xx status; it is called after the slot is given back.
@@ -138,6 +139,7 @@ class Http:
             json, content, form: the body, at most one of them.
             most: bytes of the answer; a longer one is a BadResponse.
             read: seconds of silence before the answer, where it takes longer than `Timeouts.read`.
+            costly: waited for longer, and not sent again where the service has it whole and its answer was lost.
             hint: the cure for a refusal, where the caller knows better.
 
         Raises:
@@ -148,8 +150,10 @@ class Http:
             kind, sent = "application/json", encode(json)
         elif form is not None:
             kind, sent = "application/x-www-form-urlencoded", urlencode(form).encode("ascii")
+        if costly and read is None:
+            read = max(self._timeouts.costly, self._timeouts.read)
         call = self._call(method, path, headers, kind, sent, read=read, most=most, hint=hint)
-        attempts = self._attempts(max(self._timeouts.total, read or 0.0))
+        attempts = self._attempts(max(self._timeouts.total, read or 0.0), costly=costly)
         return self._insist(lambda: self._fetched(call, attempts, parse), attempts)
 
     def upload(
@@ -307,8 +311,15 @@ class Http:
 
     # The tries -------------------------------------------------------------------------------------------------
 
-    def _attempts(self, total: float) -> Attempts:
-        return Attempts(self._retry, self._clock, self._clock() + total, tuple(secrets_in(self._headers)))
+    def _attempts(self, total: float, *, costly: bool = False) -> Attempts:
+        return Attempts(
+            self._retry,
+            self._clock,
+            self._clock() + total,
+            rest=self._timeouts.total,
+            costly=costly,
+            secrets=tuple(secrets_in(self._headers)),
+        )
 
     def _insist(self, attempt: Callable[[], T], attempts: Attempts) -> T:
         while True:

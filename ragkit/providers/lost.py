@@ -19,7 +19,12 @@ _ROOT = (
 
 
 class Lost(ConnectionFailed):
-    """`passing` says whether another try may help. Callers of this package see a ConnectionFailed."""
+    """`passing` says whether another try may help, `sent` whether the service has the whole request.
+
+    Callers of this package see a ConnectionFailed.
+    """
+
+    sent = False
 
     def __init__(self, message: str, hint: str = "", *, passing: bool = True) -> None:
         super().__init__(message, hint)

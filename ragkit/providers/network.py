@@ -31,7 +31,8 @@ IDLE = 30.0  # seconds for which an unused connection is kept
 class Timeouts:
     """Seconds. `read` is silence before and within an answer, `event` silence between two events of a stream.
 
-    `total` is the most for a request with its tries and the waits between them, `stream` for a whole stream.
+    `total` is the most for a request with its tries and the waits between them, `stream` for a whole stream. An answer
+    that costs is waited for `costly` seconds: who gives up on it has paid for it all the same.
     """
 
     connect: float = 5.0
@@ -40,16 +41,20 @@ class Timeouts:
     event: float = 60.0
     total: float = 120.0
     stream: float = 900.0
+    costly: float = 600.0
 
 
 class Patience(float):
     """Seconds that one step on a socket may take; `end` is the moment of `time.monotonic` when all must be over.
+
+    `sent` tells whether the request has left whole.
 
     The library hands a timeout through to the socket as it is, which is how this one gets there.
     """
 
     end: float
     late: str  # what to say of the service when `end` has passed
+    sent: bool = False
 
     def __new__(cls, seconds: float, end: float, late: str = "") -> Patience:
         made = super().__new__(cls, seconds)
@@ -118,7 +123,7 @@ class Network:
             method,
             httpcore.URL(scheme=where.scheme, host=where.host, port=where.unusual_port, target=target),
             headers=headers,
-            content=content,
+            content=_Content(content, patience),
             extensions={"timeout": limits},
         )
         with self._named(patience):
@@ -182,6 +187,7 @@ class Network:
                 raise
         else:
             return
+        lost.sent = patience.sent
         raise lost
 
     def _lost(self, error: Exception, patience: Patience) -> Lost | None:
@@ -214,6 +220,18 @@ class Network:
             case OSError():
                 return unconnected(where, error, loopback=loopback)
         return None
+
+
+class _Content:
+    """The body of a request. Its end is asked for when all before it was handed to the system to be sent."""
+
+    def __init__(self, content: bytes | Iterable[bytes] | None, patience: Patience) -> None:
+        self._content, self._patience = content, patience
+
+    def __iter__(self) -> Iterator[bytes]:
+        content = self._content or b""
+        yield from (content,) if isinstance(content, bytes) else content
+        self._patience.sent = True
 
 
 def _headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -40,7 +40,7 @@ class OpenAICompatible:
         options: how to generate, where a call does not say otherwise.
         slots: requests on their way at once, streams until they end; 0 takes the preset's.
         retries: how often a request is sent again.
-        timeout: seconds to wait for an answer to begin.
+        timeout: seconds of silence before an answer; ten times as many before one that is paid for by its length.
         headers: sent with every request.
         ca_file: a certificate to trust besides the system's.
     """
@@ -122,7 +122,9 @@ class OpenAICompatible:
             return completion(reply.json(), request_id=reply.request_id)
 
         headers = self._headers(options)
-        return self._billed(self._http.request("POST", "/chat/completions", json=body, headers=headers, parse=parse))
+        return self._billed(
+            self._http.request("POST", "/chat/completions", json=body, headers=headers, parse=parse, costly=True)
+        )
 
     def stream(
         self,
@@ -280,6 +282,7 @@ class OpenAICompatible:
             "/images/generations",
             json=images.body(prompt, options),
             parse=lambda reply: images.images(reply.json()),
+            costly=True,
         )
         for each in drawn:
             data = each.data or self._fetched(each.url)

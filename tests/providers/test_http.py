@@ -6,8 +6,11 @@ import base64
 import gc
 import json
 import logging
+import socket
+import struct
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterator
@@ -206,6 +209,78 @@ def test_an_error_with_status_200_counts_by_what_it_says(clock: Clock) -> None:
     with Faults(say(200, {"error": {"code": 429}}), say(200, FINE)) as server:
         assert opened(server, clock).request("GET", "/thing", parse=parse) == FINE
     assert len(server.requests) == 2
+
+
+# What costs is not paid twice ---------------------------------------------------------------------------------------
+
+
+def bought(http: Http) -> Any:
+    return http.request("POST", "/chat", json={"q": "сроки"}, parse=Reply.json, costly=True)
+
+
+@pytest.mark.parametrize("fault", [hang, vanish, reset, cut(FINE)])
+def test_what_costs_is_not_asked_for_again_when_its_answer_is_lost(clock: Clock, fault: Answer) -> None:
+    """The service had the whole request: it may have served and billed it, so only the caller can ask again."""
+    with Faults(fault, say(200, FINE)) as server, pytest.raises(ConnectionFailed) as caught:
+        bought(opened(server, clock, timeouts=Timeouts(read=0.05, costly=0.1)))
+    assert len(server.requests) == 1
+    assert "may have been served" in caught.value.hint
+
+
+@pytest.mark.parametrize("fault", [say(429), say(500), say(503), say(200, raw=b"{half")])
+def test_what_costs_is_asked_for_again_after_an_answer(clock: Clock, fault: Answer) -> None:
+    """A refusal costs nothing; an answer that is no JSON is worth a second try."""
+    with Faults(fault, say(200, FINE)) as server:
+        assert bought(opened(server, clock)) == FINE
+    assert len(server.requests) == 2
+
+
+def test_what_costs_is_tried_again_where_nobody_listens(clock: Clock) -> None:
+    with Faults() as server:
+        http = opened(server, clock, retry=Retry(tries=3))
+    with pytest.raises(ConnectionFailed, match="tried 3 times") as caught:
+        bought(http)
+    assert "served" not in caught.value.hint
+
+
+def test_what_costs_is_tried_again_where_the_service_never_had_it_whole(clock: Clock) -> None:
+    """A connection that breaks while the request is still on its way has bought nothing."""
+    broken = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+
+        def serve() -> None:
+            first, _ = listener.accept()
+            with first:
+                first.recv(1000)
+                first.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            broken.set()
+            second, _ = listener.accept()
+            with second:
+                while not second.recv(1 << 20).endswith(b'"}'):
+                    pass
+                second.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+        serving = pool.submit(serve)
+        http = Http(
+            f"http://127.0.0.1:{listener.getsockname()[1]}",
+            ApiKey(Secret("")),
+            slots=Slots(1),
+            clock=clock,
+            sleep=clock.sleep,
+        )
+        assert http.request("POST", "/", json={"q": "x" * (20 << 20)}, parse=Reply.json, costly=True) == {}
+        serving.result(5)
+    assert broken.is_set()
+
+
+def test_an_answer_that_costs_is_waited_for_longer(clock: Clock) -> None:
+    """Longer than the usual silence, and longer than the usual time for a request; pauses do not get longer."""
+    with Faults(say(200, FINE, wait=0.3)) as server:
+        http = opened(server, clock, timeouts=Timeouts(read=0.05, total=0.1, costly=5.0))
+        assert bought(http) == FINE
+    with Faults(say(429, retry_after="100")) as server, pytest.raises(RateLimited):
+        bought(opened(server, clock, timeouts=Timeouts(total=60, costly=600)))
+    assert not clock.slept
 
 
 # Retry-After and the deadline -------------------------------------------------------------------------------------

@@ -15,6 +15,8 @@ from ragkit.settings import MODES
 from ragkit.types import Answer, Document, Hit
 
 if TYPE_CHECKING:
+    from ragkit.evaluation.drafting import Drafts
+    from ragkit.evaluation.mapping import Map
     from ragkit.messages import Delta
     from ragkit.protocols import ChatModel, Chunker, Embedder, Parsers, Store
     from ragkit.reports import DocumentInfo, Finding, IndexReport, IndexStatus, Progress
@@ -307,6 +309,42 @@ class RAG:
         Raises ConfigError for an id that is not in the index.
         """
         return [Hit(stored_id, chunk, 0.0) for stored_id, chunk in self._store.neighbours(id, before, after)]
+
+    def map(self, query: str = "", k: int = 10, *, most: int = 5_000) -> Map:
+        """The index in two dimensions: passages whose vectors are alike lie together, and a query among its k hits.
+
+        Where there are more than `most` passages, some are taken at even distances.
+        """
+        from ragkit.evaluation.mapping import lay_out
+
+        hits: list[Hit] = []
+        vector = None
+        if query.strip():
+            self._store.check_model(self._embedder.model)
+            vector = self._embedder.embed_query(query)  # (d,)
+            hits = self._store.search(query, vector, k=k, model=self._embedder.model)
+        places = {hit.id: place for place, hit in enumerate(hits, 1)}
+        chunks, vectors = self._store.vectors(most, places)
+        status = self._store.status()
+        return lay_out(
+            chunks, vectors, total=status.chunks, documents=status.documents, query=query, vector=vector, hits=places
+        )
+
+    def draft_questions(self, n: int = 50, *, max_tokens: int | None = None, max_cost: float | None = None) -> Drafts:
+        """Questions that the documents answer, for review: by the chat model, a request each, or without one cut out.
+
+        Args:
+            n: how many; fewer come where the documents have fewer passages to ask about.
+            max_tokens: the most that the model may be billed for; what was drafted before that is kept.
+            max_cost: the same in money, where prices are configured.
+        """
+        from ragkit.budget import Budget
+        from ragkit.evaluation.drafting import draft_questions
+
+        budget = Budget(max_tokens=max_tokens, max_cost=max_cost)
+        sources = [info.source for info in self.documents() if info.chunks]
+        chat = self._chat() if self._chat else None
+        return draft_questions(sources, self.document, chat=chat, n=n, budget=budget)
 
     def status(self) -> IndexStatus:
         """The index as a whole. Raises IndexNotFound where there is none."""

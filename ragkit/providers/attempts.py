@@ -6,7 +6,15 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ragkit.errors import ApiError, AuthenticationError, BadResponse, ConnectionFailed, ProviderError, RateLimited
+from ragkit.errors import (
+    ApiError,
+    AuthenticationError,
+    BadResponse,
+    ConnectionFailed,
+    ProviderError,
+    RagkitError,
+    RateLimited,
+)
 from ragkit.providers.authorization import Authorization
 from ragkit.providers.lost import Lost
 from ragkit.providers.proof import Proof
@@ -76,12 +84,21 @@ class Attempts:
         return self.cleaned(error)
 
     def cleaned(self, error: ProviderError) -> ProviderError:
-        """The error without the secrets of this request, which a service may have repeated in its answer."""
+        """The error without the secrets of this request, which a service may have repeated in its answer.
+
+        So are its causes; those that are not ours are cut off, for they may hold the whole answer.
+        """
         hidden = (*self.proof.parts(), *self.secrets)
-        error.message, error.hint = redacted(error.message, hidden), redacted(error.hint, hidden)
-        error.args = (error.message,)
-        if isinstance(error, ApiError):
-            error.request_id = redacted(error.request_id, hidden)
+        found: list[RagkitError] = [error]
+        for each in found:
+            each.message, each.hint = redacted(each.message, hidden), redacted(each.hint, hidden)
+            each.args = (each.message,)
+            if isinstance(each, ApiError):
+                each.request_id = redacted(each.request_id, hidden)
+            suppressed = each.__suppress_context__
+            each.__cause__, each.__context__ = _ours(each.__cause__), _ours(each.__context__)
+            each.__suppress_context__ = suppressed
+            found += [e for e in (each.__cause__, each.__context__) if isinstance(e, RagkitError) and e not in found]
         return error
 
     def _passing(self, error: ProviderError) -> bool:
@@ -96,3 +113,7 @@ class Attempts:
 
     def _served(self, error: Lost) -> bool:
         return self.costly and error.sent
+
+
+def _ours(error: BaseException | None) -> BaseException | None:
+    return error if isinstance(error, RagkitError) else None

@@ -151,7 +151,8 @@ class OpenAICompatible:
                         break
             except StreamInterrupted as error:  # the connection knows not what was text
                 raise StreamInterrupted(error.message, error.hint, partial=error.partial or answer.text) from error
-        yield Delta(completion=self._billed(answer.finish()))
+            whole = self._billed(answer.finish())  # in the block, which takes the key out of what is raised
+        yield Delta(completion=whole)
 
     def _merged(self, options: ChatOptions | None) -> ChatOptions:
         """The call's options over those of the service."""

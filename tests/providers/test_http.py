@@ -864,6 +864,26 @@ def test_an_error_inside_a_stream_shows_no_secret(clock: Clock) -> None:
     assert KEY not in everything(caught.value)
 
 
+def test_a_secret_is_in_no_cause_either(clock: Clock) -> None:
+    """An error of ours behind an error is looked through too; one that is not ours may quote anything, and is cut."""
+
+    def ask(http: Http) -> None:
+        with http.events("/chat", json={}) as found:
+            try:
+                json.loads(f"{next(found)} {KEY}")
+            except ValueError as error:
+                refused = ServerError(f"you sent {KEY}", KEY, status=500)
+                refused.__cause__ = error
+                raise StreamInterrupted("it broke", partial="a") from refused
+
+    with Faults(stream(*events("a"))) as server, pytest.raises(StreamInterrupted) as caught:
+        ask(opened(server, clock))
+    cause = caught.value.__cause__
+    assert isinstance(cause, ServerError)
+    assert (cause.message, cause.hint, cause.__cause__) == ("you sent ***", "***", None)
+    assert KEY not in everything(caught.value)
+
+
 def parse_strictly(reply: Reply) -> Any:
     error = refused(reply, reply.json(), what="POST /200")
     raise error or BadResponse("no error was told")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from faults import Faults, events, stream
 
 from ragkit.errors import (
     AuthenticationError,
@@ -16,6 +18,7 @@ from ragkit.errors import (
     ContentRejected,
     InvalidRequest,
     NotFound,
+    ProviderError,
     ServerError,
     TooLarge,
 )
@@ -30,6 +33,7 @@ from ragkit.sandbox import Sandbox
 from ragkit.types import FloatMatrix
 
 HELLO = [Message("user", "How long is the warranty?")]
+OUR_KEY = "sk-key-that-nobody-sees"
 MODEL = "text-embedding-3-small"
 TEXTS = ["один", "два", "three"]
 
@@ -312,3 +316,24 @@ def test_a_model_has_to_be_named(sandbox: Sandbox) -> None:
     for call in (lambda: nameless.complete(HELLO), lambda: nameless.embedder(), lambda: list(nameless.generate("cat"))):
         with pytest.raises(ConfigError, match="is named"):
             call()
+
+
+SAID = [
+    events('{"choices": [{"delta": {"content": "Hello"}}]}', f'{{"error": {{"message": "bad {OUR_KEY}"}}}}'),
+    events('{"choices": [{"delta": {"content": "Hello"}}]}', f"oops {OUR_KEY}"),
+    events(
+        '{"choices": [{"delta": {"tool_calls": [{"index": 0, "function": {"name": "f", "arguments": "'
+        f'{OUR_KEY}"}}}}]}}, "finish_reason": "tool_calls"}}]}}'
+    ),
+]
+
+
+@pytest.mark.parametrize("said", SAID)
+def test_a_key_that_a_stream_repeats_is_shown_nowhere(said: list[bytes]) -> None:
+    """In an error after some text, in an event that is no JSON, in arguments that are none."""
+    with Faults(stream(*said)) as server:
+        service = OpenAICompatible(server.url, OUR_KEY, preset="vllm", chat_model="m")
+        with pytest.raises(ProviderError) as caught:
+            list(service.stream(HELLO))
+    assert OUR_KEY not in "".join(traceback.format_exception(caught.value))
+    assert OUR_KEY not in caught.value.hint

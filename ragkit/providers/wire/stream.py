@@ -95,8 +95,8 @@ class Assembler:
     def _decoded(self, data: str) -> Mapping[str, Any]:
         try:
             event = json.loads(data)
-        except (ValueError, RecursionError) as error:
-            raise self._interrupted(f"an event of the stream is no JSON: {excerpt(data)}") from error
+        except (ValueError, RecursionError):
+            raise self._interrupted(f"an event of the stream is no JSON: {excerpt(data)}") from None
         if not isinstance(event, dict):
             raise self._interrupted(f"an event of the stream is {kind(event)}, not an object: {excerpt(data)}")
         return event

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from ragkit.functions import describe, run
     from ragkit.loaders.hygiene import normalise
     from ragkit.messages import ChatOptions, Completion, Delta, Forced, Function, FunctionCall, ImageOptions, Message
+    from ragkit.protocols import ChatModel, Embedder
     from ragkit.providers.gigachat import GigaChat
     from ragkit.providers.openai import OpenAICompatible
     from ragkit.rag import RAG
@@ -132,16 +133,19 @@ __all__ = [  # noqa: RUF022 - grouped: the door, the nouns, the services, the er
 ]
 
 
-def open(path: str | Path | None = None, **settings: Any) -> RAG:
+def open(
+    path: str | Path | None = None, *, embedder: Embedder | None = None, chat: ChatModel | None = None, **settings: Any
+) -> RAG:
     """The index at `path`, or the nearest `.ragkit` upwards, or a new one there; made by the first write.
 
     `settings` are those of `ragkit config`, such as chunk_size=1200; they win over environment and ragkit.toml.
-    Raises ConfigError for an unknown or impossible one.
+    `embedder` and `chat` are objects of your own in the place of those that the settings name; ragkit/protocols.py says
+    what they have to do. Raises ConfigError for an unknown or impossible one.
     """
     from ragkit.assembly import build
     from ragkit.settings import load_settings
 
-    return build(load_settings({"index": path, **settings}))
+    return build(load_settings({"index": path, **settings}), embedder=embedder, chat=chat)
 
 
 def __getattr__(name: str) -> Any:

@@ -11,12 +11,18 @@ from ragkit.store.local import LocalStore
 
 if TYPE_CHECKING:
     from ragkit.loaders.isolation import ParserPool
-    from ragkit.protocols import Embedder
+    from ragkit.protocols import ChatModel, Embedder
     from ragkit.types import Chunk, Document
 
 
-def build(settings: Settings) -> RAG:
-    """Put a RAG together. Nothing is opened yet: an index is made by the first write, a service called when needed."""
+def build(settings: Settings, *, embedder: Embedder | None = None, chat: ChatModel | None = None) -> RAG:
+    """Put a RAG together, around objects of the caller's own where there are some.
+
+    Nothing is opened yet: an index is made by the first write, a service called when it is needed.
+    """
+
+    def chat_model() -> ChatModel:
+        return chat or services.get("chat")
 
     def chunker(document: Document) -> list[Chunk]:
         from ragkit.chunking import RecursiveChunker  # 7 ms that a search need not pay
@@ -31,12 +37,12 @@ def build(settings: Settings) -> RAG:
     services = Services(settings)
     return RAG(
         LocalStore(settings.index),
-        _embedder(settings, services),
+        embedder or _embedder(settings, services),
         chunker,
         parsers,
         max_file_size=settings.max_file_size,
         recipe=f"{settings.chunk_size}/{settings.chunk_overlap}",
-        chat=None if provider_of(settings, "chat") == OFFLINE else lambda: services.get("chat"),
+        chat=chat_model if chat or provider_of(settings, "chat") != OFFLINE else None,
         rounds=settings.rounds,
         close=services.close,
     )

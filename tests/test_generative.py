@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from toys import Says
 
 from ragkit.errors import ConfigError, IndexNotFound, NotFound, ServerError
 from ragkit.generative import from_passages
 from ragkit.generative.agentic import from_searches
 from ragkit.generative.attached import from_files
-from ragkit.messages import ChatOptions, Completion, Delta, FunctionCall, Message, RemoteFile
+from ragkit.messages import Delta, FunctionCall, Message, RemoteFile
 from ragkit.prompts import NO_ANSWER, grounded, language_of
 from ragkit.types import Chunk, Document, Hit, Status
 from ragkit.uploads import Uploads
@@ -23,37 +24,6 @@ HITS = [
     ),
     Hit(2, Chunk("note.txt", 5, 30, "Залог лежит в сейфе.", line=3), 0.5),
 ]
-
-
-class Says:
-    """A model that says what it was given, one piece of five letters after another, and keeps what it was told."""
-
-    chat_model = "parrot"
-
-    def __init__(self, *answers: Message | str, reason: str = "stop") -> None:
-        self.answers = [Message("assistant", each) if isinstance(each, str) else each for each in answers]
-        self.reason = reason
-        self.told: list[Sequence[Message]] = []
-        self.choices: list[object] = []
-
-    def complete(
-        self,
-        messages: Sequence[Message],
-        *,
-        functions: Sequence[object] = (),  # noqa: ARG002 - the seam's signature
-        function_call: object = "none",
-        options: ChatOptions | None = None,  # noqa: ARG002 - the seam's signature
-    ) -> Completion:
-        self.told.append(list(messages))
-        self.choices.append(function_call)
-        message = self.answers.pop(0)
-        return Completion(message, "function_call" if message.function_call else self.reason, "parrot:1")
-
-    def stream(self, messages: Sequence[Message], **said: object) -> Iterator[Delta]:
-        whole = self.complete(messages, **said)  # type: ignore[arg-type]  # handed on as it came
-        for start in range(0, len(whole.text), 5):
-            yield Delta(whole.text[start : start + 5])
-        yield Delta(completion=whole)
 
 
 def test_the_model_gets_numbered_sources_with_their_places() -> None:

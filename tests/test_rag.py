@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from toys import ColourEmbedder, colour_rag
+from toys import ColourEmbedder, Says, colour_rag
 
+import ragkit
 from ragkit.errors import ConfigError, IndexMismatch, IndexNotFound
 from ragkit.rag import RAG
 from ragkit.types import Document, Status, Verification
@@ -220,3 +221,14 @@ def test_one_file_of_a_folder_is_indexed_by_its_path(empty: RAG, tmp_path: Path)
     report = empty.index_folder(str(docs))
     assert (report.new, report.complete, report.index) == (1, True, str(empty.path))
     assert empty.path == tmp_path / "index"
+
+
+def test_objects_of_ones_own_fill_the_seams(tmp_path: Path) -> None:
+    """`ragkit.open` takes an embedder and a chat model; everything else is as the settings say."""
+    embedder = ColourEmbedder()
+    with ragkit.open(tmp_path / "index", embedder=embedder, chat=Says("Красный [1].")) as rag:
+        rag.add([ragkit.Document("a", "The red house."), ragkit.Document("b", "The blue house.")])
+        answer = rag.ask("Which house is red?")
+        assert (answer.text, answer.citations[0].source) == ("Красный [1].", "a")
+        assert rag.status().embedding_model == "colours/1"
+    assert len(embedder.texts) == 2

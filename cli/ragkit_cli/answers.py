@@ -149,7 +149,7 @@ def ask_command(
         raise ConfigError("--keep and --functions are for files", "name one with --file")
     chosen = settings(index=index, passages=limit, mode=mode, chat_model=model)
     stream = Streamed(wanted=not as_json, quiet=quiet)
-    with open_index(chosen) as rag:
+    with open_index(chosen) as rag, stream:
         if files:
             answer = rag.ask_file(files, text, keep=keep, functions=functions, told=stream.told)
         else:
@@ -217,6 +217,13 @@ class Streamed:
         self._quiet = quiet
         self.told: Callable[[Delta], None] | None = self._told if wanted and sys.stdout.isatty() else None
 
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self.shown and kind:  # what is said next begins on a line of its own
+            out()
+
     def _told(self, delta: Delta) -> None:
         if delta.progress:
             say(style(one_line(delta.progress), "dim", sys.stderr), quiet=self._quiet)
@@ -231,7 +238,8 @@ def _print_answer(answer: Answer, *, streamed: bool, explain: bool, quiet: bool,
     elif answer.status != "refused":
         out(escape(answer.text))
     if answer.status == "refused":
-        out(escape(answer.text or answer.reason or "The documents do not answer this."))
+        if not (streamed and answer.text):
+            out(escape(answer.text or answer.reason or "The documents do not answer this."))
         if answer.text and answer.reason:
             say(escape(answer.reason), quiet=quiet)
     else:
@@ -249,7 +257,8 @@ def _print_answer(answer: Answer, *, streamed: bool, explain: bool, quiet: bool,
         if answer.status != "refused":
             say(f"No chat model is configured: the answer quotes the documents. For one, {NO_CHAT_MODEL}.", quiet=quiet)
     else:
-        say(style(f"{one_line(answer.model)}: {spent(answer.usage, currency)}", "dim", sys.stderr), quiet=quiet)
+        by = f"{one_line(answer.model)}: " if answer.model else ""
+        say(style(f"{by}{spent(answer.usage, currency)}", "dim", sys.stderr), quiet=quiet)
 
 
 def _print_citation(citation: Citation) -> None:

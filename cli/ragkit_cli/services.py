@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,9 @@ import click
 
 from ragkit.errors import ConfigError
 from ragkit_cli import payload
-from ragkit_cli.exits import DONE
+from ragkit_cli.exits import DONE, FAILED
 from ragkit_cli.options import json_option, open_index, quiet_option, settings, text_of
-from ragkit_cli.render import columns, count, escape, moment, number, one_line, out, out_json, say, size
+from ragkit_cli.render import columns, count, escape, moment, number, one_line, out, out_json, say, size, spent, style
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,7 +119,7 @@ def _counted(chosen: Settings, texts: Sequence[str]) -> tuple[list[TokenCount], 
 @click.option("-n", "--number", "wanted", type=click.IntRange(1, 10), default=1, help="Pictures to make; 1.")
 @click.option("--size", "shape", metavar="WxH", help="1024x1024, for services that take a size.")
 @click.option("--quality", metavar="WORD", help="standard or hd, for services that take one.")
-@click.option("--style", metavar="WORD", help="vivid or natural, for services that take one.")
+@click.option("--style", "manner", metavar="WORD", help="vivid or natural, for services that take one.")
 @json_option
 @quiet_option
 def image_command(
@@ -129,7 +130,7 @@ def image_command(
     wanted: int,
     shape: str | None,
     quality: str | None,
-    style: str | None,
+    manner: str | None,
     as_json: bool,
     quiet: bool,
 ) -> int:
@@ -142,6 +143,7 @@ def image_command(
     Several pictures are saved as cat-1.jpg, cat-2.jpg and so on.
     """
     from ragkit.messages import ImageOptions
+    from ragkit.metering import metered
     from ragkit.services import connect
 
     text = text_of(prompt, "prompt")
@@ -149,18 +151,28 @@ def image_command(
     if not place.parent.is_dir():
         raise ConfigError(f"{place.parent} is no folder", "save the picture into one that exists")
     chosen = settings(image_model=model)
-    options = ImageOptions(n=wanted, size=shape or "", quality=quality or "", style=style or "", system=system or "")
+    options = ImageOptions(n=wanted, size=shape or "", quality=quality or "", style=manner or "", system=system or "")
     rows = []
-    for n, image in enumerate(connect(chosen, "image").generate(text, options), 1):
-        name = place if wanted == 1 else place.with_stem(f"{place.stem}-{n}")
-        name.write_bytes(image.data)  # at once: a later one may fail
-        rows.append(payload.of_image(str(name), image))
-        if not as_json:
-            out(f"{name}  {size(len(image.data))}  {image.media_type}".rstrip())
-        for words in filter(None, (image.text, image.revised_prompt)):
-            say(escape(words), quiet=quiet or as_json)
-    if as_json:
-        out_json("image", {"prompt": text, "images": rows})
+    names = [place] if wanted == 1 else [place.with_stem(f"{place.stem}-{n}") for n in range(1, wanted + 1)]
+    for name in names:  # before anything is paid for
+        name.open("ab").close()
+    with metered() as meter:
+        try:
+            for name, image in zip(names, connect(chosen, "image").generate(text, options), strict=False):
+                name.write_bytes(image.data)  # at once: a later one may fail
+                rows.append(payload.of_image(str(name), image))
+                if not as_json:
+                    out(f"{name}  {size(len(image.data))}  {image.media_type}".rstrip())
+                for words in filter(None, (image.text, image.revised_prompt)):
+                    say(escape(words), quiet=quiet or as_json)
+        finally:
+            for name in names[len(rows) :]:
+                if not name.stat().st_size:
+                    name.unlink()
+            if as_json and rows:
+                out_json("image", {"prompt": text, "images": rows, "usage": payload.of_usage(meter.usage)})
+    if meter.usage.total_tokens:
+        say(style(spent(meter.usage, chosen.currency), "dim", sys.stderr), quiet=quiet or as_json)
     return DONE
 
 
@@ -206,13 +218,15 @@ def list_files(as_json: bool, quiet: bool) -> int:
 def upload_files(paths: tuple[str, ...], as_json: bool) -> int:
     """Upload documents or images; prints their ids."""
     store = _store()
-    found = []
-    for path in paths:
-        found.append(store.upload(path))
-        if not as_json:
-            out("  ".join(_row(found[-1])))
-    if as_json:
-        out_json("files", {"files": [payload.of_remote_file(each) for each in found]})
+    found: list[RemoteFile] = []
+    try:
+        for path in paths:
+            found.append(store.upload(path))
+            if not as_json:  # at once: a later one may fail
+                out("  ".join(_row(found[-1])))
+    finally:
+        if as_json and found:
+            out_json("files", {"files": [payload.of_remote_file(each) for each in found]})
     return DONE
 
 
@@ -251,12 +265,17 @@ def show_file(id: str, as_json: bool) -> int:
 def delete_files(ids: tuple[str, ...], as_json: bool) -> int:
     """Delete files from the service."""
     store = _store()
-    gone = [id for id in ids if store.delete(id)]
-    if as_json:
-        out_json("deleted", {"deleted": gone})
-    for id in [] if as_json else gone:
-        out(one_line(id))
-    return DONE if len(gone) == len(ids) else 1
+    gone: list[str] = []
+    try:
+        for id in ids:
+            if store.delete(id):
+                gone.append(id)
+                if not as_json:  # at once: a later one may fail
+                    out(one_line(id))
+    finally:
+        if as_json:
+            out_json("deleted", {"deleted": gone})
+    return DONE if len(gone) == len(ids) else FAILED
 
 
 def _row(file: RemoteFile) -> tuple[str, ...]:

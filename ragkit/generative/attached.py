@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -152,9 +153,15 @@ def _remember(uploads: Uploads, store: FileStore, path: Path, file: RemoteFile, 
 
 
 def _delete(store: FileStore, uploads: Uploads, id: str, path: Path, notes: list[str]) -> None:
-    """What is not kept is deleted, whatever became of the question."""
+    """What is not kept is deleted, whatever became of the question; an interrupt does not leave it there unsaid."""
+    left = f"{path.name} may still be with the service: ragkit files delete {id}"
     try:
-        store.delete(id)
+        try:
+            store.delete(id)
+        except KeyboardInterrupt:
+            logging.getLogger("ragkit").warning(left)
+            store.delete(id)
+            raise
         uploads.forget(id)
-    except RagkitError as error:
-        notes.append(f"{path.name} could not be deleted from the service ({error.message}): ragkit files delete {id}")
+    except (RagkitError, OSError) as error:
+        notes.append(f"{left} ({error})")

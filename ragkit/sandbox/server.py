@@ -168,6 +168,7 @@ class Sandbox:
             "GIGACHAT_CREDENTIALS": self.credentials,
             "GIGACHAT_BASE_URL": self.gigachat_url,
             "GIGACHAT_AUTH_URL": self.auth_url,
+            "GIGACHAT_MODEL": "GigaChat-2",  # the official SDK names none by itself
             "OPENAI_BASE_URL": self.openai_url,
             "OPENAI_API_KEY": self.api_key,
         }

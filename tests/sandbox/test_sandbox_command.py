@@ -40,7 +40,7 @@ def running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
 def exports(process: subprocess.Popen[str]) -> dict[str, str]:
     """The variables of the lines that the process prints first."""
     assert process.stdout is not None
-    lines = [shlex.split(process.stdout.readline()) for _ in range(5)]
+    lines = [shlex.split(process.stdout.readline()) for _ in range(6)]
     assert {line[0] for line in lines} == {"export"}
     return dict(line[1].split("=", 1) for line in lines)
 
@@ -65,6 +65,7 @@ def test_it_starts_serves_and_stops(number: signal.Signals, code: int) -> None:
             "GIGACHAT_AUTH_URL",
             "GIGACHAT_BASE_URL",
             "GIGACHAT_CREDENTIALS",
+            "GIGACHAT_MODEL",
             "OPENAI_API_KEY",
             "OPENAI_BASE_URL",
         ]

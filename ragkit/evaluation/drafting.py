@@ -36,7 +36,7 @@ _LETTERS = 0.5  # share of a passage's characters: below it is a table of number
 _SENTENCE = (8, 40)  # words of a sentence that a gap is cut into
 _TERMS = 4  # words of a query beside the heading
 _TRIES = 2  # passages looked at for each draft wanted: not every one gives a question
-_NUMBER = re.compile(r"(?<![\w.,])\d[\d\u00a0\u202f.,]*(?:\s?%)?(?:\s+[^\W\d_]{2,})?")
+_NUMBER = re.compile(r"(?<![\w.,:/-])\d+(?:[\u00a0\u202f.,]\d+)*(?:\s?%|\s+[^\W\d_]{3,})(?![\w/-])")
 _OBJECT = re.compile(r"\{.*\}", re.DOTALL)
 
 _ASK = {

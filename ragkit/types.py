@@ -96,7 +96,10 @@ class Verification(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """A quote and the place where it stands; page and line belong to the quote, not to its chunk."""
+    """A quote and the place where it stands; page and line belong to the quote, not to its chunk.
+
+    A quote that was not found stands nowhere: start, end and line are 0, and `quote` is what the answer says.
+    """
 
     marker: str
     source: str
@@ -106,6 +109,25 @@ class Citation:
     end: int
     quote: str
     verification: Verification
+
+
+class Support(StrEnum):
+    """What stands behind a sentence of an answer: a quote that was found, one that was not, or no source at all."""
+
+    VERIFIED = "verified"
+    NOT_FOUND = "not_found"
+    UNCITED = "uncited"
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A sentence of an answer, `answer.text[start:end]`, and the numbers of the sources that it names."""
+
+    text: str
+    start: int
+    end: int
+    support: Support
+    markers: tuple[int, ...] = ()
 
 
 class Status(StrEnum):
@@ -148,7 +170,8 @@ class Answer:
 
     `mode` says who wrote it: "extractive" for sentences taken verbatim, with no model; "generative" for a model
     that was given passages, "agentic" for one that looked for them, "attached" for one that read a file.
-    `timings` are seconds by step. `notes` tell what else the reader should know.
+    `timings` are seconds by step. `notes` tell what else the reader should know. `statements` are the sentences of
+    the text with their support, empty where nobody has compared them with the sources.
     """
 
     question: str
@@ -162,3 +185,4 @@ class Answer:
     usage: Usage = Usage()
     timings: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    statements: tuple[Statement, ...] = ()

@@ -19,12 +19,10 @@ from ragkit.providers.authorization import Authorization
 from ragkit.providers.lost import Lost
 from ragkit.providers.proof import Proof
 from ragkit.providers.retry import Retry
+from ragkit.providers.unusable import Unusable
 from ragkit.providers.words import redacted
 from ragkit.secret import Secret
-
-
-class Unusable(BadResponse):
-    """An answer that would be no better the second time. Callers of this package see a BadResponse."""
+from ragkit.types import Usage
 
 
 @dataclass(slots=True)
@@ -43,12 +41,19 @@ class Attempts:
     proof: Proof = Proof(Secret(""))  # noqa: RUF009 - never changes
     foreign: bool = False  # what fails now is not this request: it was tried enough elsewhere
     parsing: bool = False  # the answer came whole, and is being read
+    wasted: Usage = Usage()  # noqa: RUF009 - never changes; what answers of no use cost
     _replayed: bool = False  # after a 401
     _garbled: bool = False  # after an answer that could not be parsed
 
     def begin(self) -> None:
         self.tried += 1
         self.foreign = self.parsing = False
+
+    def failed(self, error: ProviderError) -> ProviderError:
+        """The error, after what it cost is noted."""
+        if error.usage:
+            self.wasted += error.usage
+        return error
 
     def pause(self, error: ProviderError, authorization: Authorization) -> float | None:
         """Seconds before the next try; None where there is none. A 401 is told to the authorization, once."""
@@ -78,7 +83,9 @@ class Attempts:
             hint = "it may have been served all the same; run again if you want to" if self._served(error) else ""
             error = ConnectionFailed(error.message, "; ".join(filter(None, (error.hint, hint))))
         elif isinstance(error, Unusable):
-            error = BadResponse(error.message, error.hint)
+            error = error.plain()
+        if self.wasted != Usage():
+            error.usage = self.wasted
         if self.tried > 1 and not self.foreign:
             error.message += f" (tried {self.tried} times)"
         return self.cleaned(error)

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ragkit.errors import ConfigError
-from ragkit.providers.attempts import Unusable
 from ragkit.providers.failures import Hint
 from ragkit.providers.multipart import Form
+from ragkit.providers.unusable import Unusable
 
 _SECRET = re.compile(r"auth|key|token|secret|cookie", re.IGNORECASE)
 

@@ -12,6 +12,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn, TypeVar
 from urllib.parse import urlencode
@@ -132,7 +133,8 @@ class Http:
         """What `parse` makes of the answer with a 2xx status; it is called after the slot is given back.
 
         A parser says no by raising: after BadResponse the request is made once more, after an ApiError with a
-        status that passes it is tried as if the service had said so.
+        status that passes it is tried as if the service had said so. What the answers cost that were of no use, as
+        far as their errors have `usage`, the next parser finds in the reply, and the last error has it all.
 
         Args:
             path: below the base URL, with its slash, names in it quoted.
@@ -214,7 +216,7 @@ class Http:
             raw = body(answer.headers, answer.packets, call.most, service=self.service)
         attempts.parsing = True
         try:
-            return parse(self._reply(answer, raw))
+            return parse(replace(self._reply(answer, raw), wasted=attempts.wasted))
         except RateLimited:
             self._slots.rejected(ticket)
             raise
@@ -327,7 +329,7 @@ class Http:
             try:
                 return attempt()
             except ProviderError as error:
-                failure = error
+                failure = attempts.failed(error)
             pause = None if self._closed.is_set() else attempts.pause(failure, self._authorization)
             if pause:
                 self._sleep(pause)

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from ragkit.errors import BadResponse, ConfigError
+from ragkit.types import Usage
 
 
 def encode(value: object) -> bytes:
@@ -39,13 +40,17 @@ def decode(text: bytes) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer that was read to its end. Names of `headers` are in lower case; `service` is the host that gave it."""
+    """An answer that was read to its end. Names of `headers` are in lower case; `service` is the host that gave it.
+
+    `wasted` is what earlier answers to the same request cost, which were of no use.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
     request_id: str = ""
     service: str = "the service"
+    wasted: Usage = Usage()  # noqa: RUF009 - never changes
 
     def json(self) -> Any:
         """The decoded body. Raises BadResponse where it is not JSON, in words that quote nothing of the body."""

@@ -119,7 +119,8 @@ class OpenAICompatible:
         body = self._body(messages, functions, function_call, options, stream=False)
 
         def parse(reply: Reply) -> Completion:
-            return completion(reply.json(), request_id=reply.request_id)
+            found = completion(reply.json(), request_id=reply.request_id)
+            return replace(found, usage=found.usage + reply.wasted)
 
         headers = self._headers(options)
         return self._billed(
@@ -150,7 +151,7 @@ class OpenAICompatible:
                     if answer.done:
                         break
             except StreamInterrupted as error:  # the connection knows not what was text
-                raise StreamInterrupted(error.message, error.hint, partial=error.partial or answer.text) from error
+                raise answer.interrupted(error) from error
             whole = self._billed(answer.finish())  # in the block, which takes the key out of what is raised
         yield Delta(completion=whole)
 
@@ -218,7 +219,8 @@ class OpenAICompatible:
         )
 
         def parse(reply: Reply) -> tuple[FloatMatrix, Usage]:
-            return embeddings.vectors(reply.json(), count=len(texts), dimension=dimension or dimensions or None)
+            rows, usage = embeddings.vectors(reply.json(), count=len(texts), dimension=dimension or dimensions or None)
+            return rows, usage + reply.wasted
 
         return self._http.request("POST", "/embeddings", json=body, parse=parse)
 

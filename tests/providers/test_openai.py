@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import traceback
 from collections.abc import Iterator
 from contextlib import suppress
@@ -9,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from faults import Faults, events, stream
+from faults import Faults, events, say, stream
 
 from ragkit.errors import (
     AuthenticationError,
@@ -20,6 +21,7 @@ from ragkit.errors import (
     NotFound,
     ProviderError,
     ServerError,
+    StreamInterrupted,
     TooLarge,
 )
 from ragkit.messages import ChatOptions, Function, ImageOptions, Message, Picture
@@ -30,7 +32,7 @@ from ragkit.providers.openai import OpenAICompatible
 from ragkit.providers.presets import PRESETS, Preset
 from ragkit.providers.wire.shapes import complaint
 from ragkit.sandbox import Sandbox
-from ragkit.types import FloatMatrix
+from ragkit.types import FloatMatrix, Usage
 
 HELLO = [Message("user", "How long is the warranty?")]
 OUR_KEY = "sk-key-that-nobody-sees"
@@ -337,3 +339,52 @@ def test_a_key_that_a_stream_repeats_is_shown_nowhere(said: list[bytes]) -> None
             list(service.stream(HELLO))
     assert OUR_KEY not in "".join(traceback.format_exception(caught.value))
     assert OUR_KEY not in caught.value.hint
+
+
+CALL = {"index": 0, "id": "1", "function": {"name": "f", "arguments": '{"a": 1'}}
+BILL = {"prompt_tokens": 10, "completion_tokens": 5}
+SLIP = {"choices": [{"message": {"tool_calls": [CALL]}, "finish_reason": "length"}], "usage": BILL}
+PLAIN = {"choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}], "usage": BILL}
+
+
+def vllm(server: Faults) -> OpenAICompatible:
+    return OpenAICompatible(server.url, OUR_KEY, preset="vllm", chat_model="m")
+
+
+def test_arguments_that_are_no_json_are_bought_once() -> None:
+    """The answer was written: asking for it again is for the caller, who is told what it cost."""
+    with (
+        Faults(say(200, SLIP), say(200, PLAIN)) as server,
+        pytest.raises(BadResponse, match="no JSON object") as caught,
+    ):
+        vllm(server).complete(HELLO)
+    assert len(server.requests) == 1
+    assert caught.value.usage == Usage(prompt_tokens=10, completion_tokens=5)
+    assert type(caught.value) is BadResponse
+    piece = {"choices": [{"delta": {"tool_calls": [CALL]}, "finish_reason": "length"}], "usage": BILL}
+    with Faults(stream(*events(json.dumps(piece)))) as server, pytest.raises(BadResponse, match="no JSON") as caught:
+        list(vllm(server).stream(HELLO))
+    assert caught.value.usage == Usage(prompt_tokens=10, completion_tokens=5)
+
+
+def test_an_answer_of_no_use_is_on_the_bill_of_the_next() -> None:
+    """The request is made again once, and both replies are paid for."""
+    with Faults(say(200, {"choices": [], "usage": BILL}), say(200, PLAIN)) as server, metered() as meter:
+        assert vllm(server).complete(HELLO).usage.total_tokens == meter.usage.total_tokens == 30
+    nothing = {"data": [{"index": 0, "embedding": [0, 0]}], "usage": {"prompt_tokens": 7}}
+    row = {"data": [{"index": 0, "embedding": [1, 2]}], "usage": {"prompt_tokens": 7}}
+    with Faults(say(200, nothing), say(200, row)) as server:
+        assert vllm(server).embed(MODEL, ["text"])[1] == Usage(embedding_tokens=14)
+    with Faults(say(200, nothing)) as server, pytest.raises(BadResponse) as caught:
+        vllm(server).embed(MODEL, ["text"])
+    assert len(server.requests) == 2
+    assert caught.value.usage == Usage(embedding_tokens=14)
+
+
+def test_a_stream_that_breaks_says_what_it_cost_until_then() -> None:
+    """Some services tell the usage with every piece."""
+    piece = {"choices": [{"delta": {"content": "Hello"}}], "usage": BILL}
+    with Faults(stream(*events(json.dumps(piece)), end=False)) as server, pytest.raises(StreamInterrupted) as caught:
+        list(vllm(server).stream(HELLO))
+    assert caught.value.partial == "Hello"
+    assert caught.value.usage == Usage(prompt_tokens=10, completion_tokens=5)

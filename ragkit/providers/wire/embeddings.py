@@ -15,7 +15,7 @@ import numpy as np
 
 from ragkit.errors import BadResponse, ConfigError
 from ragkit.providers.wire.requests import check_model, check_text
-from ragkit.providers.wire.shapes import as_object, items, kind, whole
+from ragkit.providers.wire.shapes import as_object, billed, items, kind, whole
 from ragkit.types import FloatMatrix, Usage
 
 SHORTEST = 1e-6  # a row below this length has no direction that means anything
@@ -54,8 +54,14 @@ def body(
 def vectors(reply: object, *, count: int, dimension: int | None = None) -> tuple[FloatMatrix, Usage]:
     """((count, d) float32, what it cost). Row i belongs to text i of the request, whatever the order of the reply.
 
-    Rows are finite and longer than nothing, and not normalised. Raises BadResponse that says which rule was broken.
+    Rows are finite and longer than nothing, and not normalised. Raises BadResponse that says which rule was broken,
+    with the usage of the reply.
     """
+    with billed(_usage(reply)):
+        return _rows(reply, count, dimension), _usage(reply)
+
+
+def _rows(reply: object, count: int, dimension: int | None) -> FloatMatrix:
     data = [as_object(item, "an entry of `data`") for item in items(reply, "data", "the reply")]
     if len(data) != count:
         raise BadResponse(f"{count} texts were sent and {len(data)} vectors came back")
@@ -66,7 +72,7 @@ def vectors(reply: object, *, count: int, dimension: int | None = None) -> tuple
             f"the vectors have {wide.shape[1]} numbers, {dimension} were expected",
             "another model answers under this name, or `dimensions` is not what it takes",
         )
-    return _checked(wide), _usage(reply, data)
+    return _checked(wide)
 
 
 def _in_order(data: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -149,10 +155,11 @@ def _text(place: int, rows: Sequence[Any] | np.ndarray[Any, Any]) -> str:
     return f"text {place} of {len(rows)}"
 
 
-def _usage(reply: object, data: list[Mapping[str, Any]]) -> Usage:
+def _usage(reply: object) -> Usage:
     """Tokens of the whole request: at the top of the reply, or with each vector, or nowhere."""
-    total = _tokens(reply)
-    return Usage(embedding_tokens=total or sum(_tokens(item) for item in data))
+    data = reply.get("data") if isinstance(reply, Mapping) else reply
+    each = data if isinstance(data, list) else []
+    return Usage(embedding_tokens=_tokens(reply) or sum(_tokens(item) for item in each))
 
 
 def _tokens(fields: object) -> int:

@@ -8,7 +8,8 @@ from typing import Any
 
 from ragkit.errors import BadResponse
 from ragkit.messages import Completion, FunctionCall, Message
-from ragkit.providers.wire.shapes import as_list, as_object, excerpt, items, kind, needed_text, text, whole
+from ragkit.providers.unusable import Unusable
+from ragkit.providers.wire.shapes import as_list, as_object, billed, excerpt, items, kind, needed_text, text, whole
 from ragkit.types import Usage
 
 REASONS = {"tool_calls": "function_call", "content_filter": "blacklist"}  # OpenAI's word -> ours
@@ -17,22 +18,28 @@ REASONS = {"tool_calls": "function_call", "content_filter": "blacklist"}  # Open
 def completion(reply: object, *, request_id: str = "") -> Completion:
     """The first answer, and the others in `others`. Usage belongs to all of them together and stands in the first.
 
-    Raises BadResponse that names what is missing or wrong.
+    Raises BadResponse that names what is missing or wrong, with the usage of the reply.
     """
     fields = as_object(reply, "the reply")
+    usage = usage_of(fields.get("usage"))
+    with billed(usage):
+        answers = _answers(fields)
+    return assembled(
+        answers,
+        model=text(fields, "model"),
+        usage=usage,
+        request_id=request_id,
+        created=whole(fields.get("created")),
+    )
+
+
+def _answers(fields: Mapping[str, Any]) -> list[tuple[Message, str]]:
     choices = [as_object(choice, "a choice") for choice in items(fields, "choices", "the reply")]
     if not choices:
         raise BadResponse("the reply has no choices", "the service gave no answer; try again")
     if all(isinstance(choice.get("index"), int) for choice in choices):
         choices.sort(key=lambda choice: int(choice["index"]))
-    answers = [_answer(choice) for choice in choices]
-    return assembled(
-        answers,
-        model=text(fields, "model"),
-        usage=usage_of(fields.get("usage")),
-        request_id=request_id,
-        created=whole(fields.get("created")),
-    )
+    return [_answer(choice) for choice in choices]
 
 
 def assembled(
@@ -128,7 +135,10 @@ def _call(function: object, id_: str, truncated: bool) -> FunctionCall:
 
 
 def arguments_of(arguments: object, name: str, *, truncated: bool = False) -> Mapping[str, Any]:
-    """The arguments as an object: GigaChat sends one, OpenAI its JSON in a text, empty where there are none."""
+    """The arguments as an object: GigaChat sends one, OpenAI its JSON in a text, empty where there are none.
+
+    Raises Unusable: the answer was written and paid for, and another one is for the caller to want.
+    """
     if isinstance(arguments, Mapping):
         return arguments
     if arguments is None or arguments == "":
@@ -143,7 +153,7 @@ def arguments_of(arguments: object, name: str, *, truncated: bool = False) -> Ma
     hint = (
         "the answer reached its limit of tokens; raise max_tokens" if truncated else "ask again; the model made a slip"
     )
-    raise BadResponse(f"the arguments for {name!r} are no JSON object: {excerpt(arguments)}", hint)
+    raise Unusable(f"the arguments for {name!r} are no JSON object: {excerpt(arguments)}", hint)
 
 
 def usage_of(usage: object) -> Usage:

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from ragkit.errors import BadResponse
+from ragkit.types import Usage
 
 SHOWN = 200  # characters of a foreign text that an error quotes
 
@@ -65,6 +67,17 @@ def whole(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return 0
     return max(0, int(value))
+
+
+@contextmanager
+def billed(usage: Usage) -> Iterator[None]:
+    """What is found to be wrong inside the block was paid for all the same: the error says what it cost."""
+    try:
+        yield
+    except BadResponse as error:
+        if usage != Usage():
+            error.usage = usage
+        raise
 
 
 def items(reply: object, name: str, where: str) -> list[Any]:

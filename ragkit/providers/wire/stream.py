@@ -7,9 +7,10 @@ import json
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from ragkit.errors import BadResponse, StreamInterrupted
+from ragkit.errors import BadResponse, ProviderError, StreamInterrupted
 from ragkit.messages import Completion, Delta, FunctionCall, Message
 from ragkit.providers.failures import api_error
+from ragkit.providers.unusable import Unusable
 from ragkit.providers.wire.replies import (
     arguments_of,
     assembled,
@@ -19,7 +20,7 @@ from ragkit.providers.wire.replies import (
     reason_of,
     usage_of,
 )
-from ragkit.providers.wire.shapes import complaint, excerpt, kind, text, whole
+from ragkit.providers.wire.shapes import billed, complaint, excerpt, kind, text, whole
 from ragkit.types import Usage
 
 END = "[DONE]"
@@ -84,13 +85,25 @@ class Assembler:
             raise self._interrupted(
                 "the stream ended before the answer did" if self._answers else "the stream ended without an answer"
             )
+        with billed(self._usage.total):
+            try:
+                answers = [answer.built() for answer in self._answers.values()]
+            except Unusable as error:
+                raise error.plain() from None
         return assembled(
-            [answer.built() for answer in self._answers.values()],
+            answers,
             model=self._model,
             usage=self._usage.total,
             request_id=self.request_id,
             created=self._created,
         )
+
+    def interrupted(self, error: ProviderError) -> StreamInterrupted:
+        """The error as the end of this answer: with what had come of it, and what it had cost by then."""
+        made = StreamInterrupted(error.message, error.hint, partial=self.text)
+        if self._usage.total != Usage():
+            made.usage = self._usage.total
+        return made
 
     def _decoded(self, data: str) -> Mapping[str, Any]:
         try:
@@ -121,7 +134,7 @@ class Assembler:
         return Delta(text=said) if said and is_first else None
 
     def _interrupted(self, message: str) -> StreamInterrupted:
-        return StreamInterrupted(message, "run again; what had come is kept with the error", partial=self.text)
+        return self.interrupted(StreamInterrupted(message, "run again; what had come is kept with the error"))
 
     def _fail(self, data: str) -> NoReturn:
         """Raise the error that an event stands for, as if it had come in the place of the stream."""
@@ -129,7 +142,7 @@ class Assembler:
         body = data.encode(errors="replace")
         error = api_error(200, headers, body, what="a streamed request", service=self._service)
         if self.text:
-            raise StreamInterrupted(error.message, error.hint, partial=self.text) from error
+            raise self.interrupted(error) from error
         raise error
 
 

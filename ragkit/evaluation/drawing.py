@@ -6,7 +6,7 @@ Pure numbers and words; it knows neither SVG nor matplotlib.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ragkit.evaluation.intervals import interval
@@ -42,12 +42,12 @@ class Group:
     points: tuple[Point, ...]
 
 
-def curves(runs: Sequence[Evaluation], qrels: Sequence[dict[str, Grades]], k: int) -> list[Curve]:
-    """Recall of each run at every place up to k; `qrels[i]` are the judgements of run i."""
+def curves(runs: Sequence[Evaluation], qrels: Mapping[str, Grades], k: int) -> list[Curve]:
+    """Recall of each run at every place up to k, by the same judgements."""
     found = []
-    for run, judged in zip(runs, qrels, strict=True):
+    for run in runs:
         at = [
-            interval([recall(judged[id], names, cut) for id, names in zip(run.queries, run.rankings, strict=True)])
+            interval([recall(qrels[id], names, cut) for id, names in zip(run.queries, run.rankings, strict=True)])
             for cut in range(1, k + 1)
         ]
         means, lows, highs = (tuple(getattr(each, bound) for each in at) for bound in ("mean", "low", "high"))

@@ -1,0 +1,161 @@
+"""What is evaluated: an index, the settings it is asked with, and its name in the table; two of them to compare.
+
+Collections are indexed here, into the index that was named or into one that lasts as long as the command.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from ragkit.errors import BudgetExceeded, ConfigError, IndexNotFound
+from ragkit_cli.options import open_index, settings
+from ragkit_cli.render import count, near_path, say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from contextlib import ExitStack
+
+    from ragkit.evaluation.bill import Bill
+    from ragkit.evaluation.sets import TestSet
+    from ragkit.rag import RAG
+    from ragkit.settings import Settings
+    from ragkit.types import Document
+
+_SLICE = 200  # documents that are indexed at once: a limit is looked at between slices
+# Settings that change how an index is asked and answered from, not what is in it.
+_OF_ASKING = frozenset(
+    [
+        "index",
+        "mode",
+        "limit",
+        "passages",
+        "query_model",
+        "query_prefix",
+        "chat_provider",
+        "chat_model",
+        "temperature",
+        "top_p",
+        "repetition_penalty",
+        "max_answer_tokens",
+        "rounds",
+        "slots",
+        "timeout",
+        "retries",
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One index, asked in one mode. `index` is its path, empty for one that goes when the command ends."""
+
+    name: str
+    mode: str
+    index: str
+    settings: Settings
+    rag: RAG
+
+
+class Trials:
+    """Opens what is to be asked, and closes it with the stack."""
+
+    def __init__(self, stack: ExitStack, chosen: TestSet, bill: Bill, *, quiet: bool) -> None:
+        self._stack = stack
+        self._set = chosen
+        self._bill = bill
+        self._quiet = quiet
+
+    def first(self, index: str | None, modes: Sequence[str]) -> list[Trial]:
+        """The index that was named, or found, or made of the collection; once for each mode."""
+        asked = settings(index=index)
+        if self._set.documents:
+            asked, rag, kept = self._made(asked, index, self._set.documents)
+        else:
+            rag, kept = self._stack.enter_context(open_index(asked)), True
+            rag.status()  # raises IndexNotFound
+        return [Trial(mode, mode, str(asked.index) if kept else "", asked, rag) for mode in modes or [asked.mode]]
+
+    def second(self, firsts: Sequence[Trial], compared: str) -> list[Trial]:
+        """What each of the first is compared with: the same in another index, or with other settings."""
+        changes = _changes(compared)
+        base = firsts[0]
+        place = base.index
+        if "index" in changes or _OF_ASKING.issuperset(changes):
+            asked = settings(**{"index": str(base.settings.index), **changes})
+            rag = base.rag if set(changes) == {"mode"} else self._open(asked)
+            if "index" in changes:
+                rag.status()  # raises IndexNotFound
+                place = str(asked.index)
+        else:
+            asked, rag, _ = self._made(settings(**changes), None, self._set.documents or _documents(base.rag))
+            place = ""
+        label = near_path(changes["index"]) if set(changes) == {"index"} else compared
+        if "mode" in changes:
+            return [Trial(asked.mode if len(changes) == 1 else label, asked.mode, place, asked, rag)]
+        return [Trial(f"{each.mode}, {label}", each.mode, place, asked, rag) for each in firsts]
+
+    def _open(self, asked: Settings) -> RAG:
+        return self._stack.enter_context(open_index(asked))
+
+    def _made(
+        self, asked: Settings, index: str | None, documents: Sequence[Document] | Iterator[Document]
+    ) -> tuple[Settings, RAG, bool]:
+        """An index of these documents: at `index`, or in a folder that goes when the command ends."""
+        from dataclasses import replace
+
+        folder = index or self._stack.enter_context(TemporaryDirectory(prefix="ragkit-eval-"))
+        asked = asked if index else replace(asked, index=Path(folder) / "index")
+        rag = self._open(asked)
+        every = list(documents)
+        if index:
+            _check_own(rag, {document.source for document in every})
+        say(
+            f"Indexing {count(len(every), 'document')}{f' into {near_path(index)}' if index else ''} …",
+            quiet=self._quiet,
+        )
+        for start in range(0, len(every), _SLICE):
+            part = every[start : start + _SLICE]
+            if stopped := self._bill.refuses(sum(len(document.text) for document in part)):
+                raise BudgetExceeded(
+                    f"{start} of {len(every)} documents are indexed; {stopped}",
+                    "name an index with -i, which keeps what was paid for, and run again with a higher limit",
+                )
+            with self._bill.item():
+                rag.add(part)
+        return asked, rag, index is not None
+
+
+def _changes(compared: str) -> dict[str, str]:
+    """A path as {"index": path}, "mode=lexical,chunk_size=400" as settings."""
+    if "=" not in compared or Path(compared).exists():
+        return {"index": compared}
+    changes = {}
+    for pair in compared.split(","):
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip():
+            raise ConfigError(
+                f"--compare {compared}: {pair!r} is no setting", "write NAME=VALUE,NAME=VALUE, or the path of an index"
+            )
+        changes[name.strip()] = value.strip()
+    return changes
+
+
+def _documents(rag: RAG) -> Iterator[Document]:
+    """Every document of an index, from the texts that it keeps: no file is read."""
+    return (rag.document(info.source) for info in rag.documents() if info.chunks)
+
+
+def _check_own(rag: RAG, sources: set[str]) -> None:
+    """Raises ConfigError where the index has documents of the user's own, among which a collection would be lost."""
+    try:
+        others = [info.source for info in rag.documents() if info.source not in sources]
+    except IndexNotFound:
+        return
+    if others:
+        raise ConfigError(
+            f"{rag.path} has {len(others)} documents that are not of the collection, such as {others[0]!r}",
+            "name a new index with -i, or none for one that is not kept",
+        )

@@ -32,3 +32,15 @@ def test_more_text_is_not_fewer_tokens(one: str, other: str) -> None:
     """Every text is a token at least, and joined texts are about as many as both."""
     assert estimated_tokens(one) >= 1
     assert estimated_tokens(f"{one} {other}") <= estimated_tokens(one) + estimated_tokens(other)
+
+
+@pytest.mark.parametrize("text", ["检索增强生成是一种方法", "こんにちは世界", "مرحبا بالعالم", "γεια σου κόσμε"])
+def test_letters_of_other_scripts_are_a_token_each(text: str) -> None:
+    """A limit on tokens is held by estimates, so they must not be too low where words are not parted by spaces."""
+    assert estimated_tokens(text) == sum(letter.isalpha() for letter in text)
+
+
+def test_words_with_accents_are_words() -> None:
+    """And those of all who write in Cyrillic."""
+    assert estimated_tokens("Öffentlichkeit") == estimated_tokens("Offentlichkeit")
+    assert estimated_tokens("їжачок") == estimated_tokens("ежачок")

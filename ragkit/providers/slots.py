@@ -15,6 +15,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from ragkit.errors import ConfigError, ConnectionFailed
+from ragkit.providers.stopping import Stopped, stopped
 
 FIRST_NEED, MOST_NEED = 4, 60  # successes at a full house before one more slot is tried
 GRACE = 0.2  # seconds for who was given a stream to read it from another thread, before its maker is told off
@@ -88,9 +89,13 @@ class Slots:
             ConfigError: where whoever would have to free a slot is waiting here for one.
             ConnectionFailed: where nobody read on any of the streams that hold all slots for `patience` seconds, or
                 `given_up` says so; `wake` has it asked at once.
+            Stopped: where the request is not wanted any more; see `stopping`.
         """
         with self._changed:
             self._wait(patience, given_up)
+            if stopped():
+                self._changed.notify()  # the slot that this one was woken for
+                raise Stopped
             ticket = Ticket(self._epoch)
             self._held.add(ticket)
         _taken_here.set((*_taken_here.get(), ticket))

@@ -16,10 +16,11 @@ _open: ContextVar[tuple[Meter, ...]] = ContextVar("open meters", default=())
 
 
 class Meter:
-    """`usage` is what was spent so far while it was open."""
+    """`usage` is what was spent so far while it was open; `estimated` where a service did not say what it bills."""
 
     def __init__(self) -> None:
         self.usage = Usage()
+        self.estimated = False
 
 
 @contextmanager
@@ -33,7 +34,8 @@ def metered() -> Iterator[Meter]:
         _open.reset(token)
 
 
-def spend(usage: Usage) -> None:
-    """Add what one request cost."""
+def spend(usage: Usage, *, estimated: bool = False) -> None:
+    """Add what one request cost, or about what, where the service does not say."""
     for meter in _open.get():
         meter.usage += usage
+        meter.estimated |= estimated

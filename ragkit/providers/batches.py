@@ -1,0 +1,49 @@
+"""Texts in as few requests as a service allows: by their number, their bytes and their tokens. It sends nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from ragkit.errors import BadResponse
+from ragkit.providers.lengths import estimated_tokens
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request may hold: texts, bytes of JSON, estimated tokens; and how many requests go at once."""
+
+    items: int = 64
+    bytes: int = 1_000_000
+    tokens: int = 250_000
+    slots: int = 1
+
+
+def batches(texts: Sequence[str], limits: Limits, *, prefix: str = "") -> Iterator[tuple[list[int], list[str]]]:
+    """Places and texts of one request after another, in order, with room for a prefix. One text always goes."""
+    places: list[int] = []
+    size = tokens = 0
+    for place, text in enumerate(texts):
+        more, length = len(json.dumps(prefix + text, ensure_ascii=False).encode()) + 1, estimated_tokens(prefix + text)
+        if places and (len(places) >= limits.items or size + more > limits.bytes or tokens + length > limits.tokens):
+            yield places, [texts[i] for i in places]
+            places, size, tokens = [], 0, 0
+        places.append(place)
+        size, tokens = size + more, tokens + length
+    if places:
+        yield places, [texts[i] for i in places]
+
+
+def in_batches(texts: Sequence[str], limits: Limits, ask: Callable[[list[str]], Sequence[T]]) -> list[T]:
+    """What a service says of each text, asked for one request after another. Raises BadResponse for another number."""
+    said: list[T] = []
+    for places, batch in batches(texts, limits):
+        found = ask(batch)
+        if len(found) != len(places):
+            raise BadResponse(f"{len(places)} texts were asked about, answers to {len(found)} came")
+        said += found
+    return said

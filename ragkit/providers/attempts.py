@@ -14,6 +14,7 @@ from ragkit.errors import (
     ProviderError,
     RagkitError,
     RateLimited,
+    TooLarge,
 )
 from ragkit.providers.authorization import Authorization
 from ragkit.providers.lost import Lost
@@ -109,6 +110,8 @@ class Attempts:
         return error
 
     def _passing(self, error: ProviderError) -> bool:
+        if isinstance(error, TooLarge):
+            return False  # a few services say 500 to it, and would do so again
         if isinstance(error, ApiError):
             return error.status in self.retry.statuses
         if isinstance(error, Lost):

@@ -23,11 +23,10 @@ from ragkit.errors import (
     ServerError,
     TooLarge,
 )
-from ragkit.providers.jsontext import Reply
 from ragkit.providers.retry import retry_after
 from ragkit.providers.words import Words, line, redacted, spoken
 
-__all__ = ["Hint", "Words", "api_error", "cure", "is_error", "refused", "sizes", "spoken"]
+__all__ = ["Hint", "Words", "api_error", "cure", "is_error", "sizes", "spoken"]
 
 MOST_WORDS = 300  # characters of a service's own words in a message
 
@@ -123,23 +122,18 @@ def api_error(
     return error
 
 
-def refused(reply: Reply, value: Any, *, what: str) -> ApiError | None:
-    """The error inside an answer with status 200, as gateways send it; None where there is none.
-
-    `value` is the decoded body. A parser raises what it gets from here.
-    """
-    if not is_error(value):
-        return None
-    return api_error(reply.status, reply.headers, reply.body, what=what, service=reply.service)
-
-
 def is_error(value: Any) -> bool:
     """Whether a decoded body is an error in itself, whatever status it came with."""
-    if not isinstance(value, Mapping):
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]  # Gemini wraps its error in a list
+    if not isinstance(value, Mapping) or value.get("choices") or value.get("data"):
         return False
     if value.get("error") or value.get("object") == "error":
         return True
-    return "message" in value and isinstance(value.get("status", value.get("code")), int) and len(value) <= 4
+    said = value.get("status", value.get("code"))
+    # Zero and 200 are how some say that all is well.
+    bad = isinstance(said, int) and said > 0 and not 200 <= said < 400
+    return bad and "message" in value and len(value) <= 4
 
 
 def sizes(message: str) -> tuple[int | None, int | None, int | None]:

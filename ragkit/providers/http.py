@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlencode
 
 from ragkit.errors import (
@@ -133,7 +133,8 @@ class Http:
         """What `parse` makes of the answer with a 2xx status; it is called after the slot is given back.
 
         A parser says no by raising: after BadResponse the request is made once more, after an ApiError with a
-        status that passes it is tried as if the service had said so. What the answers cost that were of no use, as
+        status that passes it is tried as if the service had said so; `Reply.json` raises one for a body that is an
+        error. What the answers cost that were of no use, as
         far as their errors have `usage`, the next parser finds in the reply, and the last error has it all.
 
         Args:
@@ -216,7 +217,7 @@ class Http:
             raw = body(answer.headers, answer.packets, call.most, service=self.service)
         attempts.parsing = True
         try:
-            return parse(replace(self._reply(answer, raw), wasted=attempts.wasted))
+            return parse(self._judged(call, attempts, self._reply(answer, raw)))
         except RateLimited:
             self._slots.rejected(ticket)
             raise
@@ -299,6 +300,15 @@ class Http:
                 raise self._api_error(call, attempts, self._reply(answer, event.data.encode()))
             yield event.data
             more_time()  # what the caller did with the event does not count
+
+    def _judged(self, call: Call, attempts: Attempts, reply: Reply) -> Reply:
+        """The reply as its parser gets it: gateways say 200 and then that the service behind them did not answer."""
+
+        def judge(value: Any) -> None:
+            if is_error(value):
+                raise self._api_error(call, attempts, reply)
+
+        return replace(reply, wasted=attempts.wasted, judge=judge)
 
     def _error_in(self, data: str, call: Call, attempts: Attempts, answer: Answer) -> ApiError | None:
         """A stream may begin with an error, which is no more than a refusal that came late."""

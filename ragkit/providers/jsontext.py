@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,7 +42,8 @@ def decode(text: bytes) -> Any:
 class Reply:
     """An answer that was read to its end. Names of `headers` are in lower case; `service` is the host that gave it.
 
-    `wasted` is what earlier answers to the same request cost, which were of no use.
+    `wasted` is what earlier answers to the same request cost, which were of no use. `judge` raises for a body that is
+    an error in the place of what was asked for.
     """
 
     status: int
@@ -51,9 +52,15 @@ class Reply:
     request_id: str = ""
     service: str = "the service"
     wasted: Usage = Usage()  # noqa: RUF009 - never changes
+    judge: Callable[[Any], None] = field(default=lambda _: None, repr=False)
 
     def json(self) -> Any:
         """The decoded body. Raises BadResponse where it is not JSON, in words that quote nothing of the body."""
+        value = self._decoded()
+        self.judge(value)
+        return value
+
+    def _decoded(self) -> Any:
         try:
             return decode(self.body)
         except ValueError as error:

@@ -21,8 +21,8 @@ from ragkit.errors import (
     ServerError,
     TooLarge,
 )
-from ragkit.providers.failures import api_error, refused, spoken
-from ragkit.providers.jsontext import Reply, decode, encode
+from ragkit.providers.failures import api_error, is_error, spoken
+from ragkit.providers.jsontext import decode, encode
 
 KEY = "sk-very-secret-key-0123456789"
 
@@ -161,10 +161,12 @@ def test_a_refused_topic_is_told_from_a_wrong_field(body: object) -> None:
 )
 def test_an_error_inside_a_success_is_an_error(body: Any, kind: type[ApiError], status: int) -> None:
     """Gateways send 200 with an error inside: it counts as what it says of itself."""
-    found = refused(Reply(200, {}, json.dumps(body).encode(), service="api.example"), body, what="POST /chat")
+    assert is_error(body)
+    assert is_error([body])
+    found = error(200, body)
     assert type(found) is kind
     assert found.status == status
-    assert "answered 200 to POST /chat with an error" in found.message
+    assert "answered 200 to POST /embeddings with an error" in found.message
 
 
 @pytest.mark.parametrize(
@@ -177,10 +179,13 @@ def test_an_error_inside_a_success_is_an_error(body: Any, kind: type[ApiError], 
         "text",
         7,
         {"deleted": True},
+        {"deleted": True, "status": 200, "message": "deleted"},
+        {"code": 0, "message": "success"},
+        {"data": [1], "error": {"message": "one of two services did not answer"}},
     ],
 )
 def test_a_success_is_no_error(body: object) -> None:
-    assert refused(Reply(200, {}, json.dumps(body).encode()), body, what="GET /x") is None
+    assert not is_error(body)
 
 
 def test_retry_after_goes_with_the_error() -> None:

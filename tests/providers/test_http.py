@@ -39,7 +39,6 @@ from ragkit.errors import (
     UnreadableDocument,
 )
 from ragkit.providers.authorization import ApiKey, Proof
-from ragkit.providers.failures import refused
 from ragkit.providers.http import Http, Reply, Timeouts
 from ragkit.providers.retry import Retry
 from ragkit.providers.slots import Slots
@@ -199,16 +198,43 @@ def test_a_success_is_never_repeated(clock: Clock) -> None:
 
 
 def test_an_error_with_status_200_counts_by_what_it_says(clock: Clock) -> None:
-    """A parser that finds a 429 inside a success gets another try, as if the service had said so at once."""
+    """A 429 inside a success takes a slot away and is tried again, as if the service had said so at once."""
+    slots = Slots(4)
+    busy, gone = (
+        {"error": {"code": 429, "message": "upstream is busy"}},
+        {"error": {"code": 404, "message": "no model"}},
+    )
+    with Faults(say(200, busy), say(200, FINE)) as server:
+        http = Http(server.url, ApiKey(Secret(KEY)), slots=slots, clock=clock, sleep=clock.sleep)
+        assert get(http) == FINE
+    assert (len(server.requests), slots.current) == (2, 2)
+    with Faults(say(200, gone)) as server, pytest.raises(NotFound, match="no model"):
+        get(opened(server, clock))
+    assert len(server.requests) == 1
 
-    def parse(reply: Reply) -> Any:
-        if "error" in reply.json():
+
+def test_a_parser_may_refuse_an_answer_by_itself(clock: Clock) -> None:
+    """What it raises counts as if the service had said it; bytes that are no JSON to the parser are not judged."""
+    said: list[bytes] = []
+
+    def parse(reply: Reply) -> bytes:
+        said.append(reply.body)
+        if len(said) == 1:
             raise RateLimited("inside", status=429)
-        return reply.json()
+        return reply.body
 
-    with Faults(say(200, {"error": {"code": 429}}), say(200, FINE)) as server:
-        assert opened(server, clock).request("GET", "/thing", parse=parse) == FINE
+    with Faults(say(200, {"error": "a file about errors"})) as server:
+        assert opened(server, clock).request("GET", "/thing", parse=parse) == b'{"error": "a file about errors"}'
     assert len(server.requests) == 2
+
+
+def test_a_text_that_is_too_long_stays_too_long(clock: Clock) -> None:
+    """llama.cpp says 500 to it: no pause and no second try will make it shorter."""
+    long = {"error": {"code": 500, "message": "input is too large to process. increase the physical batch size"}}
+    with Faults(say(500, long)) as server, pytest.raises(TooLarge):
+        get(opened(server, clock))
+    assert len(server.requests) == 1
+    assert not clock.slept
 
 
 # What costs is not paid twice ---------------------------------------------------------------------------------------
@@ -831,7 +857,7 @@ def test_a_secret_is_never_shown(clock: Clock, status: int, caplog: pytest.LogCa
     with Faults(either(tell)) as server, caplog.at_level(logging.DEBUG, "ragkit"):
         http = opened(server, clock, authorization=ApiKey(Secret(basic), "Basic"), headers={"X-Api-Key": KEY})
         with pytest.raises(RagkitError) as caught:
-            http.request("POST", f"/{status}", json={"text": "any"}, parse=parse_strictly)
+            http.request("POST", f"/{status}", json={"text": "any"}, parse=Reply.json)
         # The library logs at DEBUG the headers of a reply, which hold a key where the service repeats it there.
         ours = "".join(record.getMessage() for record in caplog.records if record.name.startswith("ragkit"))
         everywhere = everything(caught.value) + ours + repr(http) + repr(http.__dict__.get("_authorization"))
@@ -882,8 +908,3 @@ def test_a_secret_is_in_no_cause_either(clock: Clock) -> None:
     assert isinstance(cause, ServerError)
     assert (cause.message, cause.hint, cause.__cause__) == ("you sent ***", "***", None)
     assert KEY not in everything(caught.value)
-
-
-def parse_strictly(reply: Reply) -> Any:
-    error = refused(reply, reply.json(), what="POST /200")
-    raise error or BadResponse("no error was told")

@@ -24,6 +24,7 @@ __all__ = ["ApiKey", "Authorization", "Connect", "OAuthToken", "PasswordToken", 
 
 T = TypeVar("T")
 
+LATEST = 1e11  # seconds since 1970, in the year 5138; counted in milliseconds, a moment of 1973
 SCOPES = ("GIGACHAT_API_PERS", "GIGACHAT_API_B2B", "GIGACHAT_API_CORP")
 
 
@@ -197,10 +198,12 @@ def token_in(reply: Reply, now: float) -> tuple[Secret, float]:
             f"{reply.service} gave no access token, but {_shape(value)}", "check the address of the token service"
         )
     end = _number(fields.get("expires_at", fields.get("exp")))
-    if end is None:
-        lasting = _number(fields.get("expires_in"))
-        end = math.inf if lasting is None else now + lasting
-    return Secret(token), end / 1000 if math.isfinite(end) and end > 1e11 else end  # in ms from 1973, in s to 5138
+    if end is not None:
+        while end > LATEST:  # in milliseconds, or finer
+            end /= 1000
+        return Secret(token), end
+    lasting = _number(fields.get("expires_in"))
+    return Secret(token), math.inf if lasting is None else now + lasting
 
 
 def _shape(value: object) -> str:
@@ -208,9 +211,12 @@ def _shape(value: object) -> str:
 
 
 def _number(value: object) -> float | None:
-    if isinstance(value, str) and re.fullmatch(r"\d{1,15}(\.\d+)?", value):
+    """A time, or None for what can be none: nanoseconds since 1970 have 19 digits."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,19}(\.[0-9]{1,9})?", value):
         value = float(value)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value > 0 else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 < value < 1e19 else None
 
 
 _WHERE = "take the authorization key from the settings of the API in your personal account at developers.sber.ru"

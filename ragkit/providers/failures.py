@@ -47,10 +47,10 @@ _CONTENT = re.compile(
     re.IGNORECASE,
 )
 _SIZES = (  # index, tokens, limit: the first is GigaChat's, then OpenAI's, then that of text-embeddings-inference
-    re.compile(r"index (?P<index>\d+): (?P<tokens>\d+) \(max (?P<limit>\d+)\)"),
-    re.compile(r"maximum context length is (?P<limit>\d+) tokens?.{0,40}?requested (?P<tokens>\d+) tokens"),
-    re.compile(r"less than (?P<limit>\d+) tokens?\W+given:? (?P<tokens>\d+)", re.IGNORECASE),
-    re.compile(r"input\[(?P<index>\d+)\]"),
+    re.compile(r"index (?P<index>\d{1,15}): (?P<tokens>\d{1,15}) \(max (?P<limit>\d{1,15})\)"),
+    re.compile(r"maximum context length is (?P<limit>\d{1,15}) tokens?.{0,40}?requested (?P<tokens>\d{1,15}) tokens"),
+    re.compile(r"less than (?P<limit>\d{1,15}) tokens?\W+given:? (?P<tokens>\d{1,15})", re.IGNORECASE),
+    re.compile(r"input\[(?P<index>\d{1,15})\]"),
 )
 _CLASSES: dict[int, type[ApiError]] = {
     400: InvalidRequest,

@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 
 # 520, 522, 524 come from a gateway in front of the service, 529 from one that has too much to do.
 PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
+LONGEST = 1e9  # seconds that anybody can ask us to wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,4 +56,4 @@ def _number(text: str) -> float | None:
         value = float(text)
     except ValueError:
         return None
-    return value if math.isfinite(value) and value >= 0 else None
+    return min(value, LONGEST) if math.isfinite(value) and value >= 0 else None

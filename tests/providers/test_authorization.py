@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -284,6 +285,10 @@ def test_an_interrupted_exchange_is_taken_over() -> None:
     [
         ({"access_token": "t", "expires_at": 1_700_001_800_123}, 1_700_001_800.123),
         ({"access_token": "t", "expires_at": 1_700_001_800}, 1_700_001_800),
+        ({"access_token": "t", "expires_at": 1_700_001_800 * 10**9}, 1_700_001_800),
+        ({"access_token": "t", "expires_at": 10**400}, math.inf),
+        ({"access_token": "t", "expires_in": 10**400}, math.inf),
+        ({"access_token": "t", "expires_at": -5, "expires_in": 10**15}, 10**15 + 1_700_000_000),
         ({"tok": "t", "exp": 1_700_001_800}, 1_700_001_800),
         ({"tok": "t", "exp": "1700001800000"}, 1_700_001_800),
         ({"access_token": "t", "expires_in": 1800}, 1_700_001_800),

@@ -99,6 +99,7 @@ def test_an_unknown_model_leads_to_the_list() -> None:
     [
         (413, "Tokens limit exceeded for index 0: 1250 (max 514)", (0, 1250, 514)),
         (413, "Payload too large", (None, None, None)),
+        (413, f"Tokens limit exceeded for index {'1' * 5000}: 1250 (max 514)", (None, None, None)),
         (400, "This model's maximum context length is 8192 tokens, but requested 9001 tokens", (None, 9001, 8192)),
         (400, "the input length exceeds the context length", (None, None, None)),
         (422, "`inputs` must have less than 512 tokens. Given: 1250", (None, 1250, 512)),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ragkit.errors import BadResponse, ConfigError, ProviderError
 from ragkit.messages import Balance, Model, TokenCount
 from ragkit.providers.wire import embeddings, files, images, models, replies, stream, tokens
+from ragkit.types import Usage
 
 
 def test_the_type_of_a_model_is_kept() -> None:
@@ -62,7 +63,8 @@ WORDS = [
     *("code", "created", "model", "tokens", "characters", "balance", "value", "url", "b64_json", "deleted", "filename"),
     *("bytes", "text", "type", "functions_state_id", "data_for_context"),
 ]
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(WORDS)
+HUGE = st.sampled_from([10**400, -(10**400), 2**63, 10**18, 1e308, float("inf"), float("nan")])
+SCALARS = st.none() | st.booleans() | st.integers() | HUGE | st.floats() | st.text(max_size=8) | st.sampled_from(WORDS)
 ANY_JSON = st.recursive(
     SCALARS,
     lambda inner: (
@@ -123,3 +125,26 @@ def test_json_of_any_depth_is_only_a_bad_response(number: int) -> None:
         else:
             told = ""
         assert len(told) < 500
+
+
+@pytest.mark.parametrize("size", [10**400, -(10**400), 2**60, 1e308, float("inf"), float("nan"), True, "7"])
+def test_a_number_that_is_no_number_of_ours_is_no_number(size: object) -> None:
+    """Where it matters, it is named; in the bookkeeping of what was paid for it is none, and so is an absurd time."""
+    with pytest.raises(BadResponse):
+        tokens.counts([{"tokens": size, "characters": 1}], count=1)
+    with pytest.raises(BadResponse):
+        tokens.balance({"balance": [{"usage": "GigaChat", "value": size}]})
+    usage = {"prompt_tokens": size, "completion_tokens": 3}
+    answer = {"choices": [{"message": {"content": "x"}}], "usage": usage, "created": size}
+    found = replies.completion(answer)
+    assert (found.usage, found.created) == (Usage(completion_tokens=3), 0)
+    assert files.remote_file({"id": "f", "bytes": size, "created_at": size}).size == 0
+    assembler = stream.Assembler()
+    for event in (answer | {"choices": [{"delta": {"content": "x"}, "finish_reason": "stop"}]}, "[DONE]"):
+        assembler.feed(event if isinstance(event, str) else json.dumps(event))
+    assert assembler.finish().usage == Usage(completion_tokens=3)
+
+
+@pytest.mark.parametrize(("said", "moment"), [(1_700_000_000, 1_700_000_000), (1_700_000_000_000, 0), (10**18, 0)])
+def test_a_time_is_in_seconds_or_not_known(said: int, moment: int) -> None:
+    assert files.remote_file({"id": "f", "created_at": said}).created == moment

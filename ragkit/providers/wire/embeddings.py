@@ -83,7 +83,7 @@ def _in_order(data: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     ordered: list[Mapping[str, Any] | None] = [None] * len(data)
     for item, index in zip(data, indices, strict=True):
         if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(data):
-            raise BadResponse(f"a vector has the index {index!r}, with {len(data)} texts sent")
+            raise BadResponse(f"a vector has the index {index!r:.40}, with {len(data)} texts sent")
         if ordered[index] is not None:
             raise BadResponse(f"two vectors have the index {index}")
         ordered[index] = item

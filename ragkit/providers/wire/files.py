@@ -9,7 +9,7 @@ from typing import Any
 
 from ragkit.errors import BadResponse, ConfigError
 from ragkit.messages import RemoteFile
-from ragkit.providers.wire.shapes import as_object, items, needed_text, text, whole
+from ragkit.providers.wire.shapes import as_object, items, moment, needed_text, text, whole
 
 MEGABYTE = 1024 * 1024
 # What the service documents at the time of writing; it changes, so callers may bring their own.
@@ -103,7 +103,7 @@ def remote_file(reply: object) -> RemoteFile:
         id=needed_text(fields, "id", "a file"),
         name=text(fields, "filename", "name"),
         size=whole(fields.get("bytes")),
-        created=whole(fields.get("created_at")),
+        created=moment(fields.get("created_at")),
         purpose=text(fields, "purpose"),
         access=text(fields, "access_policy"),
     )

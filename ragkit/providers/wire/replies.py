@@ -9,7 +9,18 @@ from typing import Any
 from ragkit.errors import BadResponse
 from ragkit.messages import Completion, FunctionCall, Message
 from ragkit.providers.unusable import Unusable
-from ragkit.providers.wire.shapes import as_list, as_object, billed, excerpt, items, kind, needed_text, text, whole
+from ragkit.providers.wire.shapes import (
+    as_list,
+    as_object,
+    billed,
+    excerpt,
+    items,
+    kind,
+    moment,
+    needed_text,
+    text,
+    whole,
+)
 from ragkit.types import Usage
 
 REASONS = {"tool_calls": "function_call", "content_filter": "blacklist"}  # OpenAI's word -> ours
@@ -29,7 +40,7 @@ def completion(reply: object, *, request_id: str = "") -> Completion:
         model=text(fields, "model"),
         usage=usage,
         request_id=request_id,
-        created=whole(fields.get("created")),
+        created=moment(fields.get("created")),
     )
 
 

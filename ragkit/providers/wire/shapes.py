@@ -4,7 +4,6 @@ read leniently. It knows JSON and nothing of what the fields mean."""
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +12,8 @@ from ragkit.errors import BadResponse
 from ragkit.types import Usage
 
 SHOWN = 200  # characters of a foreign text that an error quotes
+MOST = 2**53  # the largest number that every reader of JSON keeps exactly; no count and no sum is beyond it
+LATEST = 2**32  # seconds since 1970: February 2106. What is later is counted in milliseconds or nanoseconds
 
 
 def excerpt(value: object) -> str:
@@ -62,11 +63,23 @@ def text(fields: Mapping[str, Any], *names: str) -> str:
     return next((value for name in names if isinstance(value := fields.get(name), str) and value), "")
 
 
+def number(value: object) -> float | None:
+    """A number as far as it can be one of ours: finite and not beyond 2**53 either way. None for all else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if -MOST <= value <= MOST else None  # NaN is not, and an int of any length can be compared
+
+
 def whole(value: object) -> int:
     """A count. What is no count is 0: an answer that was paid for is not lost over its bookkeeping."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return 0
-    return max(0, int(value))
+    found = number(value)
+    return max(0, int(found)) if found is not None else 0
+
+
+def moment(value: object) -> int:
+    """Seconds since 1970, 0 where the service does not say: a time in the year 50,000 is none."""
+    found = whole(value)
+    return found if found < LATEST else 0
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from ragkit.providers.wire.replies import (
     reason_of,
     usage_of,
 )
-from ragkit.providers.wire.shapes import billed, complaint, excerpt, kind, text, whole
+from ragkit.providers.wire.shapes import billed, complaint, excerpt, kind, moment, text, whole
 from ragkit.types import Usage
 
 END = "[DONE]"
@@ -72,7 +72,7 @@ class Assembler:
             self._fail(data)
         self._usage.add(usage_of(event.get("usage")))
         self._model = text(event, "model") or self._model
-        self._created = self._created or whole(event.get("created"))
+        self._created = self._created or moment(event.get("created"))
         choices = event.get("choices") or []
         if not isinstance(choices, list):
             raise self._interrupted(f"`choices` of an event is {kind(choices)}, not a list")

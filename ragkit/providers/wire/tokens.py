@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ragkit.errors import BadResponse, ConfigError
 from ragkit.messages import Balance, TokenCount
 from ragkit.providers.wire.requests import check_model, check_text
-from ragkit.providers.wire.shapes import as_object, items, kind, text
+from ragkit.providers.wire.shapes import MOST, as_object, items, kind, number, text
 
 
 def body(model: str, texts: Sequence[str]) -> dict[str, Any]:
@@ -32,8 +31,10 @@ def counts(reply: object, *, count: int) -> list[TokenCount]:
 
 def _number(fields: Mapping[str, Any], name: str) -> int:
     value = fields.get(name)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise BadResponse(f"`{name}` of a count is {kind(value) if not isinstance(value, int) else value}")
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise BadResponse(f"`{name}` of a count is {kind(value)}")
+    if not 0 <= value <= MOST:
+        raise BadResponse(f"`{name}` of a count is {'below zero' if value < 0 else 'no number of tokens'}")
     return value
 
 
@@ -44,7 +45,7 @@ def balance(reply: object) -> list[Balance]:
 
 def _balance(item: object) -> Balance:
     fields = as_object(item, "an entry of the balance")
-    value = fields.get("value")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise BadResponse(f"`value` of the balance is {kind(value)}, it must be a number")
-    return Balance(text(fields, "usage"), float(value))
+    value = number(fields.get("value"))
+    if value is None:
+        raise BadResponse(f"`value` of the balance is {kind(fields.get('value'))}, it must be a number of tokens")
+    return Balance(text(fields, "usage"), value)

@@ -184,10 +184,10 @@ class _Check:
         for words, numbers in clauses:
             quote = Quote(words)
             places = [(number, self._sources.locate(quote, number, everywhere=False)) for number in numbers]
-            place = next(((number, place) for number, place in places if place), None)
-            if quote.short or place is None:
+            first = next(((number, place) for number, place in places if place), None)
+            if quote.short or first is None:
                 return False
-            found.append(place)
+            found.append(first)
         for number, place in found:
             self._cite(number, place, short=False)
         return True

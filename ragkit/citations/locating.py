@@ -82,7 +82,7 @@ class Text:
         return page_of(self.document, offset)
 
     def line(self, offset: int) -> int:
-        """As `Positions.line`; reads only from the top of the page, or from the nearest offset that was asked before."""
+        """As `Positions.line`; reads from the top of the page only, or from the nearest offset asked before."""
         page = self.page(offset)
         if page is not None:
             top = min(self.document.page_starts[page - 1], offset)

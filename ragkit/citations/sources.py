@@ -1,4 +1,4 @@
-"""The passages that an answer was given, searched for its quotes: each document is asked for once, when first needed."""
+"""The passages that an answer was given, searched for its quotes. A document is asked for once, when first needed."""
 
 from __future__ import annotations
 

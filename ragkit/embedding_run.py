@@ -12,16 +12,15 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from ragkit.budget import Budget
-from ragkit.errors import BudgetExceeded, ConfigError, StoreError
+from ragkit.errors import BudgetExceeded, ConfigError, RagkitError, StoreError
 from ragkit.forecast import Forecast
 from ragkit.metering import Meter, metered
 from ragkit.protocols import BatchEmbedder, Embedder, Writer
-from ragkit.types import FloatMatrix, Usage
+from ragkit.types import FloatMatrix, IntVector, Usage
 
 EMBED_BATCH = 256  # texts given at once to an embedder that takes one batch at a time
 COMMIT_CHUNKS = 2048  # a commit at least this often; for a service, texts gathered before it is asked
 COMMIT_SECONDS = 5.0
-PAID_SECONDS = 0.1
 WORD_INDEX_SECONDS = 30.0  # during a long run readers see what was committed at least this often
 
 
@@ -69,7 +68,7 @@ class EmbeddingRun:
     def usage(self) -> tuple[Usage, bool]:
         """What was billed, or after a dry run what would be; and whether that is an estimate."""
         if not self._dry_run or not self._service:
-            return self.spent, False
+            return self.spent, self._meter.estimated
         tokens, estimated = self._forecast.tokens(self._service.count_tokens)
         return Usage(embedding_tokens=tokens, cost=self._service.price_of(tokens)), estimated
 
@@ -78,20 +77,33 @@ class EmbeddingRun:
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        """Meter what the block spends, and commit what it did, also when something stops it."""
+        """Meter what the block spends, and commit what it did, also when something stops it.
+
+        An error says in `usage` what the whole run was billed.
+        """
         with metered() as self._meter:
             try:
-                yield
-            except BudgetExceeded as error:
-                if not self.embedded:
-                    raise
-                raise BudgetExceeded(
-                    f"stopped at the limit after {self.embedded} chunks, which are embedded and kept: {error.message}",
-                    "run again to embed the rest: a limit is for one run, and nothing is paid for twice",
-                ) from error
-            finally:
-                if not self._writer.failed:
-                    self._writer.commit()
+                with self._committing():
+                    yield
+            except RagkitError as error:
+                if self.spent != Usage():
+                    error.usage = self.spent
+                raise
+
+    @contextmanager
+    def _committing(self) -> Iterator[None]:
+        try:
+            yield
+        except BudgetExceeded as error:
+            if not self.embedded:
+                raise
+            raise BudgetExceeded(
+                f"stopped at the limit after {self.embedded} chunks, which are embedded and kept: {error.message}",
+                "run again to embed the rest: a limit is for one run, and nothing is paid for twice",
+            ) from error
+        finally:
+            if not self._writer.failed:
+                self._writer.commit()
 
     def embed(self, texts: Mapping[bytes, str]) -> None:
         """Store a vector under each key that has none yet. Where an error ends it, what had arrived is stored."""
@@ -103,11 +115,7 @@ class EmbeddingRun:
             if self._service:
                 self._forecast.add((key, texts[key]) for key in missing)
         elif self._service and missing:
-            for keys, vectors in self._arriving(self._service, missing, [texts[key] for key in missing]):
-                self._store(keys, vectors)
-                self._writer.commit()  # a kill then costs what is on its way, and nothing that is here
-                self.commit_if_due()
-                self._arrived()
+            self._embed_by(self._service, missing, [texts[key] for key in missing])
         else:
             for i in range(0, len(missing), EMBED_BATCH):
                 keys = missing[i : i + EMBED_BATCH]
@@ -133,30 +141,57 @@ class EmbeddingRun:
             self._writer.add_vectors(keys, vectors)
         self.embedded += len(keys)
 
-    def _arriving(
-        self, service: BatchEmbedder, keys: Sequence[bytes], texts: Sequence[str]
-    ) -> Iterator[tuple[list[bytes], FloatMatrix]]:
-        """Keys with their vectors as a service sends them. Raises StoreError where it leaves out a text, or repeats."""
+    def _embed_by(self, service: BatchEmbedder, keys: Sequence[bytes], texts: Sequence[str]) -> None:
+        """Store batches as a service sends them; whatever happens meanwhile, what is on its way is stored first.
+
+        Raises StoreError where the service leaves out a text, or repeats one.
+        """
         awaited = set(range(len(keys)))
         batches = service.embed_batches(texts, budget=self._budget)
+        batch: tuple[IntVector, FloatMatrix] | None = None
         try:
-            for indices, vectors in batches:
-                places = [int(i) for i in indices]
-                if len(set(places) & awaited) != len(places):
-                    raise StoreError(
-                        f"{service.model} sent vectors for the texts {places}, {len(awaited)} others are awaited",
-                        "check the embedding service: it must send one vector for each text",
-                    )
-                awaited.difference_update(places)
-                yield [keys[i] for i in places], vectors
+            for batch in batches:
+                self._take(service, batch, keys, awaited)
+                self.commit_if_due()
+                self._arrived()
+        except BaseException as error:
+            if not isinstance(batches, Generator) or self._writer.failed:
+                raise
+            if batch and not isinstance(error, Exception):  # an interrupt, perhaps in the middle of storing
+                awaited.update(int(place) for place in batch[0])
+                self._take(service, batch, keys, awaited)
+            batch = batches.throw(error)  # no new request then; it is raised again after the last batch
+            while True:
+                self._take(service, batch, keys, awaited)
+                batch = next(batches)
         finally:
-            if isinstance(batches, Generator):  # where storing failed: nothing more is sent for this run
+            if isinstance(batches, Generator):
                 batches.close()
         if awaited:
             raise StoreError(
                 f"{service.model} sent no vectors for {len(awaited)} of {len(keys)} texts",
                 "run again to embed them; if it persists, check the embedding service",
             )
+
+    def _take(
+        self,
+        service: BatchEmbedder,
+        batch: tuple[IntVector, FloatMatrix],
+        keys: Sequence[bytes],
+        awaited: set[int],
+    ) -> None:
+        """Store and commit a batch: a kill then costs what is on its way, and nothing that is here."""
+        places = [int(i) for i in batch[0]]
+        if len(set(places) & awaited) != len(places):
+            raise StoreError(
+                f"{service.model} sent vectors for the texts {places}, {len(awaited)} others are awaited",
+                "check the embedding service: it must send one vector for each text",
+            )
+        named = [keys[i] for i in places]
+        if not self._writer.stored(named):
+            self._store(named, batch[1])
+        awaited.difference_update(places)
+        self._writer.commit()
 
 
 def vector_key(model: str, text: str) -> bytes:

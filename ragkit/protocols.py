@@ -55,7 +55,8 @@ class BatchEmbedder(Embedder, Protocol):
     ) -> Iterator[tuple[IntVector, FloatMatrix]]:
         """Batches as they arrive, in any order: places in `texts` (n,), and their rows (n, d) float32.
 
-        Where a request fails, what else was paid for is handed over first; then the error is raised.
+        Where a request fails, what else was paid for is handed over first; then the error is raised. Where it is a
+        generator, that goes for what its reader throws in too.
         """
         ...
 

@@ -51,14 +51,22 @@ class PaidEmbedder(ColourEmbedder):
         batches = [places[i : i + BATCH] for i in range(0, len(texts), BATCH)]
         for i in range(0, len(batches), SLOTS):
             arrived: list[tuple[IntVector, FloatMatrix]] = []
+            error: BaseException | None = None
             try:
                 for batch in batches[i : i + SLOTS]:
                     rows = self._request([texts[place] for place in batch], budget)
                     arrived.append((batch, rows))
-            except BaseException:
-                yield from reversed(arrived)
-                raise
-            yield from reversed(arrived)
+            except BaseException as failure:  # noqa: BLE001 - raised after what had arrived
+                error = failure
+            while arrived:
+                try:
+                    yield arrived.pop()
+                except Exception as thrown:  # noqa: BLE001 - likewise
+                    error = thrown
+                except KeyboardInterrupt as interrupt:
+                    error = interrupt
+            if error:
+                raise error
 
     def _request(self, texts: list[str], budget: Budget | None) -> FloatMatrix:
         self.requests += 1

@@ -6,20 +6,25 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-from paid import BATCH, PaidEmbedder
+from paid import BATCH, SLOTS, PaidEmbedder
 from toys import ColourEmbedder, colour_rag
 
 from ragkit.budget import Budget
+from ragkit.chunking import RecursiveChunker
 from ragkit.embedding_run import COMMIT_CHUNKS
 from ragkit.errors import BudgetExceeded, ConfigError, IndexMismatch, PaymentRequired, StoreError, StreamInterrupted
+from ragkit.loaders.isolation import ParserPool
 from ragkit.protocols import BatchEmbedder
+from ragkit.providers.embedding import Limits, RemoteEmbedder
 from ragkit.rag import RAG
 from ragkit.reports import Progress
+from ragkit.store.local import LocalStore
 from ragkit.types import Document, FloatMatrix, IntVector, Usage
 
 FILES = 100
@@ -125,7 +130,7 @@ def test_a_kill_costs_what_is_on_its_way_and_no_more(tmp_path: Path, docs: Path)
     work = """
 import os, signal, sys
 from pathlib import Path
-from paid import BATCH, PaidEmbedder
+from paid import BATCH, SLOTS, PaidEmbedder
 from toys import colour_rag
 
 class Killed(PaidEmbedder):
@@ -265,3 +270,93 @@ def test_a_service_that_mixes_up_its_answers_is_refused(tmp_path: Path, fault: s
         assert kept >= BATCH
     with rag_with(tmp_path, PaidEmbedder()) as rag:
         assert rag.add(documents).embedded == 3 * BATCH - kept
+
+
+@pytest.mark.parametrize("what", [KeyboardInterrupt(), BrokenPipeError()], ids=lambda what: type(what).__name__)
+def test_what_stops_the_storing_does_not_lose_what_is_on_its_way(
+    tmp_path: Path, docs: Path, what: BaseException
+) -> None:
+    """Raised where a batch was just stored, by a signal or in telling of progress: the others are stored too."""
+
+    def show(progress: Progress) -> None:
+        if progress.tokens:
+            raise what
+
+    embedder = PaidEmbedder()
+    with rag_with(tmp_path, embedder) as rag:
+        with pytest.raises(type(what)):
+            rag.index_folder(docs, progress=show)
+        assert rag.status().vectors == len(embedder.texts) == SLOTS * BATCH
+        assert all(finding.ok for finding in rag.check())
+
+
+class Service:
+    """Vectors of a text's length; keeps what was paid for, and takes its time."""
+
+    def __init__(self, pause: float = 0.0) -> None:
+        self.pause, self.paid = pause, list[str]()
+
+    def send(self, _: str, texts: Sequence[str], __: int) -> tuple[FloatMatrix, Usage]:
+        time.sleep(self.pause)
+        self.paid += texts
+        return np.array([[len(text), 1] for text in texts], np.float32), Usage(embedding_tokens=len(texts))
+
+    def embedder(self, **more: int) -> RemoteEmbedder:
+        return RemoteEmbedder(self.send, "lengths", limits=Limits(items=4, slots=3), **more)  # type: ignore[arg-type]
+
+
+def documents_of(count: int) -> list[Document]:
+    return [Document(f"{i}", f"Red house {i}") for i in range(count)]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no timed signals")
+@pytest.mark.parametrize("milliseconds", range(10, 130, 8))
+def test_an_interrupt_at_any_moment_of_a_run_loses_nothing(tmp_path: Path, milliseconds: int) -> None:
+    """While texts are sent, awaited, stored or committed: what was paid for is in the index, once, and it is whole."""
+    service, documents = Service(pause=0.002), documents_of(400)
+    with RAG(
+        LocalStore(tmp_path / "index"), service.embedder(), RecursiveChunker(), ParserPool, max_file_size=1
+    ) as rag:
+        rag.add(documents[:1])
+        signal.signal(signal.SIGALRM, signal.default_int_handler)
+        signal.setitimer(signal.ITIMER_REAL, milliseconds / 1000)
+        try:
+            rag.add(documents)
+            time.sleep(1)
+        except KeyboardInterrupt:
+            pass
+        assert rag.status().vectors == len(service.paid) == len(set(service.paid))
+        assert all(finding.ok for finding in rag.check())
+        rag.add(documents)
+        assert len(service.paid) == len(set(service.paid)) == 400
+
+
+def test_an_error_says_what_was_billed_until_then(tmp_path: Path) -> None:
+    """Whichever it is: the limit that was reached, the service that fails, the answer that is nonsense."""
+    with rag_with(tmp_path, PaidEmbedder(fails_at=3, error=PaymentRequired("nothing is left", status=402))) as rag:
+        with pytest.raises(PaymentRequired) as refused:
+            rag.add(documents_of(3 * BATCH))
+        assert refused.value.usage == Usage(embedding_tokens=2 * BATCH * 3)
+    with rag_with(tmp_path / "limit", PaidEmbedder()) as rag:
+        (tmp_path / "limit").mkdir()
+        with pytest.raises(BudgetExceeded) as stopped:
+            rag.index_folder(fill(tmp_path / "docs"), max_tokens=100)
+        assert stopped.value.usage == Usage(embedding_tokens=2 * BATCH * 3)
+        with pytest.raises(BudgetExceeded) as stopped:
+            rag.index_folder(tmp_path / "docs", max_tokens=1)
+        assert stopped.value.usage is None
+
+
+def test_a_bill_that_nobody_says_is_an_estimate(tmp_path: Path) -> None:
+    """A local server tells no usage: the report has about how much it was, and says so."""
+
+    class Silent(Service):
+        def send(self, model: str, texts: Sequence[str], dimension: int) -> tuple[FloatMatrix, Usage]:
+            return super().send(model, texts, dimension)[0], Usage()
+
+    for service in (Silent(), Service()):
+        place = tmp_path / type(service).__name__
+        with RAG(LocalStore(place), service.embedder(), RecursiveChunker(), ParserPool, max_file_size=1) as rag:
+            report = rag.add(documents_of(10))
+        assert report.estimated == isinstance(service, Silent)
+        assert report.usage.embedding_tokens == (30 if report.estimated else 10)

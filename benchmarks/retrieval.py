@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import statistics
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import ragkit
+from ragkit.evaluation.retrieval import evaluate
 from ragkit.types import Document
 
 Judgements = dict[str, dict[str, int]]  # query id -> document id -> grade
@@ -83,20 +83,16 @@ def ask_all(questions: Path, documents: Path, modes: Sequence[str], most: int) -
     judged = {q: grades for q, grades in judgements(questions).items() if known.issuperset(grades)}
     queries = [(row["_id"], row["text"]) for row in read(questions / "queries.jsonl") if row["_id"] in judged]
     queries = queries[: most or None]
-    judged = {query: judged[query] for query, _ in queries}
     result = {}
     with tempfile.TemporaryDirectory() as folder, ragkit.open(folder) as rag:
         rag.add(
             Document(row["_id"], row["text"], metadata={"title": row["title"]}) for row in corpus if row["text"].strip()
         )
         for mode in modes:
-            run, seconds = {}, []
-            for query, text in queries:
-                began = time.perf_counter()
-                hits = rag.search(text, 2 * K, mode=mode)
-                seconds.append(time.perf_counter() - began)
-                run[query] = list(dict.fromkeys(hit.chunk.source for hit in hits))
-            result[mode] = (ndcg(judged, run), recall(judged, run), 1000 * statistics.median(seconds))
+            found = evaluate(partial(rag.search, mode=mode), dict(queries), judged, k=K)
+            means = {measure: statistics.fmean(values) for measure, values in found.values.items()}
+            ms = 1000 * statistics.median(found.seconds)
+            result[mode] = (means[f"ndcg@{K}"], means[f"recall@{K}"], ms)
     return result
 
 
@@ -111,25 +107,6 @@ def judgements(folder: Path) -> Judgements:
         query, document, grade = line.split("\t")
         judged.setdefault(query, {})[document] = int(grade)
     return judged
-
-
-def ndcg(judged: Judgements, run: Mapping[str, Sequence[str]]) -> float:
-    """The mean over all judged queries; the gain of a document is its grade."""
-
-    def gain(grades: Sequence[int]) -> float:
-        return sum(grade / math.log2(place + 2) for place, grade in enumerate(grades[:K]))
-
-    return statistics.fmean(
-        gain([grades.get(document, 0) for document in run.get(query, [])]) / gain(sorted(grades.values(), reverse=True))
-        for query, grades in judged.items()
-    )
-
-
-def recall(judged: Judgements, run: Mapping[str, Sequence[str]]) -> float:
-    """The mean share of the relevant documents that are among the first ten."""
-    return statistics.fmean(
-        sum(document in grades for document in run.get(query, [])[:K]) / len(grades) for query, grades in judged.items()
-    )
 
 
 if __name__ == "__main__":

@@ -24,27 +24,11 @@ if TYPE_CHECKING:
     from ragkit.settings import Settings
     from ragkit.types import Document
 
-_SLICE = 200  # documents that are indexed at once: a limit is looked at between slices
+_SLICE = 200  # documents that are indexed at once where there is a limit, which is looked at between slices
 # Settings that change how an index is asked and answered from, not what is in it.
 _OF_ASKING = frozenset(
-    [
-        "index",
-        "mode",
-        "limit",
-        "passages",
-        "query_model",
-        "query_prefix",
-        "chat_provider",
-        "chat_model",
-        "temperature",
-        "top_p",
-        "repetition_penalty",
-        "max_answer_tokens",
-        "rounds",
-        "slots",
-        "timeout",
-        "retries",
-    ]
+    {"index", "mode", "limit", "passages", "query_model", "query_prefix", "chat_provider", "chat_model", "temperature"}
+    | {"top_p", "repetition_penalty", "max_answer_tokens", "rounds", "slots", "timeout", "retries"}
 )
 
 
@@ -116,8 +100,9 @@ class Trials:
             f"Indexing {count(len(every), 'document')}{f' into {near_path(index)}' if index else ''} …",
             quiet=self._quiet,
         )
-        for start in range(0, len(every), _SLICE):
-            part = every[start : start + _SLICE]
+        size = _SLICE if self._bill.limited else len(every)
+        for start in range(0, len(every), size):
+            part = every[start : start + size]
             if stopped := self._bill.refuses(sum(len(document.text) for document in part)):
                 raise BudgetExceeded(
                     f"{start} of {len(every)} documents are indexed; {stopped}",

@@ -26,12 +26,16 @@ class Bill:
         self._most = Usage()  # of one item
         self._reserved = (0, 0.0)
 
+    @property
+    def limited(self) -> bool:
+        return self._budget is not None and self._budget.limited
+
     def refuses(self, characters: int = 0) -> str:
         """Why the next item may not be sent; empty where it may, and then it must follow.
 
         It is taken to cost as much as the dearest before it; the first by its `characters`.
         """
-        if self._budget is None or not self._budget.limited:
+        if self._budget is None or not self.limited:
             return ""
         tokens = self._most.total_tokens or characters // _CHARACTERS + _ANSWER
         try:

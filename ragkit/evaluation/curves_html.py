@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ragkit.evaluation.drawing import COLOURS, FAINT, INK, Curve, places_of, scale_of, spread
-from ragkit.evaluation.page import page, shortened, table, text
+from ragkit.evaluation.drawing import COLOURS, FAINT, INK, Curve, places_of, scale_of, scale_said, spread
+from ragkit.evaluation.page import page, short_name, table, text
 
 _WIDTH, _HEIGHT = 960, 470
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 230, 16, 56
+_LEFT, _TOP, _BOTTOM = 64, 16, 56
+_LETTER = 8.2  # width of one, at most, on average
 _DASHES = ("", "7 4", "2 4", "10 3 2 3")
 _LABEL = 28  # characters
 _LINE = 20  # between the labels of two lines
@@ -16,16 +17,17 @@ _LINE = 20  # between the labels of two lines
 
 def curves_page(curves: Sequence[Curve], title: str, about: str, rows: Sequence[Sequence[str]]) -> str:
     """The page: the picture, and below it `rows`, the first of which is a heading."""
-    return page(title, about, f"{curves_svg(curves)}\n{table(rows)}")
+    return page(title, about + scale_said(curves), f"{curves_svg(curves)}\n{table(rows)}")
 
 
 def curves_svg(curves: Sequence[Curve]) -> str:
     """The picture alone."""
     k = len(curves[0].means)
     low, high, ticks = scale_of(curves)
+    right = _WIDTH - 44 - _LETTER * max(len(short_name(curve.name, _LABEL)) for curve in curves)
 
     def x(place: int) -> float:
-        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * ((place - 1) / (k - 1) if k > 1 else 0.5)
+        return _LEFT + (right - _LEFT) * ((place - 1) / (k - 1) if k > 1 else 0.5)
 
     def y(value: float) -> float:
         return _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * (value - low) / (high - low)
@@ -35,7 +37,7 @@ def curves_svg(curves: Sequence[Curve]) -> str:
         ' font-family="system-ui, Roboto, Arial, sans-serif" font-size="14">'
     ]
     parts += [
-        f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(tick):.1f}" y2="{y(tick):.1f}" stroke="#e4e4e4"/>'
+        f'<line x1="{_LEFT}" x2="{right:.1f}" y1="{y(tick):.1f}" y2="{y(tick):.1f}" stroke="#e4e4e4"/>'
         f'<text x="{_LEFT - 10}" y="{y(tick) + 5:.1f}" text-anchor="end" fill="{FAINT}">{tick:.2f}</text>'
         for tick in ticks
     ]
@@ -43,9 +45,9 @@ def curves_svg(curves: Sequence[Curve]) -> str:
         f'<text x="{x(place):.1f}" y="{_HEIGHT - _BOTTOM + 24}" text-anchor="middle" fill="{FAINT}">{place}</text>'
         for place in places_of(k)
     ]
-    middle = (_LEFT + _WIDTH - _RIGHT) / 2
+    middle = (_LEFT + right) / 2
     parts.append(
-        f'<text x="{middle}" y="{_HEIGHT - 8}" text-anchor="middle" fill="{INK}">k: places of the ranking</text>'
+        f'<text x="{middle:.1f}" y="{_HEIGHT - 8}" text-anchor="middle" fill="{INK}">k: places of the ranking</text>'
         f'<text transform="translate(16 {(_TOP + _HEIGHT - _BOTTOM) / 2}) rotate(-90)" text-anchor="middle"'
         f' fill="{INK}">recall@k</text>'
     )
@@ -58,7 +60,7 @@ def curves_svg(curves: Sequence[Curve]) -> str:
         start = x(k) + 10
         parts.append(
             f'<path d="M{x(k) + 5:.1f} {end:.1f}L{start + 8:.1f} {at:.1f}" stroke="{_colour(number)}" fill="none"/>'
-            f'<text x="{start + 12:.1f}" y="{at + 5:.1f}" fill="{INK}">{text(shortened(curve.name, _LABEL))}'
+            f'<text x="{start + 12:.1f}" y="{at + 5:.1f}" fill="{INK}">{text(short_name(curve.name, _LABEL))}'
             f"<title>{text(curve.name)}</title></text>"
         )
     return "\n".join([*parts, "</svg>"])

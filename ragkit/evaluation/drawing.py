@@ -61,7 +61,13 @@ def scale_of(drawn: Iterable[Curve]) -> tuple[float, float, list[float]]:
     low = max(0.0, math.floor(lowest * 10 - 0.2) / 10)
     step = 0.2 if low < 0.3 else 0.1 if low < 0.7 else 0.05 if low < 0.9 else 0.02
     ticks = [round(1 - step * i, 2) for i in range(round((1 - low) / step) + 1)]
-    return min(low, ticks[-1]), 1.0, sorted(tick for tick in ticks if tick >= low - 1e-9)
+    return min(low, ticks[-1]), 1.0, sorted(ticks)
+
+
+def scale_said(drawn: Iterable[Curve]) -> str:
+    """What a reader must know of the axis of recall, as a sentence; empty where it begins at 0."""
+    low = scale_of(drawn)[0]
+    return f" The axis of recall begins at {low:.2f}." if low > 0 else ""
 
 
 def places_of(k: int) -> list[int]:

@@ -108,8 +108,8 @@ def _found(drawn: Map, put: _Scale, radius: float) -> list[str]:
 def _key(groups: Sequence[Group]) -> str:
     """What each colour means; pointing at a line of it, or going there by the keyboard, fades all others."""
     entries = [
-        f'<li class="k{number}" tabindex="0"><span style="background:{group.colour}"></span>{text(group.name)}'
-        f" <small>{len(group.points)}</small></li>"
+        f'<li class="k{number}" tabindex="0"><span style="background:{group.colour}"></span>'
+        f"<div>{text(group.name)} <small>{len(group.points)}</small></div></li>"
         for number, group in enumerate(groups)
     ]
     return '<ul class="key">\n' + "\n".join(entries) + "\n</ul>"
@@ -119,8 +119,8 @@ def _style(groups: int) -> str:
     fade = "\n".join(f"body:has(.k{i}:is(:hover, :focus)) svg g:not(.g{i}) {{ opacity: .08; }}" for i in range(groups))
     return f"""
 ul.key {{ list-style: none; padding: 0; margin: .8rem 0; columns: 3 16rem; }}
-ul.key li {{ padding: .1rem 0; break-inside: avoid; overflow-wrap: anywhere; }}
-ul.key span {{ display: inline-block; width: .8em; height: .8em; border-radius: 50%; margin-right: .5em; }}
+ul.key li {{ display: flex; padding: .1rem 0; break-inside: avoid; overflow-wrap: anywhere; }}
+ul.key span {{ flex: none; width: .8em; height: .8em; border-radius: 50%; margin: .3em .5em 0 0; }}
 svg g circle:hover {{ stroke: #222; stroke-width: 2; }}
 {fade}
 """

@@ -45,6 +45,13 @@ def shortened(value: str, most: int) -> str:
     return line if len(line) <= most else line[: most - 1].rstrip() + "…"
 
 
+def short_name(value: str, most: int) -> str:
+    """A document's name up to `most` characters: its end tells more than its middle."""
+    line = " ".join(value.split())
+    tail = most // 2
+    return line if len(line) <= most else f"{line[: most - tail - 1]}…{line[-tail:]}"
+
+
 def page(title: str, about: str, body: str, *, style: str = "") -> str:
     """A whole page. `title` and `about` are plain text; `body` and `style` are ours, every text in them made safe."""
     return (

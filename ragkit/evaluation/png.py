@@ -19,11 +19,12 @@ from ragkit.evaluation.drawing import (
     labels,
     places_of,
     scale_of,
+    scale_said,
     spread,
     told,
 )
 from ragkit.evaluation.mapping import Map
-from ragkit.evaluation.page import shortened, visible
+from ragkit.evaluation.page import short_name, shortened, visible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,7 +44,8 @@ def check_png() -> None:
 def curves_png(path: str | Path, curves: Sequence[Curve], title: str, about: str) -> None:
     """Recall by k: a line for each run, its 95 % interval as a band. Raises ConfigError without matplotlib."""
     figure = _figure(8.6, 5.0)
-    axes = figure.add_axes((0.085, 0.2, 0.66, 0.68))
+    longest = max(len(short_name(curve.name, _NAME)) for curve in curves)
+    axes = figure.add_axes((0.085, 0.2, 0.86 - 0.0105 * longest, 0.68))
     low, high, ticks = scale_of(curves)
     k = len(curves[0].means)
     at = range(1, k + 1)
@@ -59,6 +61,8 @@ def curves_png(path: str | Path, curves: Sequence[Curve], title: str, about: str
             marker=_MARKS[number % len(_MARKS)] if k <= 30 else None,
             markersize=5,
             markeredgecolor="white",
+            clip_on=False,
+            zorder=3,
         )
     ends = [curve.means[-1] for curve in curves]
     edge = k + (k - 1 or 1) * 0.03
@@ -74,7 +78,7 @@ def curves_png(path: str | Path, curves: Sequence[Curve], title: str, about: str
             solid_capstyle="butt",
         )
         axes.text(
-            edge + (k - 1 or 1) * 0.01, place, _plain(shortened(curve.name, _NAME)), va="center", color=INK, size=9.5
+            edge + (k - 1 or 1) * 0.01, place, _plain(short_name(curve.name, _NAME)), va="center", color=INK, size=9.5
         )
     axes.set_xlim(1 - (k == 1) * 0.5, k + (k == 1) * 0.5)
     axes.set_ylim(low, high + 0.01 * (high - low))
@@ -86,7 +90,7 @@ def curves_png(path: str | Path, curves: Sequence[Curve], title: str, about: str
     axes.spines[:].set_visible(False)
     axes.set_xlabel("k: places of the ranking", color=INK)
     axes.set_ylabel("recall@k", color=INK)
-    _write(figure, path, title, about)
+    _write(figure, path, title, about + scale_said(curves))
 
 
 def map_png(path: str | Path, drawn: Map, title: str) -> None:
@@ -96,7 +100,7 @@ def map_png(path: str | Path, drawn: Map, title: str) -> None:
     size = 26 if len(drawn.points) <= 300 else 13 if len(drawn.points) <= 1500 else 6
     handles, names = [], []
     for number, group in reversed(list(enumerate(grouped(drawn.points)))):  # the grey ones below
-        names.append(f"{_plain(shortened(group.name, _NAME))}  {len(group.points)}")
+        names.append(f"{_plain(short_name(group.name, _NAME))}  {len(group.points)}")
         handles.append(
             axes.scatter(
                 [point.x for point in group.points],
@@ -115,8 +119,8 @@ def map_png(path: str | Path, drawn: Map, title: str) -> None:
     axes.spines[:].set_color("#e4e4e4")
     if drawn.at:
         names.append("the query")
-        handles.append(axes.scatter(*drawn.at, s=130, marker="D", c=INK, edgecolors="white", linewidths=1.4, zorder=6))
-    figure.legend(
+        handles.append(axes.scatter(*drawn.at, s=90, marker="D", c=INK, edgecolors="white", linewidths=1.4, zorder=6))
+    key = figure.legend(
         handles=handles[::-1],
         labels=names[::-1],
         loc="upper left",
@@ -126,8 +130,9 @@ def map_png(path: str | Path, drawn: Map, title: str) -> None:
         labelcolor=INK,
         handletextpad=0.2,
         borderaxespad=0,
-        markerscale=1.0 if size > 20 else 1.6,
     )
+    for handle in key.legend_handles:
+        handle.set_sizes([45])  # type: ignore[union-attr]  # they are those of scatter
     _number_hits(figure, axes, drawn, size)
     about = told(drawn) + (" Rings are the query's hits, in their order." if drawn.query else "")
     heading = f"{title}: “{drawn.query}”" if drawn.query else title

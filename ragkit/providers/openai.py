@@ -5,13 +5,13 @@ its preset.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ragkit.budget import Prices
-from ragkit.errors import ConfigError, ProviderError, StreamInterrupted
+from ragkit.errors import BadResponse, ConfigError, ProviderError, StreamInterrupted
 from ragkit.messages import Balance, ChatOptions, Completion, Delta, Image, ImageOptions, Message, Model, TokenCount
 from ragkit.metering import spend
 from ragkit.providers.connection import TLS, Connection, Door
@@ -293,18 +293,21 @@ class OpenAICompatible:
 
     def _fetched(self, url: str) -> bytes:
         """A picture from the address that the service gave, without our key: it may be another host."""
+        from ragkit.providers.address import address
         from ragkit.providers.authorization import ApiKey
+        from ragkit.providers.foreign import followed
 
-        scheme, _, rest = url.partition("://")
-        host, _, path = rest.partition("/")
-        elsewhere = replace(self._connection, base_url=f"{scheme}://{host}", headers={}).open(ApiKey(Secret("")))
         try:
-            return elsewhere.request("GET", f"/{path}", parse=lambda reply: reply.body)
+            base_url, path = followed(url, address(self._connection.base_url))
+            elsewhere = replace(self._connection, base_url=base_url, headers={}).open(ApiKey(Secret("")))
+            with closing(elsewhere):
+                data = elsewhere.request("GET", path, parse=lambda reply: reply.body)
+            if not images.media_type(data):
+                raise BadResponse(f"{elsewhere.service} sent {len(data)} bytes that are no picture of a known kind")
         except ProviderError as error:
             error.hint = f"the picture is drawn and paid for; fetch it from {url}"
             raise
-        finally:
-            elsewhere.close()
+        return data
 
     def close(self) -> None:
         """Let go of all connections. A closed service opens them again when it is used."""

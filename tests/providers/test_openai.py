@@ -388,3 +388,29 @@ def test_a_stream_that_breaks_says_what_it_cost_until_then() -> None:
         list(vllm(server).stream(HELLO))
     assert caught.value.partial == "Hello"
     assert caught.value.usage == Usage(prompt_tokens=10, completion_tokens=5)
+
+
+def test_a_picture_is_fetched_from_where_it_may_be_only() -> None:
+    """From the service itself without the key; from no neighbour of it on this machine, and from no file."""
+    picture = b"\x89PNG\r\n\x1a\nand so on"
+    with Faults(say(200, raw=picture)) as server, Faults(say(200, raw=picture)) as neighbour:
+        for place in (server.url, neighbour.url, "file:///etc/passwd"):
+            server.route("/v1/images/generations", say(200, {"data": [{"url": f"{place}/x.png?signature=1"}]}))
+            drawn = OpenAICompatible(server.url, OUR_KEY, preset="vllm", image_model="m").generate("a cat")
+            if place == server.url:
+                assert [each.data for each in drawn] == [picture]
+            else:
+                with pytest.raises(BadResponse, match="is not fetched") as caught:
+                    list(drawn)
+                assert "signature" not in caught.value.message
+        [fetched] = server.asked("/v1/x.png?signature=1")
+        assert "authorization" not in fetched.headers
+        assert not neighbour.requests
+
+
+def test_a_web_page_is_no_picture() -> None:
+    """An address that ran out leads to a page that says so."""
+    with Faults(say(200, raw=b"<html>expired</html>", content_type="text/html")) as server:
+        server.route("/v1/images/generations", say(200, {"data": [{"url": f"{server.url}/x.png"}]}))
+        with pytest.raises(BadResponse, match="no picture of a known kind"):
+            list(OpenAICompatible(server.url, OUR_KEY, preset="vllm", image_model="m").generate("a cat"))

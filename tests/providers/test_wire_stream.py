@@ -251,3 +251,25 @@ def test_any_split_of_arguments_gives_the_same_call(value: str, cuts: list[int])
     ]
     found, _ = fed([*events, END])
     assert found.message.function_call == FunctionCall("f", {"x": value}, "a")
+
+
+def test_an_emoji_in_two_halves_is_one() -> None:
+    """Some services cut their text between the two halves that JSON writes; what is shown has none of them alone."""
+    halves = [piece({"content": half, "reasoning": half}) for half in ("\ud83d", "\ude00")]
+    found, deltas = fed([*halves, piece({"content": "!"}), END])
+    assert (found.text, found.message.reasoning) == ("😀!", "😀")
+    assert [delta.text for delta in deltas] == ["😀", "!"]
+
+
+def test_half_an_emoji_is_no_character() -> None:
+    """What is alone is replaced, for nothing can print or send it."""
+    found, deltas = fed([piece({"content": "a\ude00"}), piece({"content": "b\ud83d"}), END])
+    assert found.text == "a\ufffdb\ufffd"
+    assert [delta.text for delta in deltas] == ["a\ufffd", "b"]
+
+
+def test_arguments_may_be_cut_inside_a_character() -> None:
+    """Half of an emoji at the end of one piece of arguments, half at the beginning of the next."""
+    halves = [piece({"tool_calls": [call(0, "a", "f", part)]}) for part in ('{"x": "\ud83d', '\ude00"}')]
+    found, _ = fed([*halves, END])
+    assert found.message.function_call == FunctionCall("f", {"x": "😀"}, "a")

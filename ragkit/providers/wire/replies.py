@@ -16,6 +16,7 @@ from ragkit.providers.wire.shapes import (
     excerpt,
     items,
     kind,
+    mended,
     moment,
     needed_text,
     text,
@@ -89,12 +90,12 @@ def built(
     """An assistant's message. Whatever role the service wrote, this is the one under which it takes it back."""
     return Message(
         "assistant",
-        content,
+        mended(content),
         function_call=calls[0] if calls else None,
         further_calls=tuple(calls[1:]),
         functions_state_id=state,
         data_for_context=context,
-        reasoning=reasoning,
+        reasoning=mended(reasoning),
     )
 
 

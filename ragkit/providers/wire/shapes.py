@@ -63,6 +63,15 @@ def text(fields: Mapping[str, Any], *names: str) -> str:
     return next((value for name in names if isinstance(value := fields.get(name), str) and value), "")
 
 
+def mended(text: str) -> str:
+    """Halves of a character that JSON wrote apart are put together; one that is alone becomes U+FFFD."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
 def number(value: object) -> float | None:
     """A number as far as it can be one of ours: finite and not beyond 2**53 either way. None for all else."""
     if isinstance(value, bool) or not isinstance(value, int | float):

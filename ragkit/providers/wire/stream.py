@@ -20,7 +20,7 @@ from ragkit.providers.wire.replies import (
     reason_of,
     usage_of,
 )
-from ragkit.providers.wire.shapes import billed, complaint, excerpt, kind, moment, text, whole
+from ragkit.providers.wire.shapes import billed, complaint, excerpt, kind, mended, moment, text, whole
 from ragkit.types import Usage
 
 END = "[DONE]"
@@ -130,8 +130,8 @@ class Assembler:
             progress = said or text(delta, "name")
             return Delta(progress=progress) if progress and is_first else None
         answer = self._answers.setdefault(index, _Answer())
-        answer.add(said, delta, choice, event)
-        return Delta(text=said) if said and is_first else None
+        shown = answer.add(said, delta, choice, event)
+        return Delta(text=shown) if shown and is_first else None
 
     def _interrupted(self, message: str) -> StreamInterrupted:
         return self.interrupted(StreamInterrupted(message, "run again; what had come is kept with the error"))
@@ -177,6 +177,7 @@ class _Answer:
     def __init__(self) -> None:
         self.reason = ""
         self._said: list[str] = []
+        self._half = ""  # of a character, the last thing that was said
         self._thought: list[str] = []
         self._calls: list[_Call] = []
         self._state = ""
@@ -186,7 +187,12 @@ class _Answer:
     def text(self) -> str:
         return "".join(self._said)
 
-    def add(self, said: str, delta: Mapping[str, Any], choice: Mapping[str, Any], event: Mapping[str, Any]) -> None:
+    def add(self, said: str, delta: Mapping[str, Any], choice: Mapping[str, Any], event: Mapping[str, Any]) -> str:
+        """What can be shown of what was said: an emoji may come in two halves."""
+        said, self._half = self._half + said, ""
+        if said and "\ud800" <= said[-1] <= "\udbff":
+            said, self._half = said[:-1], said[-1]
+        said = mended(said)
         self._said.append(said)
         self._thought.append(text(delta, "reasoning_content", "reasoning"))
         self.reason = text(choice, "finish_reason") or self.reason
@@ -199,6 +205,7 @@ class _Answer:
         for fragment in fragments if isinstance(fragments, list) else []:
             if isinstance(fragment, Mapping):
                 self._fragment(fragment.get("function"), fragment.get("index"), text(fragment, "id"))
+        return said
 
     def _fragment(self, function: object, index: object, id_: str) -> None:
         fields = function if isinstance(function, Mapping) else {}
@@ -221,7 +228,9 @@ class _Answer:
 
     def built(self) -> tuple[Message, str]:
         calls = [call.built(truncated=self.reason == "length") for call in self._calls]
-        message = built(self.text, calls, reasoning="".join(self._thought), state=self._state, context=self._context)
+        message = built(
+            self.text + self._half, calls, reasoning="".join(self._thought), state=self._state, context=self._context
+        )
         return message, reason_of(self.reason, calls)
 
 
@@ -245,5 +254,5 @@ class _Call:
     def built(self, *, truncated: bool) -> FunctionCall:
         if not self._name:
             raise BadResponse("a function call of the stream has no name")
-        arguments = self._whole if self._whole is not None else "".join(self._pieces)
+        arguments = self._whole if self._whole is not None else mended("".join(self._pieces))
         return FunctionCall(self._name, arguments_of(arguments, self._name, truncated=truncated), self.id)

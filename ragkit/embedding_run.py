@@ -15,8 +15,8 @@ from ragkit.budget import Budget
 from ragkit.errors import BudgetExceeded, ConfigError, RagkitError, StoreError
 from ragkit.forecast import Forecast
 from ragkit.metering import Meter, metered
-from ragkit.protocols import BatchEmbedder, Embedder, Writer
-from ragkit.types import FloatMatrix, IntVector, Usage
+from ragkit.protocols import BatchEmbedder, Embedder, PreparedEmbedder, Writer
+from ragkit.types import FloatMatrix, IntVector, Preparation, Usage
 
 EMBED_BATCH = 256  # texts given at once to an embedder that takes one batch at a time
 COMMIT_CHUNKS = 2048  # a commit at least this often; for a service, texts gathered before it is asked
@@ -137,7 +137,7 @@ class EmbeddingRun:
         if self._moving:
             self._writer.add_vectors(keys, vectors, model=self._embedder.model)
         else:
-            self._writer.set_model(self._embedder.model, vectors.shape[1])
+            self._writer.set_model(self._embedder.model, vectors.shape[1], preparation_of(self._embedder))
             self._writer.add_vectors(keys, vectors)
         self.embedded += len(keys)
 
@@ -192,6 +192,11 @@ class EmbeddingRun:
             self._store(named, batch[1])
         awaited.difference_update(places)
         self._writer.commit()
+
+
+def preparation_of(embedder: Embedder) -> Preparation:
+    """None, unless the embedder says so."""
+    return embedder.preparation if isinstance(embedder, PreparedEmbedder) else Preparation()
 
 
 def vector_key(model: str, text: str) -> bytes:

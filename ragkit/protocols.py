@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         RemoteFile,
     )
     from ragkit.reports import DocumentInfo, FileStamp, Finding, IndexStatus, Known, Loaded, Problem, Root
-    from ragkit.types import Chunk, Document, FloatMatrix, FloatVector, Hit, IntVector
+    from ragkit.types import Chunk, Document, FloatMatrix, FloatVector, Hit, IntVector, Preparation
 
 Chunker: TypeAlias = "Callable[[Document], list[Chunk]]"
 Reranker: TypeAlias = "Callable[[str, Sequence[Hit]], list[Hit]]"
@@ -43,6 +43,16 @@ class Embedder(Protocol):
 
     def embed_query(self, text: str) -> FloatVector:
         """(d,) float32; comparable by cosine with the rows of `embed_documents`."""
+        ...
+
+
+@runtime_checkable
+class PreparedEmbedder(Embedder, Protocol):
+    """An embedder that tells documents from queries by more than the method that is called."""
+
+    @property
+    def preparation(self) -> Preparation:
+        """Kept in the index, to be compared with that of whoever searches it."""
         ...
 
 
@@ -165,8 +175,8 @@ class Writer(Protocol):
         """Raises IndexMismatch where the index is searched with another one."""
         ...
 
-    def set_model(self, model: str, dimension: int) -> None:
-        """Raises IndexMismatch where another model made the vectors that are there."""
+    def set_model(self, model: str, dimension: int, preparation: Preparation = ...) -> None:
+        """Say what makes the vectors. Raises IndexMismatch where another model made those that are there."""
         ...
 
     def add_vectors(self, keys: Sequence[bytes], vectors: FloatMatrix, *, model: str = "") -> None:
@@ -176,7 +186,7 @@ class Writer(Protocol):
         """
         ...
 
-    def move_to(self, model: str, key: Callable[[str, Chunk], bytes]) -> None:
+    def move_to(self, model: str, key: Callable[[str, Chunk], bytes], preparation: Preparation = ...) -> None:
         """Search with another model from the next commit on: `key` names the new vector of a chunk under a title.
 
         Raises StoreError where a vector is missing; nothing is changed then.
@@ -231,7 +241,9 @@ class Store(Protocol):
 
     def remove(self, source: str) -> int: ...
 
-    def check_model(self, model: str) -> None: ...
+    def check_model(self, model: str, preparation: Preparation | None = None) -> None:
+        """Raises IndexMismatch where another model made the vectors. Another preparation is warned of, once."""
+        ...
 
     def search(
         self, query: str, vector: FloatVector | None, *, k: int, conditions: Sequence[Condition] = (), model: str = ""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ragkit.budget import Budget
-from ragkit.embedding_run import EmbeddingRun
+from ragkit.embedding_run import EmbeddingRun, preparation_of
 from ragkit.positions import contextual_text
 from ragkit.protocols import Embedder, Writer
 from ragkit.reports import IndexReport, Progress
@@ -53,7 +53,11 @@ def reembed(
             show()
         run.embed(held)
         if elsewhere and not dry_run:
-            writer.move_to(embedder.model, lambda title, chunk: run.key(contextual_text(title, chunk)))
+            writer.move_to(
+                embedder.model,
+                lambda title, chunk: run.key(contextual_text(title, chunk)),
+                preparation_of(embedder),
+            )
     usage, estimated = run.usage()
     return IndexReport(
         "",

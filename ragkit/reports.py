@@ -149,7 +149,10 @@ class DocumentInfo:
 
 @dataclass(frozen=True, slots=True)
 class IndexStatus:
-    """The index as a whole. `size` is bytes on disk; `vectors` also counts those kept for reuse."""
+    """The index as a whole. `size` is bytes on disk; `vectors` also counts those kept for reuse.
+
+    The prefixes and `query_model` are those of the embedder that made the vectors; empty also where it is not known.
+    """
 
     path: str
     format: int
@@ -164,6 +167,9 @@ class IndexStatus:
     created: str
     changed: str
     roots: tuple[str, ...] = ()
+    document_prefix: str = ""
+    query_prefix: str = ""
+    query_model: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,6 +137,15 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Preparation:
+    """What an embedder puts before documents and queries; `query_model` where another model embeds queries."""
+
+    document_prefix: str = ""
+    query_prefix: str = ""
+    query_model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """What providers billed; zeros where nothing was called.
 

@@ -10,7 +10,7 @@ import copy
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from ragkit.errors import ConfigError, IndexMismatch, IndexNotFound, StoreError
 from ragkit.filters import Condition
 from ragkit.ranking import merge_neighbours
 from ragkit.reports import DocumentInfo, FileStamp, Finding, IndexStatus, Known, Problem, Root
-from ragkit.types import Chunk, Document, FloatMatrix, FloatVector, Hit
+from ragkit.types import Chunk, Document, FloatMatrix, FloatVector, Hit, Preparation
 
 
 @dataclass
@@ -47,6 +47,7 @@ class State:
     roots: list[Root] = field(default_factory=list)
     recipes: dict[int, str] = field(default_factory=dict)
     model: tuple[str, int] | None = None
+    preparation: Preparation = Preparation()  # noqa: RUF009 - frozen
     next_id: int = 1
 
 
@@ -87,10 +88,15 @@ class MemoryWriter:
         if self.model not in ("", model):
             raise IndexMismatch(f"{self.model} made the vectors, not {model}")
 
-    def set_model(self, model: str, dimension: int) -> None:
+    def set_model(
+        self,
+        model: str,
+        dimension: int,
+        preparation: Preparation = Preparation(),  # noqa: B008 - frozen
+    ) -> None:
         if self._now.model not in (None, (model, dimension)):
             raise IndexMismatch(f"{self._now.model} made the vectors, not {(model, dimension)}")
-        self._now.model = (model, dimension)
+        self._now.model, self._now.preparation = (model, dimension), preparation
 
     def add_vectors(self, keys: Sequence[bytes], vectors: FloatMatrix, *, model: str = "") -> None:
         if model:
@@ -98,7 +104,12 @@ class MemoryWriter:
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         self._now.vectors.update(zip(keys, vectors / lengths, strict=True))
 
-    def move_to(self, model: str, key: Callable[[str, Chunk], bytes]) -> None:
+    def move_to(
+        self,
+        model: str,
+        key: Callable[[str, Chunk], bytes],
+        preparation: Preparation = Preparation(),  # noqa: B008 - frozen
+    ) -> None:
         moved = {
             source: replace(entry, keys=[key(entry.document.title, chunk) for chunk in entry.chunks])
             for source, entry in self._now.entries.items()
@@ -108,6 +119,7 @@ class MemoryWriter:
         self._now.entries = moved
         dimension = self._now.dimensions.get(model)
         self._now.model = (model, dimension) if dimension else None
+        self._now.preparation = preparation if dimension else Preparation()
 
     def replace(
         self,
@@ -186,7 +198,7 @@ class MemoryStore:
         with self.writing() as writer:
             return sum(writer.remove(name) for name in names)
 
-    def check_model(self, model: str) -> None:
+    def check_model(self, model: str, preparation: Preparation | None = None) -> None:  # noqa: ARG002 - only warned of
         made_by = self._state().model
         if made_by and made_by[0] != model:
             raise IndexMismatch(f"{made_by[0]} made the vectors, not {model}")
@@ -262,6 +274,7 @@ class MemoryStore:
         return IndexStatus(
             str(self.path), 1, 0, len(state.entries), sum(len(entry.ids) for entry in state.entries.values()),
             len(state.vectors), len(state.failures), 0, model, dimension, "", "", tuple(r.path for r in state.roots),
+            **asdict(state.preparation),
         )  # fmt: skip
 
     def check(self) -> list[Finding]:

@@ -30,7 +30,7 @@ from ragkit.rag import RAG
 from ragkit.reports import FileStamp, Problem
 from ragkit.store.local import LocalStore
 from ragkit.store.writer import Writer
-from ragkit.types import Document, Hit
+from ragkit.types import Document, Hit, Preparation
 
 SAMPLES = Path(__file__).parents[1] / "sample_docs"
 
@@ -271,6 +271,33 @@ def test_stores_refuse_the_same(rags: list[RAG]) -> None:
         rag._store.check_model("colours/1")
 
 
+def test_stores_keep_what_prepared_their_vectors(rags: list[RAG]) -> None:
+    """The prefixes and the model of queries: of the embedder that made the newest vectors, and of the one moved to."""
+
+    class Prepared(ColourEmbedder):
+        def __init__(self, model: str, preparation: Preparation) -> None:
+            super().__init__()
+            self.model, self.preparation = model, preparation
+
+    def kept(rag: RAG) -> Preparation:
+        status = rag.status()
+        return Preparation(status.document_prefix, status.query_prefix, status.query_model)
+
+    first, second, third = Preparation("d: ", "q: ", "ask"), Preparation("d: ", "query: "), Preparation(query_model="m")
+    assert isinstance(Prepared("colours/1", first), protocols.PreparedEmbedder)
+    assert not isinstance(ColourEmbedder(), protocols.PreparedEmbedder)
+    for rag in rags:
+        other_rag(rag, Prepared("colours/1", first)).add([Document("a", "red")])
+        assert kept(rag) == first
+        other_rag(rag, Prepared("colours/1", second)).add([Document("b", "green")])
+        assert kept(rag) == second
+        other_rag(rag, Prepared("new/1", third)).reembed()
+        assert kept(rag) == third
+        rag.remove("*")
+        other_rag(rag, ColourEmbedder()).reembed()
+        assert kept(rag) == Preparation()
+
+
 def test_stores_move_to_another_model_alike(rags: list[RAG]) -> None:
     """A move that stops halfway changes no answer; the one that ends changes the model, and pays for the rest."""
     failing = PaidEmbedder("new/1", dimension=7, fails_at=2, error=PaymentRequired("nothing is left", status=402))
@@ -298,7 +325,7 @@ def test_stores_move_to_another_model_alike(rags: list[RAG]) -> None:
     assert reports[0] == reports[1]
 
 
-def other_rag(rag: RAG, embedder: PaidEmbedder) -> RAG:
+def other_rag(rag: RAG, embedder: ColourEmbedder) -> RAG:
     return RAG(rag._store, embedder, RecursiveChunker(), lambda: ParserPool(1), max_file_size=9999)
 
 

@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from types import FrameType
 
@@ -20,7 +21,7 @@ import ragkit.store.writer as writer_module
 from ragkit.errors import ConfigError, IndexCorrupt, IndexLocked, IndexMismatch, IndexNotFound, StoreError
 from ragkit.rag import RAG
 from ragkit.store.local import LocalStore
-from ragkit.types import Chunk, Document, Hit
+from ragkit.types import Chunk, Document, Hit, Preparation
 
 TEXTS = {
     "house": "The red house stands by the river.",
@@ -101,6 +102,7 @@ def test_a_read_only_index_can_be_searched(rag: RAG, index: Path) -> None:
     shutil.rmtree(index / "lexical")
     search = """
 import os, sys
+from contextlib import closing
 from pathlib import Path
 from test_store import answers, colour_rag
 from ragkit.types import Document
@@ -346,6 +348,7 @@ def test_a_full_disk_stops_the_writer_and_loses_nothing(index: Path, rag: RAG) -
     rag.close()
     fill = """
 import resource, signal, sys
+from contextlib import closing
 from pathlib import Path
 from toys import colour_rag
 from ragkit.errors import StoreError
@@ -428,3 +431,27 @@ def test_an_interrupt_at_any_call_of_a_commit_leaves_the_index_whole(tmp_path: P
             break
     assert done
     assert stop_at > 10
+
+
+def test_another_way_to_prepare_queries_is_warned_of_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It finds something, but not the best; an index that does not know how it was made is left in peace."""
+    store = LocalStore(tmp_path / "index")
+    with store.writing() as writer:
+        writer.set_model("colours/1", 4, Preparation(query_prefix="query: "))
+    store.check_model("colours/1", Preparation("ignored: ", "query: "))
+    assert caplog.messages == []
+    for _ in range(2):
+        store.check_model("colours/1", Preparation(query_model="other"))
+    assert caplog.messages == [
+        "the index was made for the query_prefix 'query: ', now it is ''",
+        "the index was made for the query_model '', now it is 'other'",
+    ]
+    with closing(sqlite3.connect(tmp_path / "index" / "catalog.sqlite")) as catalog:
+        catalog.execute("DELETE FROM meta WHERE key = 'preparation'")
+        catalog.commit()
+    old = LocalStore(tmp_path / "index")
+    old.check_model("colours/1", Preparation(query_model="other"))
+    assert len(caplog.messages) == 2
+    assert old.status().query_prefix == ""
+    for each in (store, old):
+        each.close()

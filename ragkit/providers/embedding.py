@@ -18,7 +18,7 @@ from ragkit.errors import ConfigError
 from ragkit.providers.batches import Limits, batches, in_batches
 from ragkit.providers.lengths import estimated_tokens
 from ragkit.providers.sending import Count, Order, Send, Sender, Sent
-from ragkit.types import Usage
+from ragkit.types import Preparation, Usage
 
 if TYPE_CHECKING:
     from ragkit.types import FloatMatrix, FloatVector, IntVector
@@ -77,6 +77,12 @@ class RemoteEmbedder:
         if self._document_prefix:
             more.append(f"prefix={hashlib.sha256(self._document_prefix.encode()).hexdigest()[:8]}")
         return f"{name}?{'&'.join(more)}" if more else name
+
+    @property
+    def preparation(self) -> Preparation:
+        """What the index keeps beside the name of the model."""
+        asked = self._query_model if self._query_model != self._model else ""
+        return Preparation(self._document_prefix, self._query_prefix, asked)
 
     def embed_documents(self, texts: Sequence[str]) -> FloatMatrix:
         """(n, d) float32, row i for text i; (0, 0) for no texts, for the dimension comes with the first vector."""

@@ -25,7 +25,7 @@ from ragkit.store.retrieval import View, retrieve
 from ragkit.store.segments import APPROXIMATE_FROM, VectorSet, map_segment, tail_block, unit_rows
 from ragkit.store.wordindex import delete as delete_word_index
 from ragkit.store.wordindex import in_memory, lexical_path
-from ragkit.types import Chunk, Document, FloatMatrix, FloatVector, Hit
+from ragkit.types import Chunk, Document, FloatMatrix, FloatVector, Hit, Preparation
 
 if TYPE_CHECKING:
     from ragkit.reports import DocumentInfo, Finding, IndexStatus
@@ -48,6 +48,7 @@ class LocalStore:
         self._idle: list[Catalog] = []  # connections that no thread is using
         self._lock = threading.Lock()
         self._view: View | None = None
+        self._warned = False
 
     def close(self) -> None:
         with self._lock:
@@ -82,10 +83,24 @@ class LocalStore:
         with self.writing() as writer:
             return sum(writer.remove(name) for name in writer.matching(source))
 
-    def check_model(self, model: str) -> None:
-        """Raise IndexMismatch where another model made the vectors."""
+    def check_model(self, model: str, preparation: Preparation | None = None) -> None:
+        """Raise IndexMismatch where another model made the vectors.
+
+        Queries that are prepared in another way than those of whoever made the index find something, but not the
+        best: that is warned of, once.
+        """
         with self._catalog() as catalog:
             catalog.check_model(model)
+            kept = catalog.preparation() if preparation and not self._warned else None
+        for name in ("query_prefix", "query_model") if preparation and kept else ():
+            made_for, given = getattr(kept, name), getattr(preparation, name)
+            if made_for != given:
+                import logging  # few searches need it
+
+                self._warned = True
+                logging.getLogger("ragkit").warning(
+                    "the index was made for the %s %r, now it is %r", name, made_for, given
+                )
 
     def search(
         self,
@@ -161,6 +176,7 @@ class LocalStore:
         with self._catalog() as catalog, catalog.snapshot() as at:
             meta = catalog.meta()
             counts = catalog.documents.counts(at)
+            preparation = catalog.preparation() or Preparation()
             return IndexStatus(
                 path=str(self.path),
                 format=FORMAT,
@@ -172,7 +188,12 @@ class LocalStore:
                 created=meta["created"],
                 changed=meta.get("changed", ""),
                 roots=tuple(root.path for root in catalog.roots()),
-                **counts,
+                documents=counts["documents"],
+                chunks=counts["chunks"],
+                failed=counts["failed"],
+                document_prefix=preparation.document_prefix,
+                query_prefix=preparation.query_prefix,
+                query_model=preparation.query_model,
             )
 
     def check(self) -> list[Finding]:

@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 from ragkit.errors import StoreError
 from ragkit.store.catalog import Catalog
-from ragkit.types import Chunk
+from ragkit.types import Chunk, Preparation
 
 
-def move(catalog: Catalog, model: str, key: Callable[[str, Chunk], bytes]) -> None:
+def move(catalog: Catalog, model: str, key: Callable[[str, Chunk], bytes], preparation: Preparation) -> None:
     """Give every chunk the vector that `key` names for its title and text, and the index the model.
 
     The versions of documents that are gone must have been deleted: what they had is not embedded again. Raises
@@ -35,6 +35,8 @@ def move(catalog: Catalog, model: str, key: Callable[[str, Chunk], bytes]) -> No
     if dimension := spans.dimension_of(model):
         catalog.set_meta("embedding_model", model)
         catalog.set_meta("dimension", str(dimension))
+        catalog.set_preparation(preparation)
     else:  # an index without chunks: the first vector will tell
         catalog.remove_meta("embedding_model")
         catalog.remove_meta("dimension")
+        catalog.remove_meta("preparation")

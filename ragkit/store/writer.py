@@ -26,7 +26,7 @@ from ragkit.store.lock import WriterLock
 from ragkit.store.moving import move
 from ragkit.store.segments import APPROXIMATE_FROM, VectorBlock, unit_rows
 from ragkit.store.wordindex import catch_up
-from ragkit.types import Chunk, Document, FloatMatrix
+from ragkit.types import Chunk, Document, FloatMatrix, Preparation
 
 SEAL_ROWS = 8192  # the tail is sealed at this length: it is read whole at every open
 BULK_ROWS = 2048  # a commit of this many vectors goes straight into a segment
@@ -104,14 +104,22 @@ class Writer:
         """Raise IndexMismatch where the index is searched with another model."""
         self._catalog.check_model(model)
 
-    def set_model(self, model: str, dimension: int) -> None:
+    def set_model(
+        self,
+        model: str,
+        dimension: int,
+        preparation: Preparation = Preparation(),  # noqa: B008 - frozen
+    ) -> None:
         """Say which model makes the vectors. Raises IndexMismatch where the index holds another one's."""
-        if self._catalog.check_model(model, dimension):
+        known = self._catalog.check_model(model, dimension)
+        if known and self._catalog.preparation() == preparation:
             return
         with self._guarded():
-            self._catalog.set_meta("embedding_model", model)
-            self._catalog.set_meta("dimension", str(dimension))
-            self._changed = True
+            self._catalog.set_preparation(preparation)
+            if not known:
+                self._catalog.set_meta("embedding_model", model)
+                self._catalog.set_meta("dimension", str(dimension))
+                self._changed = True
 
     def add_vectors(self, keys: Sequence[bytes], vectors: FloatMatrix, *, model: str = "") -> None:
         """Store new vectors, (n, d), under their n keys, none of which is known yet.
@@ -141,7 +149,12 @@ class Writer:
             # No new generation: until a chunk has one of them, no answer differs.
             self._pending.append(VectorBlock(np.arange(first, first + len(keys), dtype=np.int64), rows))
 
-    def move_to(self, model: str, key: Callable[[str, Chunk], bytes]) -> None:
+    def move_to(
+        self,
+        model: str,
+        key: Callable[[str, Chunk], bytes],
+        preparation: Preparation = Preparation(),  # noqa: B008 - frozen
+    ) -> None:
         """Search with another model from the next commit on: `key` names the new vector of a chunk under a title.
 
         What was done before is committed first, and dead versions of documents are deleted: they stay behind.
@@ -154,7 +167,7 @@ class Writer:
                 self._catalog.documents.purge(self._catalog.generation())
                 self._catalog.commit()
         with self._guarded():
-            move(self._catalog, model, key)
+            move(self._catalog, model, key, preparation)
             self._changed = True
 
     def replace(

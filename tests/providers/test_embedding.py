@@ -19,7 +19,7 @@ from ragkit.providers.batches import in_batches
 from ragkit.providers.embedding import Limits, RemoteEmbedder
 from ragkit.providers.lengths import estimated_tokens
 from ragkit.providers.slots import Slots
-from ragkit.types import FloatMatrix, IntVector, Usage
+from ragkit.types import FloatMatrix, IntVector, Preparation, Usage
 
 
 class Letters:
@@ -245,6 +245,8 @@ def test_prefixes_and_models_are_kept_apart() -> None:
     plain = RemoteEmbedder(send, "doc", query_prefix="query: ")
     assert plain.model == "doc"
     assert embedder.model.startswith("doc?prefix=")
+    assert embedder.preparation == Preparation("passage: ", "query: ", "query")
+    assert RemoteEmbedder(send, "doc", query_model="doc").preparation == Preparation()
 
 
 NUMBERED = " ".join(f"слово {i}" for i in range(30))  # no two pieces of it are the same

@@ -7,10 +7,12 @@ the word index reflects, while a writer goes on. Vectors are not here, except th
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,7 @@ from ragkit.store.catalog.models import Spans
 from ragkit.store.catalog.rows import unreadable
 from ragkit.store.catalog.vectors import VectorTable
 from ragkit.store.segments import sync_folder
+from ragkit.types import Preparation
 
 if TYPE_CHECKING:
     from ragkit.reports import Root
@@ -163,9 +166,18 @@ class Catalog:
                 f"the index was made with the embedding model {made_by} (dimension {made_in}), now it is {now}",
                 "go back to that model, or move the index to the other one: ragkit index --reembed"
                 if made_by != model
-                else "two dimensions cannot be compared: index the folder into a new index with -i",
+                else "two dimensions cannot be compared: set query_model to one that goes with the index's model, "
+                "or index the folder into a new index with -i",
             )
         return True
+
+    def preparation(self) -> Preparation | None:
+        """That of the embedder that made the newest vectors; None where it was not noted."""
+        noted = self.meta().get("preparation")
+        return Preparation(**json.loads(noted)) if noted else None
+
+    def set_preparation(self, preparation: Preparation) -> None:
+        self.set_meta("preparation", json.dumps(asdict(preparation)))
 
     def generation(self) -> int:
         return int(self._db.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()[0])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from contextlib import ExitStack
 
-    from ragkit.evaluation.bill import Bill
+    from ragkit.budget import Budget
     from ragkit.evaluation.sets import TestSet
     from ragkit.rag import RAG
     from ragkit.settings import Settings
@@ -46,10 +46,10 @@ class Trial:
 class Trials:
     """Opens what is to be asked, and closes it with the stack."""
 
-    def __init__(self, stack: ExitStack, chosen: TestSet, bill: Bill, *, quiet: bool) -> None:
+    def __init__(self, stack: ExitStack, chosen: TestSet, budget: Budget, *, quiet: bool) -> None:
         self._stack = stack
         self._set = chosen
-        self._bill = bill
+        self._budget = budget
         self._quiet = quiet
 
     def first(self, index: str | None, modes: Sequence[str]) -> list[Trial]:
@@ -90,6 +90,8 @@ class Trials:
         """An index of these documents: at `index`, or in a folder that goes when the command ends."""
         from dataclasses import replace
 
+        from ragkit.evaluation.bill import Bill
+
         folder = index or self._stack.enter_context(TemporaryDirectory(prefix="ragkit-eval-"))
         asked = asked if index else replace(asked, index=Path(folder) / "index")
         rag = self._open(asked)
@@ -100,17 +102,25 @@ class Trials:
             f"Indexing {count(len(every), 'document')}{f' into {near_path(index)}' if index else ''} …",
             quiet=self._quiet,
         )
-        size = _SLICE if self._bill.limited else len(every)
+        bill = Bill(self._budget if is_paid(asked, "embed") else None)
+        size = _SLICE if bill.limited else len(every)
         for start in range(0, len(every), size):
             part = every[start : start + size]
-            if stopped := self._bill.refuses(sum(len(document.text) for document in part)):
+            if stopped := bill.refuses(sum(len(document.text) for document in part)):
                 raise BudgetExceeded(
                     f"{start} of {len(every)} documents are indexed; {stopped}",
                     "name an index with -i, which keeps what was paid for, and run again with a higher limit",
                 )
-            with self._bill.item():
+            with bill.item():
                 rag.add(part)
         return asked, rag, index is not None
+
+
+def is_paid(chosen: Settings, role: str) -> bool:
+    """Whether a service fills the role "embed" or "chat"."""
+    from ragkit.services import OFFLINE, provider_of
+
+    return provider_of(chosen, role) != OFFLINE
 
 
 def _changes(compared: str) -> dict[str, str]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from ragkit import words
 from ragkit.budget import Budget
 from ragkit.chunking import RecursiveChunker
-from ragkit.errors import ConfigError
+from ragkit.errors import ConfigError, ProviderError
 from ragkit.evaluation.answers import contains, normalised
 from ragkit.evaluation.bill import Bill
 from ragkit.evaluation.retrieval import PAGE
@@ -35,6 +35,7 @@ _FEWEST_WORDS = 20  # of a passage worth asking about
 _LETTERS = 0.5  # share of a passage's characters: below it is a table of numbers
 _SENTENCE = (8, 40)  # words of a sentence that a gap is cut into
 _TERMS = 4  # words of a query beside the heading
+_REPLY = 200  # tokens of a question with its answer
 _TRIES = 2  # passages looked at for each draft wanted: not every one gives a question
 _NUMBER = re.compile(r"(?<![\w.,:/-])\d+(?:[\u00a0\u202f.,]\d+)*(?:\s?%|\s+[^\W\d_]{3,})(?![\w/-])")
 _OBJECT = re.compile(r"\{.*\}", re.DOTALL)
@@ -57,11 +58,15 @@ _ASK = {
 
 @dataclass(frozen=True, slots=True)
 class Drafts:
-    """`rows` are lines of a file of questions, each marked as a draft. `notes` tell what gave none, and why."""
+    """`rows` are lines of a file of questions, each marked as a draft. `notes` tell what gave none, and why.
+
+    Not `complete` where a limit or a service stopped it.
+    """
 
     rows: tuple[dict[str, object], ...]
     by: str
     notes: tuple[str, ...] = ()
+    complete: bool = True
 
 
 def draft_questions(
@@ -94,7 +99,7 @@ def draft_questions(
         known = _frequencies(passages)
         rows = [_row(chunk, **_extract(chunk, known, len(passages)), by=EXTRACTIVE) for chunk in passages[:n]]
         return Drafts(tuple(rows), EXTRACTIVE)
-    return _asked(chat, passages, n, Bill(budget))
+    return _asked(chat, passages, n, Bill(budget, reply=_REPLY))
 
 
 def _passages(sources: Sequence[str], document: Callable[[str], Document], n: int) -> list[Chunk]:
@@ -178,8 +183,14 @@ def _asked(chat: ChatModel, passages: Sequence[Chunk], n: int, bill: Bill) -> Dr
         messages = _prompt(chunk)
         if stopped := bill.refuses(sum(len(message.content) for message in messages)):
             break
-        with bill.item():
-            completion = chat.complete(messages)
+        try:
+            with bill.item():
+                completion = chat.complete(messages)
+        except ProviderError as error:  # what was paid for is kept
+            if not rows:
+                raise
+            stopped = f"the service failed: {error.message}"
+            break
         question, answer, failure = _parsed(completion.text)
         if not failure and answer and not contains(chunk.text, answer):
             failure = "the answer does not stand in the passage"
@@ -190,7 +201,7 @@ def _asked(chat: ChatModel, passages: Sequence[Chunk], n: int, bill: Bill) -> Dr
         else:
             rows.append(_row(chunk, question=question, answer=answer, by=completion.model or chat.chat_model))
     notes = [f"{count} passages gave no question: {failure}" for failure, count in failures.most_common()]
-    return Drafts(tuple(rows), chat.chat_model, (*notes, *([stopped] if stopped else [])))
+    return Drafts(tuple(rows), chat.chat_model, (*notes, *([stopped] if stopped else [])), not stopped)
 
 
 def _prompt(chunk: Chunk) -> list[Message]:

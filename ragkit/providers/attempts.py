@@ -25,6 +25,8 @@ from ragkit.providers.words import redacted
 from ragkit.secret import Secret
 from ragkit.types import Usage
 
+REFUSALS = frozenset({408, 425, 429, 503, 529})  # statuses of who did not begin to serve the request
+
 
 @dataclass(slots=True)
 class Attempts:
@@ -37,6 +39,7 @@ class Attempts:
     end: float
     rest: float = math.inf
     costly: bool = False  # not sent again where it may have been served: to be paid twice is worse than an error
+    lasting: bool = False  # it leaves something behind: sent again only where the service says that it did nothing
     secrets: tuple[str, ...] = field(default=(), repr=False)  # besides the proof
     tried: int = 0
     proof: Proof = Proof(Secret(""))  # noqa: RUF009 - never changes
@@ -113,16 +116,18 @@ class Attempts:
         if isinstance(error, TooLarge):
             return False  # a few services say 500 to it, and would do so again
         if isinstance(error, ApiError):
-            return error.status in self.retry.statuses
+            return error.status in self.retry.statuses and (error.status in REFUSALS or not self.lasting)
         if isinstance(error, Lost):
             return error.passing and not self._served(error)
         if not isinstance(error, BadResponse) or isinstance(error, Unusable) or not self.parsing or self._garbled:
+            return False
+        if self.lasting:
             return False
         self._garbled = True  # a second answer like that would not be the last
         return True
 
     def _served(self, error: Lost) -> bool:
-        return self.costly and error.sent
+        return (self.costly or self.lasting) and error.sent
 
 
 def _ours(error: BaseException | None) -> BaseException | None:

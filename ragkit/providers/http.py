@@ -170,10 +170,13 @@ class Http:
         parse: Callable[[Reply], T],
         headers: Mapping[str, str] | None = None,
     ) -> T:
-        """POST a form with `fields` first and then the file, which is read from disk while it is sent."""
+        """POST a form with `fields` first and then the file, which is read from disk while it is sent.
+
+        Sent again only where the service did not take it, so that no file is there twice.
+        """
         form = Form(fields, file, name, media_type)
         call = self._call("POST", path, headers, form.content_type, form)
-        attempts = self._attempts(self._timeouts.total + len(form) / SLOWEST_UPLOAD)
+        attempts = self._attempts(self._timeouts.total + len(form) / SLOWEST_UPLOAD, lasting=True)
         return self._insist(lambda: self._fetched(call, attempts, parse), attempts)
 
     @contextmanager
@@ -323,13 +326,14 @@ class Http:
 
     # The tries -------------------------------------------------------------------------------------------------
 
-    def _attempts(self, total: float, *, costly: bool = False) -> Attempts:
+    def _attempts(self, total: float, *, costly: bool = False, lasting: bool = False) -> Attempts:
         return Attempts(
             self._retry,
             self._clock,
             self._clock() + total,
             rest=self._timeouts.total,
             costly=costly,
+            lasting=lasting,
             secrets=tuple(secrets_in(self._headers)),
         )
 

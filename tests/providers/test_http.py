@@ -31,6 +31,7 @@ from ragkit.errors import (
     InvalidRequest,
     NotFound,
     PaymentRequired,
+    ProviderError,
     RagkitError,
     RateLimited,
     ServerError,
@@ -711,7 +712,7 @@ def test_a_file_goes_up_from_disk(clock: Clock, tmp_path: Path) -> None:
     """The purpose comes before the file, the name is UTF-8, and a second try sends all of it again."""
     file = tmp_path / "x.txt"
     file.write_bytes(b"line\r\n" * 100_000)
-    with Faults(say(500), say(200, {"id": "f1"})) as server:
+    with Faults(say(503), say(200, {"id": "f1"})) as server:
         value = opened(server, clock).upload(
             "/files",
             fields={"purpose": "general"},
@@ -732,13 +733,25 @@ def test_a_file_goes_up_from_disk(clock: Clock, tmp_path: Path) -> None:
     assert body == file.read_bytes() + b"\r\n"
 
 
+@pytest.mark.parametrize("fault", [say(500), say(502), say(504), vanish, cut({"id": "f1"}), say(200, raw=b"{")])
+def test_a_file_that_may_be_there_is_not_sent_again(clock: Clock, tmp_path: Path, fault: Answer) -> None:
+    """Whoever lost the answer may have kept the file: a second one would be nobody's."""
+    file = tmp_path / "x.txt"
+    file.write_bytes(b"x" * 1000)
+    with Faults(fault, say(200, {"id": "f1"})) as server, pytest.raises(ProviderError):
+        opened(server, clock).upload(
+            "/files", fields={}, file=file, name="x.txt", media_type="text/plain", parse=Reply.json
+        )
+    assert len(server.requests) == 1
+
+
 def test_a_file_that_shrinks_while_it_is_sent_is_named(clock: Clock, tmp_path: Path) -> None:
     file = tmp_path / "x.txt"
     file.write_bytes(b"x" * 1000)
 
     def shrinks(_: Request) -> Answer:
         file.write_bytes(b"x")
-        return say(500)
+        return say(503)
 
     with Faults(either(shrinks)) as server, pytest.raises(UnreadableDocument, match=r"x\.txt changed"):
         opened(server, clock).upload(

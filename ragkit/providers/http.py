@@ -11,7 +11,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -46,20 +46,32 @@ T = TypeVar("T")
 MOST = 64 << 20  # bytes of an answer
 _NO_STREAM = re.compile(r"application/(?:[\w.-]+\+)?json|text/html", re.IGNORECASE)
 MOST_OF_A_REFUSAL = 64 << 10
+NEAR_END, REST = 0.1, 64 << 10  # seconds and bytes for what follows the last event that its reader wants
 SLOWEST_UPLOAD = 32 << 10  # bytes a second; a form gets the time that it needs at that speed on top
 
 
 class Events(Iterator[str]):
     """The data of the events of one stream. `request_id` is the service's name for it, empty where it gives none."""
 
-    def __init__(self, data: Iterator[str], request_id: str, ticket: Ticket) -> None:
-        self._data, self._ticket = data, ticket
-        self.request_id = request_id
+    def __init__(self, data: Iterator[str], answer: Answer, ticket: Ticket) -> None:
+        self._data, self._answer, self._ticket = data, answer, ticket
+        self.request_id = request_id(answer.headers)
         ticket.laid_down()
 
     def __next__(self) -> str:
         with self._ticket.reading():
             return next(self._data)
+
+    def finish(self) -> None:
+        """Read what is left, where its end is near: a connection whose answer was read to its end is used again."""
+        patience = self._answer.patience
+        patience.allow(NEAR_END, patience.end)
+        size = 0
+        with suppress(Lost):
+            for packet in self._answer.packets:
+                size += len(packet)
+                if size > REST:
+                    break
 
 
 class Http:
@@ -200,6 +212,7 @@ class Http:
             found = self._insist(lambda: self._streamed(call, attempts, stack), attempts)
             try:
                 yield found
+                found.finish()
             except ProviderError as error:
                 attempts.cleaned(error)  # what the caller made of an event may quote one
                 raise
@@ -243,7 +256,7 @@ class Http:
                     self._slots.rejected(ticket)
                 raise error
             outer.push(stack.pop_all())
-        return Events(_resumed(first, events), request_id(answer.headers), ticket)
+        return Events(_resumed(first, events), answer, ticket)
 
     def _sent(
         self, call: Call, attempts: Attempts, stack: ExitStack, seconds: float | None = None

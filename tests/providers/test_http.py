@@ -545,6 +545,37 @@ def test_a_stream_gives_its_events(clock: Clock) -> None:
     assert server.requests[0].headers["accept"] == "text/event-stream"
 
 
+def until(http: Http, last: str) -> list[str]:
+    found = []
+    with http.events("/chat", json={}) as told:
+        for each in told:
+            found.append(each)
+            if each == last:
+                break
+    return found
+
+
+def test_a_stream_that_was_read_to_its_mark_keeps_its_connection(clock: Clock) -> None:
+    """What follows the last event that a reader wants is only the end of the body: it is read too."""
+    with Faults(stream(*events("a", "[DONE]"))) as server:
+        http = opened(server, clock)
+        for _ in range(3):
+            assert until(http, "[DONE]") == ["a", "[DONE]"]
+    assert (server.connections, len(server.requests)) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    "rest", [stream(*events("a", "[DONE]"), then=hang), stream(*events("a", "[DONE]", "x" * 99_999))]
+)
+def test_a_stream_that_goes_on_after_its_mark_is_left(clock: Clock, rest: Answer) -> None:
+    """Neither silence nor any number of bytes is waited for; the next stream has a connection of its own."""
+    with Faults(rest) as server:
+        http = opened(server, clock)
+        for _ in range(2):
+            assert until(http, "[DONE]") == ["a", "[DONE]"]
+    assert (server.connections, len(server.requests)) == (2, 2)
+
+
 def test_a_stream_is_begun_again_before_its_first_event_only(clock: Clock) -> None:
     """A 500, a reset and a stream without an event are tried again."""
     with Faults(say(500), reset, stream(), stream(*events("a", "b"))) as server:

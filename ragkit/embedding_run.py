@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from ragkit.budget import Budget
@@ -121,6 +121,10 @@ class EmbeddingRun:
                 keys = missing[i : i + EMBED_BATCH]
                 self._store(keys, self._embedder.embed_documents([texts[key] for key in keys]))
                 self.commit_if_due(len(keys))
+
+    def know(self, keys: Iterable[bytes]) -> None:
+        """In a dry run: take these as embedded."""
+        self._unpaid.update(keys)
 
     def commit_if_due(self, rows: int = 0) -> None:
         self._uncommitted += rows

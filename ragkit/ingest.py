@@ -42,7 +42,8 @@ class _Cut:
 class Ingest:
     """One run that brings documents into an index. With `dry_run` nothing is embedded and nothing stored.
 
-    `recipe` says how documents are cut; files of a folder that was cut by another are cut again.
+    `recipe` says how documents are cut; files of a folder that was cut by another are cut again. `moved` is for a dry
+    run whose caller told what moving the index to the embedder's model costs: that is taken as done.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Ingest:
         progress: Callable[[Progress], None] | None = None,
         budget: Budget | None = None,
         dry_run: bool = False,
+        moved: bool = False,
     ) -> None:
         self._writer = writer
         self._recipe = recipe
@@ -64,6 +66,7 @@ class Ingest:
         self._tell = progress or (lambda _: None)
         self._progress = Progress(0, 0, 0)
         self._dry_run = dry_run
+        self._moved = moved
         self._held: dict[str, _Cut] = {}  # by source: documents that wait for a batch
         self._waiting = 0  # chunks of the batch
         self._counts: Counter[str] = Counter()
@@ -74,7 +77,7 @@ class Ingest:
         """Make the index agree with a folder, or with one file.
 
         Raises ConfigError where there is neither, IndexMismatch where another model made the index: then before
-        anything is read or paid for. A dry run tells what moving the index to the model costs as well.
+        anything is read or paid for. A dry run tells what moving the index to the model costs as well, unless `moved`.
         """
         moves = self._dry_run and self._writer.model not in ("", self._model)
         if not moves:
@@ -228,11 +231,14 @@ class Ingest:
             )
 
     def _foresee_move(self) -> None:
-        """Count what the index holds already as not embedded yet, because another model embedded it."""
+        """Count what the index holds already as not embedded yet, for another model embedded it; or as known."""
         for title, chunks in self._writer.passages():
-            texts = [contextual_text(title, chunk) for chunk in chunks]
-            self._run.embed({self._run.key(text): text for text in texts})
-            self._counts["moved"] += len(chunks)
+            texts = {self._run.key(text): text for text in (contextual_text(title, chunk) for chunk in chunks)}
+            if self._moved:
+                self._run.know(texts)
+            else:
+                self._run.embed(texts)
+                self._counts["moved"] += len(chunks)
 
     # -- the report
 

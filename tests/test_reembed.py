@@ -21,9 +21,10 @@ from toys import ColourEmbedder, colour_rag
 from ragkit.chunking import RecursiveChunker
 from ragkit.embedding_run import vector_key
 from ragkit.errors import BudgetExceeded, IndexMismatch, IndexNotFound, PaymentRequired, RagkitError
+from ragkit.ingest import Ingest
 from ragkit.loaders.isolation import ParserPool
 from ragkit.rag import RAG
-from ragkit.reports import Progress
+from ragkit.reports import IndexReport, Progress
 from ragkit.store.local import LocalStore
 from ragkit.types import Document
 
@@ -317,6 +318,23 @@ def test_a_dry_run_over_a_folder_tells_the_cost_of_the_move_too(tmp_path: Path, 
         assert told.embedded == sum(report.embedded for report in done) == FILES + 1
         assert told.usage.embedding_tokens == sum(report.usage.embedding_tokens for report in done)
         assert told.reused == 1
+
+
+def test_the_cost_of_a_move_is_told_once(tmp_path: Path, docs: Path) -> None:
+    """Whoever asked for the move and then for the folder gets, in the sum of both, the bill of both."""
+    (docs / "000.txt").write_text("House 0 is blue now")
+    (docs / "copy.txt").write_text("House 1 is green")
+    with with_model(tmp_path, new()) as rag:
+        told = [rag.reembed(dry_run=True), dry_run_after_the_move(rag, docs)]
+        done = [rag.reembed(), rag.index_folder(docs)]
+        for kind in ("new", "changed", "moved", "embedded", "reused", "usage"):
+            assert [getattr(report, kind) for report in told] == [getattr(report, kind) for report in done], kind
+
+
+def dry_run_after_the_move(rag: RAG, docs: Path) -> IndexReport:
+    with rag._store.writing(discard=True) as writer, ParserPool(2) as parsers:
+        run = Ingest(writer, rag._embedder, rag._chunker, dry_run=True, moved=True)
+        return run.folder(docs, rag.path, parsers, max_file_size=1 << 20)
 
 
 @pytest.mark.usefixtures("docs")

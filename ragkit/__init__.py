@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ragkit.budget import Prices
     from ragkit.errors import (
         ApiError,
         AuthenticationError,
@@ -46,10 +47,21 @@ if TYPE_CHECKING:
     )
     from ragkit.functions import describe, run
     from ragkit.loaders.hygiene import normalise
-    from ragkit.messages import ChatOptions, Completion, Delta, Forced, Function, FunctionCall, ImageOptions, Message
+    from ragkit.messages import (
+        ChatOptions,
+        Completion,
+        Delta,
+        Forced,
+        Function,
+        FunctionCall,
+        ImageOptions,
+        Message,
+        Picture,
+    )
     from ragkit.protocols import ChatModel, Embedder
     from ragkit.providers.gigachat import GigaChat
     from ragkit.providers.openai import OpenAICompatible
+    from ragkit.providers.presets import Preset
     from ragkit.rag import RAG
     from ragkit.reports import IndexReport
     from ragkit.types import Answer, Chunk, Citation, Document, Heading, Hit, Status, Usage, Verification
@@ -66,9 +78,12 @@ _HOMES = {
     ),
     "ragkit.functions": ("describe", "run"),
     "ragkit.loaders.hygiene": ("normalise",),
+    "ragkit.budget": ("Prices",),
     "ragkit.messages": (
         *("ChatOptions", "Completion", "Delta", "Forced", "Function", "FunctionCall", "ImageOptions", "Message"),
+        "Picture",
     ),
+    "ragkit.providers.presets": ("Preset",),
     "ragkit.providers.gigachat": ("GigaChat",),
     "ragkit.providers.openai": ("OpenAICompatible",),
     "ragkit.rag": ("RAG",),
@@ -101,6 +116,9 @@ __all__ = [  # noqa: RUF022 - grouped: the door, the nouns, the services, the er
     "Forced",
     "describe",
     "run",
+    "Picture",
+    "Preset",
+    "Prices",
     "ChatOptions",
     "ImageOptions",
     "Completion",

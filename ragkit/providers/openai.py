@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from ragkit.budget import Prices
 from ragkit.errors import BadResponse, ConfigError, ProviderError, StreamInterrupted
@@ -312,3 +312,9 @@ class OpenAICompatible:
     def close(self) -> None:
         """Let go of all connections. A closed service opens them again when it is used."""
         self._door.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()

@@ -97,7 +97,7 @@ def _qrels_file(folder: Path, split: str | None) -> Path:
         return folder / QRELS
     wanted = parts / f"{split or SPLIT}.tsv"
     there = sorted(file.stem for file in parts.glob("*.tsv"))
-    if wanted.name not in {f"{name}.tsv" for name in there}:
+    if (split or SPLIT) not in there:
         raise ConfigError(
             f"{wanted} does not exist" + ("" if split or there else f", and neither does {folder / QRELS}"),
             f"choose a --split: {', '.join(there)}" if there else "docs/evaluation.md lists the files that are read",

@@ -13,7 +13,8 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from ragkit import words
 from ragkit.budget import Budget
@@ -110,11 +111,20 @@ def _passages(sources: Sequence[str], document: Callable[[str], Document], n: in
     chosen: list[list[Chunk]] = []
     for source in order:
         whole = document(source)
-        chunks = [chunk for chunk in RecursiveChunker(overlap=0)(whole) if _is_prose(chunk.text)]
-        chunks = [chunk for chunk in chunks if chunk.page == page_of(whole, chunk.end - 1)]  # the page that is named
+        parts = [_on_one_page(whole, chunk) for chunk in RecursiveChunker(overlap=0)(whole)]
+        chunks = [chunk for chunk in parts if _is_prose(chunk.text)]
         chosen.append(sorted(chunks, key=lambda chunk: _lot(chunk.source, str(chunk.start)))[:each])
     rounds = [chunks[i] for i in range(each) for chunks in chosen if i < len(chunks)]
     return rounds[:wanted]
+
+
+def _on_one_page(document: Document, chunk: Chunk) -> Chunk:
+    """The chunk, or its longest part that lies on one page: the page that its draft will name."""
+    inside = [start for start in document.page_starts if chunk.start < start < chunk.end]
+    if not inside:
+        return chunk
+    start, end = max(pairwise([chunk.start, *inside, chunk.end]), key=lambda span: span[1] - span[0])
+    return replace(chunk, start=start, end=end, text=document.text[start:end], page=page_of(document, start))
 
 
 def _lot(*parts: str) -> bytes:

@@ -27,6 +27,7 @@ from ragkit.evaluation.mapping import Map
 from ragkit.evaluation.page import short_name, shortened, visible
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.figure import Figure
 
 _DPI = 160
@@ -98,7 +99,8 @@ def map_png(path: str | Path, drawn: Map, title: str) -> None:
     figure = _figure(10.0, 6.6)
     axes = figure.add_axes((0.02, 0.13, 0.72, 0.79))
     size = 26 if len(drawn.points) <= 300 else 13 if len(drawn.points) <= 1500 else 6
-    handles, names = [], []
+    handles: list[Artist] = []
+    names: list[str] = []
     for number, group in reversed(list(enumerate(grouped(drawn.points)))):  # the grey ones below
         names.append(f"{_plain(short_name(group.name, _NAME))}  {len(group.points)}")
         handles.append(
@@ -120,9 +122,20 @@ def map_png(path: str | Path, drawn: Map, title: str) -> None:
     if drawn.at:
         names.append("the query")
         handles.append(axes.scatter(*drawn.at, s=90, marker="D", c=INK, edgecolors="white", linewidths=1.4, zorder=6))
+    _key(figure, handles[::-1], names[::-1])
+    _number_hits(figure, axes, drawn, size)
+    about = told(drawn) + (" Rings are the query's hits, in their order." if drawn.query else "")
+    heading = f"{title}: “{drawn.query}”" if drawn.query else title
+    _write(figure, path, heading, about)
+
+
+def _key(figure: Figure, handles: Sequence[Artist], names: Sequence[str]) -> None:
+    """What each colour means, beside the picture."""
+    if not handles:
+        return
     key = figure.legend(
-        handles=handles[::-1],
-        labels=names[::-1],
+        handles=handles,
+        labels=names,
         loc="upper left",
         bbox_to_anchor=(0.745, 0.93),
         frameon=False,
@@ -133,10 +146,6 @@ def map_png(path: str | Path, drawn: Map, title: str) -> None:
     )
     for handle in key.legend_handles:
         handle.set_sizes([45])  # type: ignore[union-attr]  # they are those of scatter
-    _number_hits(figure, axes, drawn, size)
-    about = told(drawn) + (" Rings are the query's hits, in their order." if drawn.query else "")
-    heading = f"{title}: “{drawn.query}”" if drawn.query else title
-    _write(figure, path, heading, about)
 
 
 def _number_hits(figure: Figure, axes: Any, drawn: Map, size: float) -> None:

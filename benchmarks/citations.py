@@ -238,8 +238,7 @@ def printed(change: Callable[[str], str]) -> Callable[[Book, Sequence[Book], ran
         )
         high += len(other) - len(text)
         source = Chunk(document.source, low, high, document.text[low:high])
-        made = case_of(" ".join(text.split()), Book(document, [source], []), books, rng, start, start + len(other))
-        return made
+        return case_of(" ".join(text.split()), Book(document, [source], []), books, rng, start, start + len(other))
 
     return make
 
@@ -251,6 +250,8 @@ def shortened(book: Book, books: Sequence[Book], rng: random.Random) -> Planted 
         return None
     left = rng.randrange(3, len(words) - 6)
     right = rng.randrange(left + 1, len(words) - 3)
+    if min(is_standing(" ".join(part), book.document.text) for part in (words[:left], words[right:])) > 1:
+        return None  # two sentences begin and end so
     mark = rng.choice(["…", "...", "[…]", "[...]", "(…)"])
     return case_of(f"{' '.join(words[:left])} {mark} {' '.join(words[right:])}", book, books, rng, start, end)
 
@@ -441,7 +442,7 @@ def show_chance(books: Sequence[Book], rng: random.Random) -> None:
 
 
 def show_pages(path: Path, books: Sequence[Book], count: int, rng: random.Random) -> None:
-    """Sentences that another extractor read on exactly one page."""
+    """Sentences that another extractor read on exactly one page, and that ours has at most once."""
     by_name = {book.document.source: book for book in books}
     places: dict[str, Counter[str]] = defaultdict(Counter)
     found: list[tuple[str, int, str]] = []
@@ -459,7 +460,7 @@ def show_pages(path: Path, books: Sequence[Book], count: int, rng: random.Random
         starts = book.document.page_starts
         low, high = starts[page - 1], starts[page] if page < len(starts) else len(book.document.text)
         touching = [chunk for chunk in book.chunks if chunk.start < high and chunk.end > low]
-        if not touching:
+        if not touching or is_standing(text, book.document.text) > 1:
             continue
         crossing = [chunk for chunk in touching if chunk.start < low]
         chunk = crossing[-1] if crossing and rng.random() < 0.5 else rng.choice(touching)
@@ -470,6 +471,8 @@ def show_pages(path: Path, books: Sequence[Book], count: int, rng: random.Random
         if citation.verification in FOUND:
             results["found"] += 1
             results["page right"] += citation.page == page
+            if citation.page != page:
+                print(f"  wrong: page {citation.page} for {page} of {name}: {text!r}")
             line = book.document.text[low : citation.start].count("\n") + 1
             results["line right"] += citation.line == line
     print("pages: " + ", ".join(f"{name} {value}" for name, value in results.items()) + "\n")

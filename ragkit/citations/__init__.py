@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from ragkit.citations.locating import Place, Quote
+from ragkit.citations.locating import NEAR, Place, Quote
 from ragkit.citations.markers import Cleaner
 from ragkit.citations.quotes import quotations
 from ragkit.citations.sources import Sources
@@ -183,7 +183,7 @@ class _Check:
         found = []
         for words, numbers in clauses:
             quote = Quote(words)
-            places = [(number, self._sources.locate(quote, number, everywhere=False)) for number in numbers]
+            places = [(number, self._sources.locate(quote, number, beyond=NEAR)) for number in numbers]
             first = next(((number, place) for number, place in places if place), None)
             if quote.short or first is None:
                 return False

@@ -10,6 +10,7 @@ import re
 from bisect import bisect_right, insort
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ragkit.citations.folding import Folded, fold, form_of
 from ragkit.positions import page_of
@@ -21,12 +22,16 @@ LONGEST_ELISION = 500  # characters that an ellipsis may stand for
 _LEAST_ELIDED = 5  # words of a quote with an ellipsis
 _LONGEST_FOLDED = 20_000  # characters of a passage that is folded whole
 _MARGIN = 300  # characters around a passage that are folded with it
-_ANCHORS = 3  # words by which a quote is looked for in a whole document
-_MOST_TRIED = 40  # places of such words that are compared
+NEAR = 30_000  # characters around a passage that are searched before the whole document
+_SMALL = 400_000  # characters of a document that is searched more often: ten times take a millisecond or two
+_MOST_WORDS = 6  # of a quote, that are looked for around such a place
+_SLACK = 12  # characters by which a word may stand elsewhere, and a quarter of those before it
+_MOST_FOLDED = 40  # places of words of a quote whose surroundings are folded
 _MOST_SEEN = 3000
 
 _ELLIPSIS = re.compile(r"[ \t]*(?:[\[(<]\s*)?(?:…|\.[ \t]?\.[ \t]?\.)(?:\s*[\])>])?[.…]*")
 _WORD = re.compile(r"[^\W_]+")
+_SPOKEN = re.compile(r"[^\W_]++(?:[-\u2010\u2011’'][^\W_]++)*+")  # "charged-off" is one word to a reader
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 _CUT_BEFORE = re.compile(r"([^\W_]++)([-\u2010\u2011]\n?)?\Z")
 _CUT_BEHIND = re.compile(r"[^\W_]++")
@@ -56,7 +61,7 @@ class Quote:
         parts = [part for part in _ELLIPSIS.split(self.text) if part.strip()]
         forms = [form_of(part) for part in parts]
         self.parts = [form for form in [*forms[:-1], forms[-1].rstrip(_CLOSES)] if form] if forms else []
-        words = _WORD.findall(self.text)
+        words = _SPOKEN.findall(self.text)
         self.short = len(words) < LEAST_WORDS or sum(map(len, words)) < LEAST_LETTERS
         self.elided = len(self.parts) > 1
         self.provable = not self.elided or (
@@ -67,6 +72,8 @@ class Quote:
         last = [match.end() for match in _WORD.finditer(self.text)]
         self.tail = self.text[last[-1] :] if last else ""
         self.anchors = _anchors(self.text)
+        longest = sorted(_WORD.finditer(self.text), key=lambda word: -len(word[0]))[:_MOST_WORDS]
+        self.words = [(word[0][1:], word.start() + 1) for word in longest if len(word[0]) > 3]
 
 
 class Text:
@@ -92,8 +99,8 @@ class Text:
         insort(self._lines, (offset, count))
         return count + 1
 
-    def locate(self, quote: Quote, start: int, end: int, *, everywhere: bool = True) -> Place | None:
-        """Where a quote of the passage [start, end) stands; beyond the passage only if `everywhere`."""
+    def locate(self, quote: Quote, start: int, end: int, *, beyond: int | None = None) -> Place | None:
+        """Where a quote of the passage [start, end) stands: in it, up to `beyond` from it, or with None anywhere."""
         if not quote.whole:
             return None
         for at in _occurrences(self._text, quote.text, start, end):
@@ -103,7 +110,9 @@ class Text:
             folded = self._fold(max(0, start - _MARGIN), min(len(self._text), end + _MARGIN))
             if place := self._nearest(quote, folded, start, end):
                 return place
-        return self._anywhere(quote, start, end) if everywhere else None
+        if beyond is None:
+            return self._anywhere(quote, start, end)
+        return self._around(quote, quote.anchors, start, end, start - beyond, end + beyond) if beyond else None
 
     def _fold(self, start: int, end: int) -> Folded:
         if (start, end) not in self._folded:
@@ -115,7 +124,7 @@ class Text:
         spans = [span for span in self._spans(quote, folded, start, end) if self._bounded(*span, quote)]
         if not spans:
             return None
-        first, last = min(spans, key=lambda span: (max(start - span[0], span[1] - end, 0), span[0]))
+        first, last = min(spans, key=lambda span: (max(start - span[0], span[1] - end, 0), span[1] - span[0], span[0]))
         if self._text.endswith(quote.head, 0, first):
             first -= len(quote.head)
         if self._text.startswith(quote.tail, last):
@@ -155,37 +164,58 @@ class Text:
         return (start <= first and last <= end) or _BLANK_LINE.search(gap) is None
 
     def _anywhere(self, quote: Quote, start: int, end: int) -> Place | None:
-        """Around each place of the quote's own words, the nearest to the passage first."""
-        if not quote.anchors:
-            found = [
-                at for at in _occurrences(self._text, quote.text) if self._bounded(at, at + len(quote.text), quote)
-            ]
-            at = min(found, key=lambda at: abs(at - start), default=None)
-            return None if at is None else Place(at, at + len(quote.text), Verification.EXACT)
-        reach = len(quote.text) * 3 // 2 + 60 + (len(quote.parts) - 1) * LONGEST_ELISION
-        missing = 0
-        for anchor, offset in quote.anchors:
-            seen = _occurrences(self._text, anchor)
-            near = sorted((abs(at - start), at) for _, at in zip(range(_MOST_SEEN), seen, strict=False))
-            missing += not near
-            tried = 0
-            for _, at in near:
-                if self._text.startswith(quote.text, at - offset) and offset <= at:
-                    first, last = at - offset, at - offset + len(quote.text)
-                    if self._bounded(first, last, quote):
-                        return Place(first, last, Verification.EXACT)
-                others = [other for other, _ in quote.anchors if other != anchor]
-                low, high = max(0, at - reach), at + reach
-                if others and not any(self._text.find(other, low, high) >= 0 for other in others):
-                    continue
-                tried += 1
-                if tried > _MOST_TRIED:
-                    break
-                if place := self._nearest(quote, fold(self._text[low:high], low), start, end):
-                    return place
-            if missing > 1:  # one word may be hyphenated here, or have another е; hardly two
-                break
+        """Nearest to the passage, then in the whole document, by as few searches of it as its size allows."""
+        if place := self._around(quote, quote.anchors, start, end, start - NEAR, end + NEAR):
+            return place
+        if place := self._exact(quote, start, end):
+            return place
+        tried = quote.anchors if len(self._text) <= _SMALL else quote.anchors[:2]
+        for anchor in tried:
+            if place := self._around(quote, [anchor], start, end, 0, len(self._text)):
+                return place
         return None
+
+    def _exact(self, quote: Quote, start: int, end: int) -> Place | None:
+        """The nearest before or behind the passage; a long text is found faster than a word."""
+        size = len(quote.text)
+        if quote.text not in self._text:
+            return None
+        places = (self._text.rfind(quote.text, 0, start + size), self._text.find(quote.text, max(0, end - size)))
+        bounded = [at for at in places if at >= 0 and self._bounded(at, at + size, quote)]
+        at = min(bounded, key=lambda at: max(start - at, at + size - end), default=None)
+        return None if at is None else Place(at, at + size, Verification.EXACT)
+
+    def _around(
+        self, quote: Quote, anchors: list[tuple[str, int]], start: int, end: int, low: int, high: int
+    ) -> Place | None:
+        """At the places of anchors in text[low:high], the nearest to the passage [start, end) first."""
+        begins: dict[int, None] = {}  # where the quote may begin
+        for anchor, offset in anchors:
+            seen = _occurrences(self._text, anchor, max(0, low), high)
+            begins.update((at - offset, None) for _, at in zip(range(_MOST_SEEN), seen, strict=False))
+        reach = len(quote.text) // 2 + 60 + (len(quote.parts) - 1) * LONGEST_ELISION
+        folds = 0
+        for at in sorted(begins, key=lambda at: abs(at - start)):
+            if at >= 0 and self._text.startswith(quote.text, at) and self._bounded(at, at + len(quote.text), quote):
+                return Place(at, at + len(quote.text), Verification.EXACT)
+            if folds < _MOST_FOLDED and self._fits(quote, at):
+                folds += 1
+                first, last = max(0, at - reach), max(0, at + len(quote.text) + reach)
+                if place := self._nearest(quote, fold(self._text[first:last], first), start, end):
+                    return place
+        return None
+
+    def _fits(self, quote: Quote, start: int) -> bool:
+        """Whether two of the quote's words stand about where they would if it began at `start`, or all it has."""
+        elided = (len(quote.parts) - 1) * LONGEST_ELISION
+        wanted = min(2, len(quote.words))
+        for word, offset in quote.words:
+            slack = _SLACK + offset // 4 + elided
+            low, high = start + offset - slack, start + offset + len(word) + slack
+            wanted -= self._text.find(word, max(0, low), max(0, high)) >= 0
+            if wanted <= 0:
+                return True
+        return wanted <= 0
 
     def _bounded(self, start: int, end: int, quote: Quote) -> bool:
         """Whether the quote cuts no number there and no negation off a word; a short one must have whole words."""
@@ -220,20 +250,32 @@ def _occurrences(text: str, wanted: str, start: int = 0, end: int | None = None)
 
 
 def _anchors(text: str) -> list[tuple[str, int]]:
-    """Words of a quote, the rest of them behind a first letter that may have another case, and their offsets.
+    """What of a quote is looked for in a whole document, with its offset in the quote; the surest first.
 
-    The longest of each third of the quote, so that a line's end hyphenates one of them at most; without letters
-    that print changes where there are such.
+    The longest word of each half, with the letters that begin the next one: rarer than the word, and found as fast.
+    The first letter of the word is left off, for it may have another case. First come the spaces that the quote
+    has, then a line's end.
     """
-    words = [(match.start(), match[0]) for match in _WORD.finditer(text) if len(match[0]) > 1]
-    third = max(1, -(-len(words) // _ANCHORS))
-    chosen = []
-    for at in range(0, len(words), third):
-        start, word = max(words[at : at + third], key=lambda found: (_plain(found[1]), len(found[1])))
-        cut = 0 if word.isdigit() or len(word) < 4 else 1
-        chosen.append((word[cut:].lower() if word.isupper() and len(word) > 5 else word[cut:], start + cut))
-    return sorted(chosen, key=lambda found: -len(found[0]))
+    pairs = [
+        (len(word[0]) if _plain(word[0]) else 0, word.start(), word[0], text[word.end() : next_.start()], next_[0][:3])
+        for word, next_ in pairwise(_WORD.finditer(text))
+        if text[word.end() : next_.start()].isspace()
+    ]
+    if not pairs:
+        word = max(_WORD.finditer(text), key=lambda word: len(word[0]), default=None)
+        if word is None:
+            return [(text, 0)]
+        cut = len(word[0]) > 3
+        return [(word[0][cut:], word.start() + cut)]
+    half = (len(pairs) + 1) // 2
+    anchors = []
+    for size, start, word_, space, letters in sorted((max(p) for p in (pairs[:half], pairs[half:]) if p), reverse=True):
+        cut = size > 0
+        other = "\n" if space == " " else " "
+        anchors += [(word_[cut:] + between + letters, start + cut) for between in (space, other)]
+    return anchors
 
 
 def _plain(word: str) -> bool:
+    """Whether it has no letters that print changes, and is long enough to be rare."""
     return len(word) > 3 and not ("ё" in word or "fi" in word or "fl" in word or "ff" in word)

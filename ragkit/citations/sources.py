@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from ragkit.citations.folding import fold, form_of
-from ragkit.citations.locating import Place, Quote, Text
+from ragkit.citations.locating import NEAR, Place, Quote, Text
 from ragkit.types import Citation, Document, Hit, Verification
 
 _LEAST_CONTEXT = 12  # characters of the form before a bracket that make it the document's own
@@ -23,9 +23,9 @@ class Sources:
     def __len__(self) -> int:
         return len(self._hits)
 
-    def locate(self, quote: Quote, number: int, *, everywhere: bool = True) -> Place | None:
+    def locate(self, quote: Quote, number: int, *, beyond: int | None = None) -> Place | None:
         chunk = self._hits[number - 1].chunk
-        return self._text(chunk.source).locate(quote, chunk.start, chunk.end, everywhere=everywhere)
+        return self._text(chunk.source).locate(quote, chunk.start, chunk.end, beyond=beyond)
 
     def locate_any(self, quote: Quote) -> tuple[int, Place] | None:
         """In the passages, then in their documents; with the number of the source."""
@@ -39,12 +39,13 @@ class Sources:
     def elsewhere(self, quote: Quote, numbers: Iterable[int]) -> tuple[int, Place] | None:
         """In the passages of sources other than these."""
         for number in range(1, len(self._hits) + 1):
-            if number not in numbers and (place := self.locate(quote, number, everywhere=False)):
+            if number not in numbers and (place := self.locate(quote, number, beyond=0)):
                 return number, place
         return None
 
     def stands(self, text: str) -> bool:
-        return self.elsewhere(Quote(text), ()) is not None
+        quote = Quote(text)
+        return any(self.locate(quote, number, beyond=NEAR) for number in range(1, len(self._hits) + 1))
 
     def literal(self, before: str, bracket: str) -> bool:
         """Whether a passage has the bracket itself, behind the same words."""

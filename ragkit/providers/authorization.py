@@ -115,8 +115,12 @@ class OAuthToken(Renewed):
             raise _as_authentication(error) from None
 
     def _hint(self, status: int, words: Words) -> str:
-        if status >= 500 or status in (404, 429):
-            return ""
+        if status in (404, 405):
+            return "check GIGACHAT_AUTH_URL: it is the address that gives tokens, not that of the API"
+        if status == 429:
+            return "wait a little: the service gives a few tokens a second, and one serves for 30 minutes"
+        if status >= 500:
+            return "the service that gives tokens has a fault of its own; run again later"
         message = words.message.lower()
         if words.code == "7" or "scope from db" in message:
             others = " or ".join(scope for scope in SCOPES if scope != self._scope)

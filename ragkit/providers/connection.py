@@ -63,7 +63,7 @@ class Connection:
             retry=Retry(tries=self.retries + 1),
             timeouts=Timeouts(
                 read=self.timeout,
-                event=max(60.0, self.timeout),
+                event=self.timeout,
                 total=max(120.0, self.timeout),
                 costly=PAID * self.timeout,
             ),

@@ -112,7 +112,7 @@ def api_error(
     kind = _class(deserved, words)
     error = kind(
         message,
-        (hint or cure)(deserved, words) or cure(deserved, words),
+        (hint and hint(deserved, words)) or cure(deserved, words, what),
         status=deserved,
         request_id=request_id,
         retry_after=retry_after(headers, time.time() if now is None else now),
@@ -147,22 +147,29 @@ def sizes(message: str) -> tuple[int | None, int | None, int | None]:
     return None, None, None
 
 
-def cure(status: int, words: Words) -> str:
-    """What to do about it, by status; empty where only the service's own words can tell."""
+def cure(status: int, words: Words, what: str = "") -> str:
+    """What to do about it, by status and by `what` was asked; empty where only the service's own words can tell."""
     if 300 <= status < 400:
         return "redirects are not followed, as a key would go with them; set base_url to the address of the API itself"
     if status == 404:
-        if re.search(r"model|модел", words.all, re.IGNORECASE):
+        if "/files/" in what:
+            return "`ragkit files list` shows the files that are there"
+        if re.search(r"(?<![/\w])model|модел", words.all, re.IGNORECASE):
             return "`ragkit models` lists the models that this key may use"
-        return "check base_url: it usually ends in /v1; `ragkit models` shows whether it answers"
+        return "check GIGACHAT_BASE_URL, OPENAI_BASE_URL or base_url: an address usually ends in /v1"
+    if status == 402 and "/embeddings" in what:
+        return (
+            "top up the account; until then `--mode lexical` searches without it, and RAGKIT_EMBED_PROVIDER=offline "
+            "indexes into a new index without a service"
+        )
     if status >= 500:
-        return "the service has a fault of its own; what was paid for is kept, run again later"
+        return "the service has a fault of its own; run again later"
     return {
         400: "the service does not accept a part of the request; its words name which",
-        401: "check the key, and for GigaChat that the scope belongs to it (PERS, B2B or CORP)",
-        402: "top up the account; `embed_provider = offline` keeps search going without it",
+        401: "check the key; for GigaChat: a token lives for 30 minutes, and a key has its own scope (GIGACHAT_SCOPE)",
+        402: "top up the account",
         403: "this key has no right to that: another model or account, or a file of another client",
-        413: "send shorter or fewer texts",
+        413: "send shorter or fewer texts; for an answer, fewer passages: -n",
         422: "the service does not accept a part of the request; its words name which",
         429: "wait, or send fewer requests at once: individuals have one slot at GigaChat, legal entities ten",
     }.get(status, "")

@@ -205,8 +205,7 @@ class Http:
                 nothing: whether it was complete is for its format to say.
         """
         wanted = {"Accept": "text/event-stream", "Cache-Control": "no-store", **(headers or {})}
-        silence = self._timeouts.event
-        call = self._call("POST", path, wanted, "application/json", encode(json), read=silence, hint=hint)
+        call = self._call("POST", path, wanted, "application/json", encode(json), hint=hint)
         attempts = self._attempts(self._timeouts.total)
         with ExitStack() as stack:
             found = self._insist(lambda: self._streamed(call, attempts, stack), attempts)
@@ -397,7 +396,7 @@ class Http:
             reply.status,
             reply.headers,
             reply.body,
-            what=call.what,
+            what=f"{call.method} {self._address.prefix}{call.path.partition('?')[0]}",
             service=self.service,
             secrets=(*attempts.proof.parts(), *attempts.secrets),
             hint=call.hint,

@@ -5,13 +5,13 @@ its preset.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from ragkit.budget import Prices
-from ragkit.errors import BadResponse, ConfigError, ProviderError, StreamInterrupted
+from ragkit.errors import BadResponse, ConfigError, ProviderError, RagkitError, StreamInterrupted
 from ragkit.messages import Balance, ChatOptions, Completion, Delta, Image, ImageOptions, Message, Model, TokenCount
 from ragkit.metering import spend
 from ragkit.providers.connection import TLS, Connection, Door
@@ -20,6 +20,7 @@ from ragkit.providers.lengths import estimates
 from ragkit.providers.presets import PRESETS, Preset
 from ragkit.providers.wire import embeddings, images, models
 from ragkit.providers.wire.openai import Assembler, chat_body, completion
+from ragkit.providers.words import line
 from ragkit.secret import Secret
 
 if TYPE_CHECKING:
@@ -123,9 +124,11 @@ class OpenAICompatible:
             return replace(found, usage=found.usage + reply.wasted)
 
         headers = self._headers(options)
-        return self._billed(
-            self._http.request("POST", "/chat/completions", json=body, headers=headers, parse=parse, costly=True)
-        )
+        with self._failures_billed():
+            found = self._http.request(
+                "POST", "/chat/completions", json=body, headers=headers, parse=parse, costly=True
+            )
+        return self._billed(found)
 
     def stream(
         self,
@@ -141,7 +144,8 @@ class OpenAICompatible:
         """
         options = self._merged(options)
         body = self._body(messages, functions, function_call, options, stream=True)
-        with self._http.events("/chat/completions", json=body, headers=self._headers(options)) as events:
+        events_of = self._http.events("/chat/completions", json=body, headers=self._headers(options))
+        with self._failures_billed(), events_of as events:
             answer = Assembler(service=self._http.service, request_id=events.request_id)
             try:
                 for data in events:
@@ -194,6 +198,17 @@ class OpenAICompatible:
 
     def _headers(self, options: ChatOptions) -> dict[str, str]:  # noqa: ARG002 - GigaChat's depend on them
         return {}
+
+    @contextmanager
+    def _failures_billed(self) -> Iterator[None]:
+        """What an answer cost that came to nothing goes to the caller's meter too."""
+        try:
+            yield
+        except RagkitError as error:
+            if error.usage:
+                error.usage = replace(error.usage, cost=self._prices.of(error.usage))
+                spend(error.usage)
+            raise
 
     def _billed(self, completion: Completion) -> Completion:
         usage = replace(completion.usage, cost=self._prices.of(completion.usage))
@@ -305,7 +320,7 @@ class OpenAICompatible:
             if not images.media_type(data):
                 raise BadResponse(f"{elsewhere.service} sent {len(data)} bytes that are no picture of a known kind")
         except ProviderError as error:
-            error.hint = f"the picture is drawn and paid for; fetch it from {url}"
+            error.hint = f"the picture is drawn and paid for; fetch it from {line(url, 2000)}"
             raise
         return data
 

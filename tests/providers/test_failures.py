@@ -73,7 +73,7 @@ def test_no_words_are_no_words(body: bytes) -> None:
     [
         (400, InvalidRequest, "request"),
         (401, AuthenticationError, "scope"),
-        (402, PaymentRequired, "embed_provider = offline"),
+        (402, PaymentRequired, "RAGKIT_EMBED_PROVIDER=offline"),
         (403, PermissionDenied, "right"),
         (404, NotFound, "base_url"),
         (413, TooLarge, "shorter"),

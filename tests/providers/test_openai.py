@@ -208,14 +208,13 @@ def test_empty_texts_are_never_sent(sandbox: Sandbox, service: OpenAICompatible)
 
 
 def test_usage_may_be_missing_and_the_model_may_differ(sandbox: Sandbox, service: OpenAICompatible) -> None:
-    """A server of one's own bills nothing, and calls its model what it likes."""
+    """A service that does not say what it bills is accounted for by our estimate: a limit has to hold there too."""
     sandbox.inject("no-usage", path="/embeddings")
-    with metered() as meter:
+    with metered() as silent:
         service.embedder(MODEL).embed_documents(TEXTS)
-    assert meter.usage.total_tokens == 0
-    with metered() as meter:
+    with metered() as told:
         service.embedder(MODEL).embed_documents(TEXTS)
-    assert meter.usage.embedding_tokens > 0
+    assert 0 < silent.usage.embedding_tokens <= 2 * told.usage.embedding_tokens
 
 
 @pytest.mark.parametrize(
@@ -267,7 +266,7 @@ def test_queries_may_have_a_model_of_their_own(sandbox: Sandbox, service: OpenAI
         MODEL, query_model="text-embedding-3-large", document_prefix="passage: ", query_prefix="query: "
     )
     embedder.embed_documents(["a"])
-    with pytest.raises(BadResponse, match="expected"):  # these two do not belong together
+    with pytest.raises(ConfigError, match="3072 numbers for queries"):  # these two do not belong together
         embedder.embed_query("b")
     assert [(body["model"], body["input"]) for body in sent(sandbox)][:2] == [
         (MODEL, ["passage: a"]),

@@ -164,7 +164,7 @@ def test_another_model_is_refused_and_the_index_can_be_moved(cli: Cli, monkeypat
 @pytest.mark.parametrize(
     ("fault", "code", "said"),
     [
-        ("402", "payment_required", "embed_provider"),
+        ("402", "payment_required", "EMBED_PROVIDER"),
         ("422", "invalid_request", ""),
         ("404", "not_found", "ragkit models"),
     ],

@@ -124,7 +124,7 @@ def of_run(run: Run) -> Json:
             {
                 "id": id,
                 "found": list(found.rankings[i]),
-                "measures": {measure: values[i] for measure, values in found.values.items()},
+                "scores": {measure: values[i] for measure, values in found.values.items()},
             }
             for i, id in enumerate(found.queries)
         ]

@@ -1,0 +1,264 @@
+"""eval and map from the shell: questions of one's own, collections, comparisons, drafts, limits and pictures."""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from shell import Cli
+from test_cli_json import DOCS, compare
+
+from ragkit_cli.main import COMMANDS
+
+QUESTIONS = [
+    {"id": "deposit", "question": "В какой срок возвращается залог?", "sources": ["contracts/lease.md"]},
+    {"id": "warranty", "question": "How long is the warranty of the kettle?", "sources": ["kettle.md"]},
+    {"id": "key", "question": "У кого ключ от подвала?", "sources": "windows.txt", "answer": "у консьержки"},
+    {"id": "bridge", "question": "Zzyzx qwfp arstd?", "answerable": False},
+]
+
+
+@pytest.fixture(autouse=True)
+def _commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, module in (("eval", "evaluate"), ("map", "pictures")):
+        if name not in COMMANDS:
+            monkeypatch.setitem(COMMANDS, name, (module, ""))
+
+
+@pytest.fixture
+def questions(tmp_path: Path) -> Path:
+    return write(tmp_path / "questions.jsonl", *QUESTIONS)
+
+
+@pytest.fixture
+def beir(tmp_path: Path) -> Path:
+    folder = tmp_path / "colours"
+    folder.mkdir()
+    colours = ["red", "green", "blue", "yellow", "black", "white", "brown", "purple"]
+    write(folder / "corpus.jsonl", *({"_id": c, "title": "", "text": f"The {c} paint is dry."} for c in colours))
+    write(folder / "queries.jsonl", *({"_id": f"q-{c}", "text": f"{c} paint"} for c in colours))
+    (folder / "qrels.tsv").write_text("".join(f"q-{c}\t{c}\t1\n" for c in colours), "utf-8")
+    return folder
+
+
+def write(path: Path, *rows: dict[str, object]) -> Path:
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+    return path
+
+
+def means(run: dict[str, object]) -> dict[str, float]:
+    return {each["measure"]: each["mean"] for each in run["measures"]}  # type: ignore[index, attr-defined]  # JSON
+
+
+def test_own_questions_are_measured_in_every_mode(cli: Cli, shelf: Path, questions: Path) -> None:
+    """A table with a column for each mode; the unanswerable question has nothing to be found and is not asked."""
+    run = cli("eval", questions, "-i", shelf)
+    assert run.code == 0
+    lines = run.out.splitlines()
+    assert lines[0].startswith("questions.jsonl: 3 questions asked of ")
+    assert lines[2].split() == ["hybrid", "dense", "lexical"]
+    assert [line.split()[0] for line in lines[3:8]] == ["nDCG@10", "recall@1", "recall@5", "recall@10", "MRR@10"]
+    assert lines[3].split()[1] == "1.000"
+    assert "with fewer than 30 the intervals are a rough guide" in run.err
+
+
+def test_json_has_the_values_of_every_question(cli: Cli, shelf: Path, questions: Path) -> None:
+    """So that other programs can do their own statistics; stderr stays empty."""
+    run = cli("eval", questions, "-i", shelf, "--mode", "lexical,dense", "-n", "5", "--json")
+    assert (run.code, run.err) == (0, "")
+    assert [each["mode"] for each in run.json["runs"]] == ["lexical", "dense"]  # type: ignore[attr-defined]  # JSON
+    first = run.json["runs"][0]  # type: ignore[index]  # JSON
+    assert {each["id"]: each["scores"]["mrr@5"] for each in first["questions"]} == {
+        "deposit": 1,
+        "warranty": 1,
+        "key": 1,
+    }
+    assert first["questions"][0]["found"][0] == "contracts/lease.md"
+    assert set(means(first)) == {"ndcg@5", "recall@1", "recall@5", "mrr@5"}
+
+
+def test_a_collection_is_indexed_for_the_purpose(cli: Cli, beir: Path, tmp_path: Path) -> None:
+    """Without -i nothing is left over; with it the index is kept, used again, and never that of other documents."""
+    run = cli("eval", beir, "--mode", "lexical")
+    assert run.code == 0
+    assert "colours: 8 questions asked of 8 chunks" in run.out
+    assert not (tmp_path / ".ragkit").exists()
+    assert cli("eval", beir, "--mode", "lexical", "-i", "kept", "-q").code == 0
+    assert cli("status", "-i", "kept", "--json").json["documents"] == 8
+    again = cli("eval", beir, "--mode", "lexical", "-i", "kept", "-q").out
+    assert again.partition("milliseconds")[0] == run.out.partition("milliseconds")[0]
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "own.md").write_text("My own words.", "utf-8")
+    cli("index", tmp_path / "docs", "-i", "mine", "-q")
+    refused = cli("eval", beir, "-i", "mine")
+    assert refused.code == 2
+    assert "1 documents that are not of the collection, such as 'own.md'" in refused.err
+    assert cli("status", "-i", "mine", "--json").json["documents"] == 1
+
+
+def test_two_modes_are_compared(cli: Cli, beir: Path) -> None:
+    """Side by side, with the difference, and a sentence that says whether it is one."""
+    run = cli("eval", beir, "--compare", "mode=lexical", "-q")
+    assert run.code == 0
+    assert "No significant difference in nDCG@10 between hybrid and lexical: they agree on every question" in run.out
+    assert run.out.count("not significant") == 5
+
+
+def test_other_settings_are_compared_in_an_index_of_their_own(
+    cli: Cli, shelf: Path, questions: Path, tmp_path: Path
+) -> None:
+    """The texts of the index are cut anew; neither the files nor the index are touched."""
+    before = cli("status", "-i", shelf, "--json").json
+    run = cli("eval", questions, "-i", shelf, "--compare", "chunk_size=60,chunk_overlap=0", "--json")
+    assert run.code == 0
+    first, second = run.json["runs"]  # type: ignore[misc]  # JSON
+    assert (first["name"], second["name"]) == ("hybrid", "hybrid, chunk_size=60,chunk_overlap=0")
+    assert second["chunks"] > first["chunks"]
+    assert (first["index"], second["index"]) == (str(shelf), "")
+    [pair] = run.json["comparisons"]  # type: ignore[misc]  # JSON
+    assert {each["measure"] for each in pair["differences"]} == {*means(first)}
+    assert all(each["questions"] == 3 for each in pair["differences"])
+    assert cli("status", "-i", shelf, "--json").json == before
+    assert not list(tmp_path.glob("*ragkit*"))
+
+
+def test_two_indexes_are_compared(cli: Cli, shelf: Path, questions: Path, tmp_path: Path) -> None:
+    """What one of them lacks counts as not found, and is named."""
+    (tmp_path / "less").mkdir()
+    (tmp_path / "less" / "kettle.md").write_text("The warranty of the kettle lasts two years.", "utf-8")
+    cli("index", tmp_path / "less", "-i", "small", "-q")
+    run = cli("eval", questions, "-i", shelf, "--compare", "small")
+    assert run.code == 0
+    assert "hybrid, small" in run.out
+    assert "2 expected sources not in small, and counted as not found: contracts/lease.md, windows.txt" in run.err
+    assert "No significant difference in nDCG@10 between hybrid and hybrid, small" in run.out
+    assert "0 questions better, 2 worse, of 3" in run.out
+
+
+def test_answers_are_scored(cli: Cli, shelf: Path, questions: Path) -> None:
+    """Without a model by the documents' own sentences: citations, the expected answer, the refusal."""
+    run = cli("eval", questions, "-i", shelf, "--answers", "--mode", "hybrid", "--json")
+    [scores] = run.json["runs"][0]["answers"]  # type: ignore[index]  # JSON
+    found = {each["measure"]: (each["mean"], each["questions"]) for each in scores["measures"]}
+    assert (scores["questions"], scores["refused"]) == (4, 1)
+    assert found["answered"] == found["citation_recall"] == (1, 3)
+    assert found["answer_contained"] == found["refusal_precision"] == found["refusal_recall"] == (1, 1)
+    assert "citation recall" in cli("eval", questions, "-i", shelf, "--answers", "--mode", "hybrid", "-q").out
+
+
+@pytest.mark.usefixtures("ragkit_sandbox_env")
+def test_answers_of_a_service_keep_to_a_limit(cli: Cli, shelf: Path, questions: Path) -> None:
+    """How many requests there will be is said first; at the limit it stops, judges what it has and exits with 6."""
+    offline = ("eval", questions, "-i", shelf, "--mode", "lexical", "--answers")
+    everything = cli(*offline, "--json")
+    assert everything.code == 0
+    spent = everything.json["usage"]["total_tokens"]  # type: ignore[index]  # JSON
+    assert spent > 0
+    said = cli(*offline)
+    assert "4 requests to the chat model" in said.err
+    assert f"Billed: {spent} tokens" in said.err.replace("\u202f", "")
+    stopped = cli(*offline, "--max-tokens", spent - 1, "--json")
+    assert stopped.code == 6
+    assert stopped.json["usage"]["total_tokens"] < spent  # type: ignore[index]  # JSON
+    assert "of 4 questions were answered: stopped at the limit" in str(stopped.json["notes"])
+    dear = cli(*offline, "--max-cost", "1")
+    assert dear.code == 2
+    assert "nothing has a price" in dear.err
+
+
+def test_drafts_are_made_and_can_be_asked(cli: Cli, shelf: Path, tmp_path: Path) -> None:
+    """Each is marked as a draft, which is said when they are measured; a file that exists is not written over."""
+    run = cli("eval", "--make", "drafts.jsonl", "-i", shelf, "-n", "2")
+    assert run.code == 0
+    rows = [json.loads(line) for line in (tmp_path / "drafts.jsonl").read_text("utf-8").splitlines()]
+    assert 1 <= len(rows) <= 2
+    assert all(row["draft"] and row["by"] == "extractive" and row["sources"] for row in rows)
+    assert "easier to find than a reader's own questions" in run.err
+    asked = cli("eval", "drafts.jsonl", "-i", shelf, "--mode", "lexical")
+    assert asked.code == 0
+    assert "are drafts that nobody has read" in asked.err
+    again = cli("eval", "--make", "drafts.jsonl", "-i", shelf)
+    assert again.code == 2
+    assert "exists already" in again.err
+    assert cli("eval", "--make", "x.jsonl", "--answers", "-i", shelf).code == 2
+
+
+@pytest.mark.usefixtures("ragkit_sandbox_env")
+def test_a_model_that_writes_no_questions_leaves_no_file(cli: Cli, shelf: Path, tmp_path: Path) -> None:
+    """The sandbox repeats what it reads, which is no JSON: every passage is counted, and paid for."""
+    run = cli("eval", "--make", "drafts.jsonl", "-i", shelf, "--json", "-n", "1")
+    assert run.json["drafts"] == 0
+    assert "the reply is not a JSON object" in str(run.json["notes"])
+    assert run.json["usage"]["total_tokens"] > 0  # type: ignore[index]  # JSON
+    assert not (tmp_path / "drafts.jsonl").exists()
+
+
+USAGE = [
+    ([], "no questions are named"),
+    (["none.jsonl"], "none.jsonl is not there"),
+    (["questions.jsonl", "--mode", "fast"], "the mode is 'fast'"),
+    (["questions.jsonl", "--plot", "recall.svg"], "ends in .html or .png"),
+    (["questions.jsonl", "--plot", "nowhere/recall.html"], "does not exist"),
+    (["questions.jsonl", "--compare", "chunk_siez=4"], "unknown setting 'chunk_siez'"),
+    (["questions.jsonl", "--compare", "mode=lexical,fast"], "'fast' is no setting"),
+    (["questions.jsonl", "--split", "dev"], "has no split"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "said"), USAGE)
+def test_mistakes_are_named(cli: Cli, shelf: Path, questions: Path, arguments: list[str], said: str) -> None:
+    """Exit code 2, and the reason."""
+    assert questions.exists()
+    run = cli("eval", *arguments, "-i", shelf)
+    assert run.code == 2
+    assert said in run.err
+
+
+def test_an_index_that_is_missing_or_of_other_documents_is_named(cli: Cli, questions: Path, beir: Path) -> None:
+    """Exit code 5 for none; and 2 where it has none of the expected sources: a wrong name, not a bad search."""
+    assert cli("eval", questions, "-i", "none").code == 5
+    assert cli("eval", "--make", "q.jsonl", "-i", "none").code == 5
+    cli("eval", beir, "-i", "colours-index", "-q", "--mode", "lexical")
+    assert cli("eval", questions, "--compare", "none", "-i", "colours-index").code == 5
+    run = cli("eval", questions, "-i", "colours-index")
+    assert run.code == 2
+    assert "none of the expected sources is in" in run.err
+
+
+def test_recall_is_drawn(cli: Cli, shelf: Path, questions: Path, tmp_path: Path) -> None:
+    """As a page, and where matplotlib is installed as a picture; else it is said before anything is measured."""
+    run = cli("eval", questions, "-i", shelf, "--plot", "recall.html")
+    assert run.code == 0
+    page = (tmp_path / "recall.html").read_text("utf-8")
+    assert "<svg" in page
+    assert "Recall by k: questions.jsonl" in page
+    run = cli("eval", questions, "-i", shelf, "--plot", "recall.png", "-q")
+    if find_spec("matplotlib"):
+        assert (tmp_path / "recall.png").read_bytes().startswith(b"\x89PNG")
+    else:
+        assert (run.code, run.out) == (2, "")
+        assert "ragkit-search[plots]" in run.err
+
+
+def test_the_index_is_drawn(cli: Cli, shelf: Path, tmp_path: Path) -> None:
+    """Its path on stdout; every passage a dot; the query's hits numbered; what the picture is on stderr."""
+    run = cli("map", "-o", "map.html", "-i", shelf, "--query", "залог")
+    assert (run.code, run.out) == (0, "map.html\n")
+    assert "passages of 3 documents" in run.err
+    page = (tmp_path / "map.html").read_text("utf-8")
+    assert "contracts/lease.md, line" in page
+    assert "<td>1</td>" in page
+    found = cli("map", "-o", "map.html", "-i", shelf, "--most", "1", "--json").json
+    assert (found["points"], found["hits"]) == (1, [])
+    assert cli("map", "-o", "map.html", "-i", "none").code == 5
+
+
+@pytest.mark.skipif("## ragkit.eval/1" not in DOCS, reason="docs/json.md has no tables of these commands yet")
+def test_json_is_documented(cli: Cli, shelf: Path, questions: Path) -> None:
+    """Every field of the three objects, in both directions."""
+    found = cli("eval", questions, "-i", shelf, "--compare", "mode=lexical", "--answers", "--json").json
+    compare("eval", found)
+    compare("map", cli("map", "-o", "map.html", "-i", shelf, "--query", "залог", "--json").json)
+    compare("drafts", cli("eval", "--make", "q.jsonl", "-i", shelf, "--json").json)

@@ -239,6 +239,35 @@ def test_vectors_of_a_move_are_not_dropped_as_unused(tmp_path: Path) -> None:
         assert faults(rag) == []
 
 
+@pytest.mark.usefixtures("half")
+def test_a_move_to_a_third_model_drops_the_vectors_of_the_second(tmp_path: Path) -> None:
+    """They waited for a move that is given up; those of the index's own model and of the third stay."""
+    third = PaidEmbedder("third/1", dimension=5, fails_at=3, error=PaymentRequired("nothing is left", status=402))
+    with with_model(tmp_path, third) as rag:
+        with pytest.raises(PaymentRequired):
+            rag.reembed()
+        assert rag.status().vectors == FILES + 2 * BATCH
+        assert faults(rag) == []
+    with with_model(tmp_path) as rag:
+        rag.search("red")
+    second = new()
+    with with_model(tmp_path, second) as rag:
+        assert rag.reembed().embedded == len(second.texts) == FILES
+        assert rag.status().vectors == 2 * FILES
+        assert faults(rag) == []
+
+
+@pytest.mark.usefixtures("docs")
+def test_a_move_that_is_taken_up_again_at_once_keeps_its_vectors(tmp_path: Path) -> None:
+    """Whoever goes to a third model and back in one session has given up nothing."""
+    with LocalStore(tmp_path / "index").writing() as writer:
+        for model, dimension in (("second", 7), ("third", 5), ("second", 7)):
+            key = f"{model} {len(writer.stored([b'second 0', b'third 1']))}".encode()
+            writer.add_vectors([key], np.ones((1, dimension), np.float32), model=model)
+    with LocalStore(tmp_path / "index").writing() as writer:
+        assert writer.stored([b"second 0", b"third 1", b"second 2"]) == {b"second 0", b"second 2"}
+
+
 @pytest.mark.usefixtures("docs")
 def test_the_same_model_with_another_prefix_is_another_model(tmp_path: Path) -> None:
     """Of one dimension; its answers are not disturbed by the vectors from before, which stand beside."""

@@ -455,3 +455,35 @@ def test_another_way_to_prepare_queries_is_warned_of_once(tmp_path: Path, caplog
     assert old.status().query_prefix == ""
     for each in (store, old):
         each.close()
+
+
+def test_an_interrupt_at_any_call_of_adding_vectors_keeps_all_of_them_or_none(tmp_path: Path) -> None:
+    """Also when it comes after everything was done: a vector and its name stay together."""
+    with colour_rag(tmp_path / "made") as rag:
+        rag.add([Document("a", "red")])
+    stop_at, done = 0, False
+    while not done:
+        stop_at += 1
+        calls = iter(range(1, 1_000_000))
+
+        def interrupt(_: FrameType, event: str, of: object, calls: Iterator[int] = calls, at: int = stop_at) -> None:
+            if of is not sys.setprofile and event in ("call", "c_call") and next(calls) == at:
+                raise KeyboardInterrupt
+
+        index = tmp_path / str(stop_at)
+        shutil.copytree(tmp_path / "made", index)
+        store = LocalStore(index)
+        with store.writing() as writer:
+            sys.setprofile(interrupt)
+            try:
+                writer.add_vectors([b"one", b"two"], np.ones((2, 4), np.float32))
+                done = True
+            except KeyboardInterrupt:
+                pass
+            finally:
+                sys.setprofile(None)
+            writer.commit()
+            assert len(writer.stored([b"one", b"two"])) in (0, 2)
+        assert [finding.message for finding in store.check() if not finding.ok] == [], stop_at
+        store.close()
+    assert stop_at > 20

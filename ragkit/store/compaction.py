@@ -43,19 +43,24 @@ def compact(catalog: Catalog, folder: Path) -> None:
     catalog.begin()
     purged = catalog.documents.purge(catalog.generation())
     catalog.commit()
-    drop = _droppable(catalog) if purged else np.empty(0, np.int64)
+    given_up = catalog.meta().get("given_up", "")
+    drop = _droppable(catalog, given_up) if purged or given_up else np.empty(0, np.int64)
     if len(drop):
         catalog.begin()
         seal(catalog, folder)
         catalog.commit()
     for group in _groups(catalog.vectors.segments(), drop, catalog.spans()):
         _rewrite(catalog, folder, group, drop)
+    if given_up:
+        catalog.begin()
+        catalog.remove_meta("given_up")
+        catalog.commit()
     if purged or len(drop):
         catalog.release_space()
 
 
-def _droppable(catalog: Catalog) -> IntVector:
-    """The vectors to give up, ascending: the oldest of the unused ones, when there are too many.
+def _droppable(catalog: Catalog, given_up: str) -> IntVector:
+    """The vectors to drop, ascending: those of a move that was `given_up`, and the oldest unused ones of too many.
 
     Those that wait for their use are none of them: of a model that the index is being moved to, and from the first
     on that a run stored which did not come to its end.
@@ -64,10 +69,11 @@ def _droppable(catalog: Catalog) -> IntVector:
     to, unfinished = meta.get("moving_to"), int(meta.get("unfinished", 1 << 62))
     unused = catalog.vectors.unused()
     keep = max(_KEPT_UNUSED, catalog.vectors.count() - len(unused))
-    unused = [id for id in unused if id < unfinished and not (to and spans.of(id).model == to)]
+    drop = {id for id in unused if given_up not in ("", to) and spans.of(id).model == given_up}
+    unused = [id for id in unused if id < unfinished and id not in drop and not (to and spans.of(id).model == to)]
     excess = len(unused) - keep
     # Not at every excess of one: rewriting is worth it when a quarter of the kept ones has come together.
-    return np.array(unused[: excess + keep // 2] if excess > keep // 4 else [], dtype=np.int64)
+    return np.array(sorted(drop.union(unused[: excess + keep // 2] if excess > keep // 4 else [])), dtype=np.int64)
 
 
 def _groups(segments: Sequence[SegmentInfo], drop: IntVector, spans: Spans) -> list[list[SegmentInfo]]:

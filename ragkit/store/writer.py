@@ -142,12 +142,19 @@ class Writer:
             if not spans.continued(first, model, dimension):
                 self._catalog.set_meta("models", spans.text())
             if model != spans.model:
-                self._catalog.set_meta("moving_to", model)
+                self._move_on(model)
             if "unfinished" not in self._catalog.meta():
                 self._catalog.set_meta("unfinished", str(first))
             self._added = True
             # No new generation: until a chunk has one of them, no answer differs.
             self._pending.append(VectorBlock(np.arange(first, first + len(keys), dtype=np.int64), rows))
+
+    def _move_on(self, model: str) -> None:
+        """The move that is under way goes to `model`; what was embedded for another one is given up."""
+        before = self._catalog.meta().get("moving_to", model)
+        self._catalog.set_meta("moving_to", model)
+        if before != model:
+            self._catalog.set_meta("given_up", before)
 
     def move_to(
         self,
@@ -302,14 +309,14 @@ class Writer:
         """Run changes inside the transaction, all of them or none; refuse all others after an error of the disk."""
         if self._failed:
             raise StoreError(f"this writer stopped at an error: {self._failed}", "mend its cause and run again")
-        held = list(self._pending)
         try:
             self._catalog.begin()
             try:
                 with self._catalog.all_or_none():
                     yield
-            except BaseException:  # an interrupt: vectors wait as long as their names do
-                self._pending = held if self._catalog.in_transaction else []
+            except BaseException:  # an interrupt, perhaps when all was done: vectors wait as long as their names do
+                waiting = self._pending if self._catalog.in_transaction else []
+                self._pending = [block for block in waiting if self._catalog.vectors.is_named(int(block.ids[0]))]
                 raise
         except (OSError, sqlite3.Error) as error:
             self._failed = f"{type(error).__name__}: {error}"

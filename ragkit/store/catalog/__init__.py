@@ -109,19 +109,9 @@ class Catalog:
         if not self._db.in_transaction:
             self._db.execute("BEGIN IMMEDIATE")
 
-    @contextmanager
-    def all_or_none(self) -> Iterator[None]:
+    def all_or_none(self) -> _AllOrNone:
         """Undo what the block did within the transaction when it raises. A block that commits is left alone."""
-        self._db.execute("SAVEPOINT block")
-        try:
-            yield
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK TO block")
-                self._db.execute("RELEASE block")
-            raise
-        if self._db.in_transaction:
-            self._db.execute("RELEASE block")
+        return _AllOrNone(self._db)
 
     @property
     def in_transaction(self) -> bool:
@@ -199,6 +189,22 @@ class Catalog:
     def sqlite_problems(self) -> list[str]:
         """What SQLite's own check of the file says; empty where it is whole."""
         return [row[0] for row in self._db.execute("PRAGMA integrity_check(10)") if row[0] != "ok"]
+
+
+class _AllOrNone:
+    """A savepoint. No generator: one that an interrupt leaves behind would undo the block some time later."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("SAVEPOINT block")
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        if self._db.in_transaction:
+            if kind:
+                self._db.execute("ROLLBACK TO block")
+            self._db.execute("RELEASE block")
 
 
 def _connect(path: Path, *, write: bool) -> sqlite3.Connection:

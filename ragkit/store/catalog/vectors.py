@@ -30,6 +30,9 @@ class VectorTable:
         self._db.executemany("INSERT INTO vector(key) VALUES(?)", [(key,) for key in keys])
         return int(self._db.execute("SELECT max(id) FROM vector").fetchone()[0]) - len(keys) + 1
 
+    def is_named(self, id: int) -> bool:
+        return self._db.execute("SELECT 1 FROM vector WHERE id = ?", (id,)).fetchone() is not None
+
     def names(self) -> list[int]:
         """Every id that has a name, ascending."""
         return [row[0] for row in self._db.execute("SELECT id FROM vector ORDER BY id")]

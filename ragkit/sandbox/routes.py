@@ -20,6 +20,7 @@ from ragkit.sandbox import (
     oauth,
     openai_chat,
     openai_smaller,
+    rerank,
     smaller,
 )
 from ragkit.sandbox.call import Call
@@ -75,6 +76,7 @@ ROUTES = {
         ("POST", "/chat/completions", openai_chat.completions, "chat"),
         ("POST", "/embeddings", embeddings.openai, "embeddings"),
         ("POST", "/images/generations", openai_smaller.generate, "images"),
+        ("POST", "/rerank", rerank.rerank),
     ),
     ADMIN: _routes(
         ("GET", "/faults", admin.list_faults),

@@ -25,8 +25,9 @@ FLOORS = [  # from the ground up; names are prefixes
         "ragkit.uploads",
         "ragkit.functions",
     ],
+    ["ragkit.rerankers"],  # fills a seam too, by way of a service
     ["ragkit.roots", "ragkit.intake", "ragkit.embedding_run", "ragkit.extractive", "ragkit.generative"],
-    ["ragkit.ingest", "ragkit.reembedding", "ragkit.evaluation"],
+    ["ragkit.ingest", "ragkit.reembedding", "ragkit.evaluation", "ragkit.routing"],
     ["ragkit.rag"],
     ["ragkit.services"],
     ["ragkit.assembly"],

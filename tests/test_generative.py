@@ -13,7 +13,7 @@ from ragkit.generative import from_passages
 from ragkit.generative.agentic import from_searches
 from ragkit.generative.attached import from_files
 from ragkit.messages import Delta, FunctionCall, Message, RemoteFile
-from ragkit.prompts import NO_ANSWER, grounded, language_of
+from ragkit.prompts import NO_ANSWER, language_of
 from ragkit.types import Chunk, Document, Hit, Status
 from ragkit.uploads import Uploads
 
@@ -24,16 +24,6 @@ HITS = [
     ),
     Hit(2, Chunk("note.txt", 5, 30, "Залог лежит в сейфе.", line=3), 0.5),
 ]
-
-
-def test_the_model_gets_numbered_sources_with_their_places() -> None:
-    """Number, source, page and heading, then the passage; the question comes last, the rules first."""
-    system, user = grounded(QUESTION, HITS)
-    assert system.role == "system"
-    assert NO_ANSWER in system.content
-    assert "[1] lease.pdf, стр. 2, 3. Залог\nЗалог возвращают" in user.content
-    assert "[2] note.txt\nЗалог лежит" in user.content
-    assert user.content.endswith(f"Вопрос: {QUESTION}")
 
 
 @pytest.mark.parametrize(

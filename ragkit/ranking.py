@@ -12,7 +12,8 @@ from typing import TypeAlias
 import numpy as np
 
 from ragkit import words
-from ragkit.types import Hit
+from ragkit.errors import ConfigError
+from ragkit.types import FloatMatrix, Hit
 
 # Share of the vectors in a fused score, before it is judged whether they say anything for this query. 0.3 to 0.5
 # rank alike with a real model. The offline embedder repeats the word index: .05 of it lost up to .004 of nDCG@10 on
@@ -194,3 +195,61 @@ def _share(asked: Sequence[_Asked], tokens: Sequence[words.Fields]) -> float:
             if alike >= 0.5:
                 found += (token.weight - exact) * alike * _PARTLY
     return found
+
+
+def mmr(vectors: FloatMatrix, relevances: Sequence[float], *, k: int, trade: float) -> list[tuple[int, float]]:
+    """Maximal marginal relevance: k rows that are relevant and unlike one another, best first, with their values.
+
+    Each next row has the highest `trade` · relevance - (1 - `trade`) · cosine with the most similar row taken so far;
+    of equals, the first. Values never rise. (Carbonell and Goldstein, SIGIR 1998, where `trade` is called lambda.)
+
+    Args:
+        vectors: (n, d), rows of length 1.
+        relevances: one for each row, about as large as cosines are.
+        trade: 1 is the order of relevance, 0 looks at nothing but unlikeness.
+
+    Raises:
+        ConfigError: `trade` is not from 0 to 1, or vectors and relevances differ in number.
+    """
+    if not 0 <= trade <= 1:
+        raise ConfigError(f"mmr is {trade}", "set it from 0, for variety alone, to 1, for relevance alone")
+    if len(vectors) != len(relevances):
+        raise ConfigError(f"{len(vectors)} vectors came with {len(relevances)} relevances", "pass one for each")
+    values = trade * np.asarray(relevances, np.float64)  # (n,)
+    likeness = np.zeros(len(values))  # to the most similar row taken; never below that of strangers
+    taken: list[tuple[int, float]] = []
+    for _ in range(min(k, len(values))):
+        marginal = values - (1 - trade) * likeness
+        marginal[[place for place, _ in taken]] = -np.inf
+        best = int(marginal.argmax())
+        taken.append((best, float(marginal[best])))
+        likeness = np.maximum(likeness, vectors @ vectors[best])
+    return taken
+
+
+def gram_vectors(texts: Sequence[str]) -> FloatMatrix:
+    """(n, d) unit rows whose cosines say how many 4-grams two texts share: for `mmr`, where no model made vectors.
+
+    A text without words has a row of zeros, which is like nothing.
+    """
+    sets = [set(words.grams(text)) for text in texts]
+    places = {gram: place for place, gram in enumerate(sorted(set().union(*sets)))}
+    rows = np.zeros((len(sets), len(places)), np.float32)
+    for row, grams in zip(rows, sets, strict=True):
+        row[[places[gram] for gram in grams]] = 1 / max(1, len(grams)) ** 0.5
+    return rows
+
+
+def varied(hits: Sequence[Hit], *, k: int, trade: float, vectors: FloatMatrix | None = None) -> list[Hit]:
+    """The k hits that `mmr` takes: relevant by their scores stretched to 0 … 1, and unlike one another.
+
+    Its value becomes `score` and `scores["mmr"]`. Likeness is that of the texts where no `vectors` (n, d) are given.
+    """
+    if not hits:
+        return []
+    relevances = _to_unit(np.array([hit.score for hit in hits]))
+    rows = gram_vectors([hit.chunk.text for hit in hits]) if vectors is None else vectors
+    return [
+        replace(hits[place], score=value, scores={**hits[place].scores, "mmr": value})
+        for place, value in mmr(rows, relevances.tolist(), k=k, trade=trade)
+    ]

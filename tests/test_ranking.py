@@ -1,13 +1,16 @@
 """Fusing legs, merging neighbours, thinning repetition, judging relevance."""
 
 import random
+from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragkit.ranking import RELEVANT, coverage, dense_weight, fuse, merge_neighbours
-from ragkit.types import Chunk, Hit
+from ragkit.errors import ConfigError
+from ragkit.ranking import RELEVANT, coverage, dense_weight, fuse, gram_vectors, merge_neighbours, mmr, varied
+from ragkit.types import Chunk, FloatMatrix, Hit
 
 TEXT = "".join(f"Предложение номер {n} этого документа. " for n in range(400))
 
@@ -185,3 +188,75 @@ def test_coverage_is_a_share(query: str, passage: str) -> None:
     """From 0 to 1, for any texts; a text covers itself."""
     assert 0 <= coverage(query, passage, {}) <= 1 + 1e-9
     assert coverage(query, query, {}) in (0.0, pytest.approx(1.0))
+
+
+# -- variety
+
+SAME, OTHER = [1.0, 0.0], [0.0, 1.0]
+
+
+def rows(*vectors: list[float]) -> FloatMatrix:
+    return np.array(vectors, np.float32)
+
+
+def test_a_repetition_waits_for_something_else() -> None:
+    """Two rows alike and one unlike: the second is passed over, by the formula of the paper."""
+    vectors = rows(SAME, SAME, OTHER)
+    assert [place for place, _ in mmr(vectors, [0.9, 0.8, 0.5], k=3, trade=0.7)] == [0, 2, 1]
+    values = [value for _, value in mmr(vectors, [0.9, 0.8, 0.5], k=3, trade=0.7)]
+    assert values == pytest.approx([0.7 * 0.9, 0.7 * 0.5 - 0.3 * 0.0, 0.7 * 0.8 - 0.3 * 1.0])
+
+
+def test_the_trade_goes_from_variety_alone_to_relevance_alone() -> None:
+    """At 1 the order is that of relevance, at 0 only likeness counts; of equals the first is taken."""
+    vectors = rows(SAME, SAME, OTHER)
+    assert [place for place, _ in mmr(vectors, [0.2, 0.9, 0.5], k=3, trade=1.0)] == [1, 2, 0]
+    assert [place for place, _ in mmr(vectors, [0.2, 0.9, 0.5], k=3, trade=0.0)] == [0, 2, 1]
+
+
+@given(st.integers(0, 12), st.integers(1, 15), st.floats(0, 1), st.integers(0, 1000))
+def test_rows_are_taken_once_and_values_fall(n: int, k: int, trade: float, seed: int) -> None:
+    """As many as there are, each once, the same every time; a value never rises, so it can order a list."""
+    chance = np.random.default_rng(seed)
+    vectors = chance.normal(size=(n, 4)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    relevances = chance.random(n).tolist()
+    taken = mmr(vectors, relevances, k=k, trade=trade)
+    places, values = [place for place, _ in taken], [value for _, value in taken]
+    assert len(places) == len(set(places)) == min(k, n)
+    assert all(after <= before + 1e-9 for before, after in pairwise(values))
+    assert taken == mmr(vectors, relevances, k=k, trade=trade)
+
+
+def test_a_trade_that_is_none_is_refused() -> None:
+    """With what it means; and so are lists of different lengths."""
+    for wrong in (-0.1, 1.5, float("nan")):
+        with pytest.raises(ConfigError, match="mmr is"):
+            mmr(rows(SAME), [1.0], k=1, trade=wrong)
+    with pytest.raises(ConfigError, match="1 vectors came with 2"):
+        mmr(rows(SAME), [1.0, 0.5], k=1, trade=0.5)
+
+
+def test_texts_alone_tell_repetition() -> None:
+    """Inflected words share 4-grams; a text is like itself, and one without words like nothing."""
+    vectors = gram_vectors(["гарантия на насос", "гарантии на насосы", "оплата до пятого числа", "…"])
+    likeness = vectors @ vectors.T
+    assert np.diag(likeness).tolist() == pytest.approx([1, 1, 1, 0])
+    assert likeness[0, 1] > 0.5 > 0.1 > likeness[0, 2]
+    assert gram_vectors([]).shape == (0, 0)
+
+
+def test_hits_that_say_the_same_again_make_room() -> None:
+    """Of two copies one comes later; `score` falls with the list, and what it was stays in `scores`."""
+    texts = ["Срок гарантии двенадцать месяцев.", "Срок гарантии двенадцать месяцев!", "Насос меняют в сервисе."]
+    hits = [
+        Hit(n, Chunk("a", 0, len(text), text), score, {"fused": score})
+        for n, (text, score) in enumerate(zip(texts, (0.9, 0.89, 0.6), strict=True))
+    ]
+    found = varied([*hits, Hit(3, Chunk("b", 0, 4, "Цена"), 0.2)], k=3, trade=0.5)
+    assert [hit.id for hit in found] == [0, 2, 3]
+    assert [hit.score for hit in found] == sorted((hit.score for hit in found), reverse=True)
+    assert found[0].scores == {"fused": 0.9, "mmr": found[0].score}
+    assert [hit.id for hit in varied(hits, k=2, trade=1.0)] == [0, 1]
+    assert [hit.id for hit in varied(hits, k=2, trade=0.5, vectors=rows(SAME, OTHER, SAME))] == [0, 1]
+    assert varied([], k=3, trade=0.5) == []

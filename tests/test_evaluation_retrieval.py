@@ -39,10 +39,14 @@ def test_a_document_stands_at_the_place_of_its_best_passage() -> None:
 
 
 def test_pages_count_where_pages_are_expected() -> None:
-    """Page 2 of the lease is behind its page 4; other documents are still whole documents."""
+    """Page 2 of the lease is behind its page 4; pages of others count too, and what has none is a document."""
     found = evaluate(search, {"q": "deposit"}, {"q": {"lease.pdf#page=2": 1}})
     assert found.rankings == (("lease.pdf#page=4", "lease.pdf#page=2", "kettle.md"),)
     assert found.values["mrr@10"] == (0.5,)
+    other = evaluate(search, {"q": "deposit"}, {"q": {"kettle.md": 1, "other.pdf#page=1": 1}})
+    assert other.rankings == (("lease.pdf#page=4", "lease.pdf#page=2", "kettle.md"),)
+    whole = evaluate(search, {"q": "deposit"}, {"q": {"lease.pdf": 1, "other.pdf#page=1": 1}})
+    assert whole.rankings == (("lease.pdf", "kettle.md"),)
 
 
 def test_a_passage_over_two_pages_is_on_both() -> None:

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 _DPI = 160
 _STYLES = ("-", (0, (5, 3)), (0, (1.5, 2.5)), (0, (7, 2, 1.5, 2)))
 _MARKS = ("o", "s", "^", "D")
-_NAME = 26  # characters of a document or a run
+_NAME = 26  # characters of a run
+_DOCUMENT = 24
 _WRAPPED = 118  # characters of a line of the note below a picture
 
 
@@ -97,12 +98,12 @@ def curves_png(path: str | Path, curves: Sequence[Curve], title: str, about: str
 def map_png(path: str | Path, drawn: Map, title: str) -> None:
     """The index in two dimensions, a query among its hits. Raises ConfigError without matplotlib."""
     figure = _figure(10.0, 6.6)
-    axes = figure.add_axes((0.02, 0.13, 0.72, 0.79))
+    axes = figure.add_axes((0.02, 0.13, 0.69, 0.79))
     size = 26 if len(drawn.points) <= 300 else 13 if len(drawn.points) <= 1500 else 6
     handles: list[Artist] = []
     names: list[str] = []
     for number, group in reversed(list(enumerate(grouped(drawn.points)))):  # the grey ones below
-        names.append(f"{_plain(short_name(group.name, _NAME))}  {len(group.points)}")
+        names.append(f"{_plain(short_name(group.name, _DOCUMENT))}  {len(group.points)}")
         handles.append(
             axes.scatter(
                 [point.x for point in group.points],
@@ -137,9 +138,9 @@ def _key(figure: Figure, handles: Sequence[Artist], names: Sequence[str]) -> Non
         handles=handles,
         labels=names,
         loc="upper left",
-        bbox_to_anchor=(0.745, 0.93),
+        bbox_to_anchor=(0.72, 0.92),
         frameon=False,
-        fontsize=9,
+        fontsize=8.5,
         labelcolor=INK,
         handletextpad=0.2,
         borderaxespad=0,

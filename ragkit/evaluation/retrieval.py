@@ -83,10 +83,10 @@ def pages_by(document: Callable[[str], Document]) -> Pages:
 def names_of(place: Place, expected: Grades, pages: Pages = first_page) -> list[str]:
     """What a place is called where a question expects `expected`: its document, or pages of it.
 
-    Where pages of its document are expected, a place that reaches over some of these counts as them, and any other
-    as the page on which it begins.
+    Where pages are expected, a place that reaches over some of these counts as them, and any other as the page on
+    which it begins; a document that has no pages, or is expected as a whole, is itself.
     """
-    if place.source in expected or not any(name.startswith(place.source + PAGE) for name in expected):
+    if place.source in expected or not any(PAGE in name for name in expected):
         return [place.source]
     names = [f"{place.source}{PAGE}{page}" for page in pages(place)]
     return [name for name in names if name in expected] or names[:1] or [place.source]
@@ -104,8 +104,8 @@ def evaluate(
 ) -> Evaluation:
     """Ask every query that has judgements; measure nDCG@k and MRR@k, and recall at each of `ks` and at k.
 
-    Twice k passages are asked for. A document, or a page where a query's judgements name pages of it as
-    "contract.pdf#page=3", stands at the place of its best passage.
+    Twice k passages are asked for. A document, or a page where a query's judgements name pages as "lease.pdf#page=3",
+    stands at the place of its best passage.
 
     Args:
         search: called with the text of a query and the number of passages.

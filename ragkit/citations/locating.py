@@ -10,6 +10,7 @@ import re
 from bisect import bisect_right, insort
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 from ragkit.citations.folding import Folded, fold, form_of
@@ -32,6 +33,8 @@ _MOST_SEEN = 3000
 _ELLIPSIS = re.compile(r"[ \t]*(?:[\[(<]\s*)?(?:…|\.[ \t]?\.[ \t]?\.)(?:\s*[\])>])?[.…]*")
 _WORD = re.compile(r"[^\W_]+")
 _SPOKEN = re.compile(r"[^\W_]++(?:[-\u2010\u2011’'][^\W_]++)*+")  # "charged-off" is one word to a reader
+_FIRST = re.compile(r"[^\W_]")
+_LAST = re.compile(r"[^\W_](?=[\W_]*+\Z)")
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 _CUT_BEFORE = re.compile(r"([^\W_]++)([-\u2010\u2011]\n?)?\Z")
 _CUT_BEHIND = re.compile(r"[^\W_]++")
@@ -67,13 +70,19 @@ class Quote:
         self.provable = not self.elided or (
             len(words) >= _LEAST_ELIDED and max(len(_WORD.findall(part)) for part in parts) >= LEAST_WORDS
         )
-        letters = [match.start() for match in _WORD.finditer(self.text)]
-        self.head = self.text[: letters[0]] if letters else ""
-        last = [match.end() for match in _WORD.finditer(self.text)]
-        self.tail = self.text[last[-1] :] if last else ""
-        self.anchors = _anchors(self.text)
+        first, last = _FIRST.search(self.text), _LAST.search(self.text)
+        self.head = self.text[: first.start()] if first else ""
+        self.tail = self.text[last.start() + 1 :] if last else ""
+
+    @cached_property
+    def anchors(self) -> list[tuple[str, int]]:
+        return _anchors(self.text)
+
+    @cached_property
+    def words(self) -> list[tuple[str, int]]:
+        """Its longest, without their first letters, and their offsets."""
         longest = sorted(_WORD.finditer(self.text), key=lambda word: -len(word[0]))[:_MOST_WORDS]
-        self.words = [(word[0][1:], word.start() + 1) for word in longest if len(word[0]) > 3]
+        return [(word[0][1:], word.start() + 1) for word in longest if len(word[0]) > 3]
 
 
 class Text:
@@ -125,10 +134,11 @@ class Text:
         if not spans:
             return None
         first, last = min(spans, key=lambda span: (max(start - span[0], span[1] - end, 0), span[1] - span[0], span[0]))
-        if self._text.endswith(quote.head, 0, first):
-            first -= len(quote.head)
-        if self._text.startswith(quote.tail, last):
-            last += len(quote.tail)
+        # The marks around its words belong to the quote where the document has the same.
+        if letter := _FIRST.search(self._text, first, last):
+            first = letter.start() - len(quote.head) if self._text.endswith(quote.head, 0, letter.start()) else first
+        if letter := _LAST.search(self._text, first, last):
+            last = letter.end() + len(quote.tail) if self._text.startswith(quote.tail, letter.end()) else last
         exact = self._text[first:last] == quote.text
         return Place(first, last, Verification.EXACT if exact else Verification.NORMALIZED)
 
@@ -178,10 +188,8 @@ class Text:
     def _exact(self, quote: Quote, start: int, end: int) -> Place | None:
         """The nearest before or behind the passage; a long text is found faster than a word."""
         size = len(quote.text)
-        if quote.text not in self._text:
-            return None
-        places = (self._text.rfind(quote.text, 0, start + size), self._text.find(quote.text, max(0, end - size)))
-        bounded = [at for at in places if at >= 0 and self._bounded(at, at + size, quote)]
+        seen = (at for _, at in zip(range(_MOST_SEEN), _occurrences(self._text, quote.text), strict=False))
+        bounded = [at for at in seen if self._bounded(at, at + size, quote)]
         at = min(bounded, key=lambda at: max(start - at, at + size - end), default=None)
         return None if at is None else Place(at, at + size, Verification.EXACT)
 

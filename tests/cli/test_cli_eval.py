@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from test_cli_json import DOCS, compare
 
 from ragkit_cli.main import COMMANDS
 
+ROOT = Path(__file__).parents[2]
 QUESTIONS = [
     {"id": "deposit", "question": "В какой срок возвращается залог?", "sources": ["contracts/lease.md"]},
     {"id": "warranty", "question": "How long is the warranty of the kettle?", "sources": ["kettle.md"]},
@@ -198,6 +200,21 @@ def test_a_model_that_writes_no_questions_leaves_no_file(cli: Cli, shelf: Path, 
     assert "the reply is not a JSON object" in str(run.json["notes"])
     assert run.json["usage"]["total_tokens"] > 0  # type: ignore[index]  # JSON
     assert not (tmp_path / "drafts.jsonl").exists()
+
+
+def test_the_examples_of_the_documentation_run(cli: Cli, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its questions are read and answered from the sample documents, and its Python measures them."""
+    assert cli("index", ROOT / "sample_docs", "-q").code == 3  # a page of them is a scan
+    text = (ROOT / "docs" / "evaluation.md").read_text("utf-8")
+    blocks = dict(re.findall(r"^```(json|python)\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+    (tmp_path / "questions.jsonl").write_text(blocks["json"], "utf-8")
+    run = cli("eval", "questions.jsonl", "--answers", "--mode", "hybrid", "--json")
+    assert run.code == 0
+    [first] = run.json["runs"]  # type: ignore[misc]  # JSON
+    assert means(first)["recall@1"] == 1
+    assert {each["measure"]: each["mean"] for each in first["answers"][0]["measures"]}["refusal_recall"] == 1
+    exec(blocks["python"], {})
+    assert "ndcg@10 1.0 1.0 False" in capsys.readouterr().out
 
 
 USAGE = [

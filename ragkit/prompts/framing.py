@@ -26,6 +26,10 @@ _UNSEEN = re.compile(
     f"|(?<![{_JOINED}])[\u200c\u200d]|[\u200c\u200d](?![{_JOINED}])"  # scripts and emoji need joiners, words do not
     f"|(?<![{_SYMBOLS}#*0-9])[\ufe0e\ufe0f]"
 )
+_ODD = re.compile(  # all that _UNSEEN may take out, found fast: most texts have none of it
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    "\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 _TAGS = (
@@ -44,6 +48,7 @@ _CONTROL = re.compile(
     rf"|{NO_ANSWER[:2]}(?={NO_ANSWER[2:]})",
     re.IGNORECASE,
 )
+_OPENS = re.compile(rf"[<＜\[［]|{NO_ANSWER}", re.IGNORECASE)
 
 _ROLES = (
     r"system|assistant|user|human|developer|tool|function|ai|bot|chatgpt|gpt|gigachat|llm|model|instructions?"
@@ -62,7 +67,11 @@ _PRETENDS = re.compile(
     r"|\[\s?\d{1,4}\s?\])",  # the header of a source
     re.IGNORECASE,
 )
-_QUOTED = "| "  # before such a line: it is quoted then. A quote of it is found all the same
+_LATIN = str.maketrans("аеорсухітмнквѕАЕОРСУХІТМНКВЅ", "aeopcyxitmhkbsAEOPCYXITMHKBS")
+_CYRILLIC = str.maketrans("aeopcyxkmtbhAEOPCYXKMTBH", "аеорсухкмтвнАЕОРСУХКМТВН")
+_MIXED = re.compile(r"[a-zѕіј]", re.IGNORECASE)
+_MARKDOWN = re.compile(r"[\s>#]*+")  # stays at the beginning of a line, where a comparison of quotes looks for it
+_QUOTED = "| "  # before such a line: it is quoted then, and found all the same
 
 
 def new_nonce() -> str:
@@ -89,15 +98,16 @@ def harmless(text: str, nonce: str = "") -> str:
     - A line that begins like a turn of a conversation, a label or the header of a source gets a bar before it.
     """
     text = plain(text, nonce)
-    return "\n".join(f"{_QUOTED}{line}" if _pretends(line) else line for line in text.split("\n"))
+    return "\n".join(_quoted(line) if _pretends(line) else line for line in text.split("\n"))
 
 
 def plain(text: str, nonce: str = "") -> str:
     """The same without heeding lines: for names and titles, which stand inside one."""
-    text = _SURROGATE.sub("\ufffd", _UNSEEN.sub("", _NEWLINE.sub("\n", text)))
+    if _ODD.search(text):
+        text = _SURROGATE.sub("\ufffd", _UNSEEN.sub("", _NEWLINE.sub("\n", text)))
     if nonce:
         text = re.sub(re.escape(nonce), " ", text, flags=re.IGNORECASE)
-    return _CONTROL.sub(lambda match: f"{match[0]} ", text)
+    return _CONTROL.sub(lambda match: f"{match[0]} ", text) if _OPENS.search(text) else text
 
 
 def label(text: str, longest: int, nonce: str = "") -> str:
@@ -107,7 +117,17 @@ def label(text: str, longest: int, nonce: str = "") -> str:
 
 
 def _pretends(line: str) -> bool:
-    if line.startswith(_QUOTED):
-        return False
+    """Also in full-width letters, and in letters of two scripts that look like those of one."""
     head = line[:_HEAD]
-    return _PRETENDS.match(head if head.isascii() else unicodedata.normalize("NFKC", head)) is not None
+    if head.isascii():
+        return _PRETENDS.match(head) is not None
+    head = unicodedata.normalize("NFKC", head)
+    if not _MIXED.search(head):
+        return _PRETENDS.match(head) is not None
+    return any(_PRETENDS.match(form) for form in (head, head.translate(_LATIN), head.translate(_CYRILLIC)))
+
+
+def _quoted(line: str) -> str:
+    stays = _MARKDOWN.match(line)
+    at = stays.end() if stays else 0
+    return line if line.startswith(_QUOTED, at) else f"{line[:at]}{_QUOTED}{line[at:]}"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ragkit.positions import PATH_SEPARATOR
 from ragkit.sentences import sentences
+from ragkit.tables import RULE, head_row
 from ragkit.types import Chunk, Document
 
 _AROUND = 600  # characters before and after a passage, where a sentence that it cuts may begin and end
@@ -18,7 +19,6 @@ _NEAR = 200  # characters before a sentence that say what it speaks of
 _BEGINNING = 200  # characters at the top of a document that say what it is about
 _LONGEST_LABEL = 100  # characters
 _ENDED = re.compile(r"[.!?…:;,]['\"»”’)\]*_]*\Z")
-_RULE = re.compile(r"[|\s:+=-]+\Z")  # the line below a table's head
 _MARKS = "#*_ \t"
 
 
@@ -56,7 +56,7 @@ def quotable(document: Document, chunk: Chunk) -> Iterator[Sentence]:
         if kind not in ("row", "rule"):
             head = ""
         elif not head and kind == "row":
-            head = _head(text, start) if i == 0 else text[start:end]
+            head = head_row(text, start) if i == 0 else text[start:end]
             if head == text[start:end] and i + 1 < len(spans) and kinds[i + 1] in ("row", "rule"):
                 continue  # the head itself answers nothing
         if start >= chunk.end or end <= chunk.start or kind in ("heading", "question", "rule"):
@@ -72,14 +72,6 @@ def quotable(document: Document, chunk: Chunk) -> Iterator[Sentence]:
         yield Sentence(start, end, text[start:end], above, near, kind != "line", label, head)
 
 
-def _head(text: str, row: int) -> str:
-    """The first row of the table that has a row at this offset: of the lines since the last blank one."""
-    block = text.rfind("\n\n", 0, row) + 1
-    bar = text.find("|", block)
-    start = text.rfind("\n", 0, bar) + 1
-    return text[start : text.find("\n", bar) if text.find("\n", bar) >= 0 else len(text)].strip()
-
-
 def about(document: Document) -> str:
     """What says of every sentence of a document what it is about: its title and beginning."""
     return f"{document.title}\n{document.text[:_BEGINNING]}"
@@ -91,7 +83,7 @@ def _kind(text: str, start: int, end: int, labels: set[str]) -> str:
     if " ".join(span.strip(_MARKS).split()) in labels:
         return "heading"
     if "|" in span and "\n" not in span:
-        return "rule" if _RULE.match(span) else "row"
+        return "rule" if RULE.match(span) else "row"
     if span.rstrip("\"'»”’)]*_").endswith("?"):
         return "question"
     line = text.rfind("\n", 0, start) + 1 == start and (end == len(text) or text[end : end + 1] == "\n")

@@ -150,6 +150,19 @@ def test_a_sentence_carries_its_support() -> None:
     assert [c.verification for c in verified.citations] == ["exact", "exact", "not_found"]
 
 
+def test_a_copied_sentence_is_compared_whole() -> None:
+    """Only at the beginning of a sentence is a dash or a number the mark of a list."""
+    document = Document(
+        "bands.txt", "More senior uses of the 902-\n928 MHz band came in 2020. It is #1 of all bands in use.\n"
+    )
+    for answer in (
+        "- More senior uses of the 902- 928 MHz band came in 2020. [1]",
+        "It is #1 of all bands in use [1].",
+    ):
+        verified = verify(answer, [hit(document)], lambda _: document)
+        assert [s.support for s in verified.statements] == [Support.VERIFIED]
+
+
 def test_a_quote_of_another_source_is_told_where_it_stands() -> None:
     """The citation says not found, a note says where."""
     verified = check("“The tenant shall not be liable for ordinary wear” [1]")

@@ -27,7 +27,7 @@ _RUN = re.compile(rf"[\s{_DASH}{_QUOTATION}{_INVISIBLE}{_MARKUP}{_ODD}….>#]+")
 _CHANGED = re.compile(
     rf"((?<=\d)\s*+[{_DASH}]\s*+(?=\d)|(?<![\w)\]{_DASH}])[{_DASH}](?=\d))"
     rf"|((?:(?<=\d)|(?<=\d[.,:;/])){_GAP}++(?=\d))"
-    rf"|((?:(?:^|(?<=\n))[^\S\n]*+(?:[>#]++[^\S\n]*+)++|(?:(?![{_DASH}]\d){_GAP})++|(?<=[^\W\d_])[{_DASH}])++)"
+    rf"|((?:(?:^|(?<=\n))[^\S\n]*+(?:(?:>++|#++(?=[^\S\n]))[^\S\n]*+)++|(?:(?![{_DASH}]\d){_GAP})++|(?<=[^\W\d_])[{_DASH}])++)"
     rf"|[{_ODD}]"
 )
 _DASHED, _SPACED, _DROPPED = 1, 2, 3

@@ -14,8 +14,7 @@ from ragkit.citations.quotes import Quotation, unquoted
 from ragkit.sentences import sentences
 
 _BETWEEN_MARKERS = re.compile(r"[\s,;.]*")
-_ONLY_MARKS = re.compile(r"[\s\-–—(){}*_>.,;:]*")
-_LIST_ITEM = re.compile(r"\s*(?:[-*•–—]\s+|\d{1,3}[.)]\s+|#{1,6}\s+)")
+_LIST_ITEM = re.compile(r"\A\s*(?:[-*•–—]\s+|\d{1,3}[.)]\s+|#{1,6}\s+)")
 _LETTER = re.compile(r"[^\W_]")
 
 

@@ -1,0 +1,274 @@
+"""Whole documents or their passages: which, for what reason, and that both ways give an answer."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from toys import ColourEmbedder, Says, colour_rag
+
+from ragkit.budget import Prices
+from ragkit.chunking import RecursiveChunker
+from ragkit.errors import ConfigError, UnreadableDocument
+from ragkit.generative.attached import LONGEST_TEXT, from_files
+from ragkit.loaders.isolation import ParserPool
+from ragkit.metering import metered, spend
+from ragkit.providers.lengths import estimated_tokens
+from ragkit.rag import RAG
+from ragkit.reports import DocumentInfo
+from ragkit.routing import ATTACHMENT, CONTEXT, RETRIEVAL, WHOLE, Abilities, choose
+from ragkit.routing.material import Material, look, of_index
+from ragkit.routing.retrieval import answer_by_retrieval
+from ragkit.store.local import LocalStore
+from ragkit.types import Answer, Document, FloatMatrix, Status, Usage
+from ragkit.uploads import Uploads
+
+QUESTION = "Сколько длится гарантия?"
+ASKED = estimated_tokens(QUESTION)
+KEEPS = Abilities(keeps_files=True, context=131_072)
+INLINE = Abilities(context=131_072)
+SCAN = UnreadableDocument("scan.pdf has no text", "recognise it first")
+
+
+def text(tokens: int, name: str = "report.pdf", size: int = 100_000) -> Material:
+    return Material(name, size, "text", tokens * 3, tokens)
+
+
+def image(name: str = "photo.png") -> Material:
+    return Material(name, 2_000_000, "image")
+
+
+def unread(name: str = "scan.pdf") -> Material:
+    return Material(name, 2_000_000, error=SCAN)
+
+
+@pytest.mark.parametrize(
+    ("materials", "abilities", "kind", "reason"),
+    [
+        # sizes
+        ([text(900)], KEEPS, ATTACHMENT, "report.pdf has about 900 tokens: the model reads all of it"),
+        ([text(WHOLE)], INLINE, ATTACHMENT, "20,000 tokens: the model reads all"),
+        ([text(WHOLE + 1)], KEEPS, RETRIEVAL, "20,001 tokens, more than the 20,000"),
+        ([text(CONTEXT)], Abilities(), RETRIEVAL, "too many for the 32,768 of the model"),
+        # limits of the service
+        ([text(900, size=41 << 20)], KEEPS, RETRIEVAL, "42,991,616 bytes, and the service takes 41,943,040"),
+        ([text(900, size=41 << 20)], INLINE, ATTACHMENT, "reads all of it"),
+        ([text(LONGEST_TEXT // 3 + 1)], INLINE, RETRIEVAL, "200,001 characters, and 200,000 fit into a question"),
+        ([text(9), text(9, "b.txt")], KEEPS, RETRIEVAL, "reads one document in a request, and 2 are asked about"),
+        ([text(9), text(9, "b.txt")], Abilities(keeps_files=True, documents=0), ATTACHMENT, "text of 2 documents"),
+        ([text(9), text(9, "b.txt")], INLINE, ATTACHMENT, "the text of 2 documents has about 18 tokens"),
+        ([text(900, "page.html")], KEEPS, RETRIEVAL, "takes no files like page.html"),
+        ([text(900, "page.html")], INLINE, ATTACHMENT, "reads all of it"),
+        ([text(900, "page.html", size=0)], KEEPS, ATTACHMENT, "reads all of it"),  # of an index: no file is uploaded
+        # what has no text
+        ([image()], KEEPS, ATTACHMENT, "photo.png is an image: only the model"),
+        ([image()], INLINE, ATTACHMENT, "photo.png is an image"),
+        ([Material("talk.mp3", 9, "audio")], KEEPS, ATTACHMENT, "talk.mp3 is a recording"),
+        ([unread()], KEEPS, ATTACHMENT, "no text of scan.pdf could be read here: the model gets the file"),
+        ([text(900), unread()], KEEPS, RETRIEVAL, "one document in a request.*; no text of scan.pdf could be read"),
+        # no model at all
+        ([text(900)], None, RETRIEVAL, "no chat model is configured"),
+    ],
+)
+def test_the_way_follows_from_size_limits_and_kind(
+    materials: list[Material], abilities: Abilities | None, kind: str, reason: str
+) -> None:
+    """Whole where all of it fits and is worth it, and the reason has the numbers that decided."""
+    chosen = choose(materials, QUESTION, abilities=abilities)
+    assert chosen.kind == kind
+    assert re.search(reason, chosen.reason), chosen.reason
+
+
+def test_the_limit_of_the_context_leaves_room_for_an_answer() -> None:
+    """Question, document and 2000 tokens more have to fit."""
+    room = CONTEXT - 2_000 - ASKED
+    assert choose([text(room)], QUESTION, abilities=Abilities(), whole=10**6).kind == ATTACHMENT
+    assert choose([text(room + 1)], QUESTION, abilities=Abilities(), whole=10**6).kind == RETRIEVAL
+
+
+def test_what_a_question_costs_is_told() -> None:
+    """Attached, all of it is paid for; searched, its vectors once and its best passages."""
+    abilities = Abilities(keeps_files=True, prices=Prices(embedding=10.0, prompt=100.0))
+    whole = choose([text(10_000)], QUESTION, abilities=abilities)
+    assert (whole.kind, whole.estimated_tokens) == (ATTACHMENT, 10_000 + ASKED)
+    assert whole.cost == pytest.approx((10_000 + ASKED) * 100 / 1e6)
+    parts = choose([text(10_000)], QUESTION, abilities=abilities, route=RETRIEVAL)
+    assert parts.estimated_tokens == 12_000 + ASKED
+    assert parts.cost == pytest.approx((2_000 + ASKED) * 100 / 1e6 + 10_000 * 10 / 1e6)
+    there = choose([text(10_000)], QUESTION, abilities=abilities, route=RETRIEVAL, indexed=True)
+    assert there.estimated_tokens == 2_000 + ASKED
+    assert choose([text(500)], QUESTION, route=RETRIEVAL, indexed=True).estimated_tokens == 500 + ASKED
+    assert choose([image()], QUESTION, abilities=abilities).estimated_tokens is None
+
+
+def test_a_limit_on_money_decides() -> None:
+    """Over it passages are searched for, and both sums are said."""
+    abilities = Abilities(keeps_files=True, prices=Prices(prompt=100.0))
+    chosen = choose([text(10_000)], QUESTION, abilities=abilities, max_cost=0.5)
+    assert chosen.kind == RETRIEVAL
+    assert "would cost 1.00" in chosen.reason
+    assert "0.5 is the limit" in chosen.reason
+    assert choose([text(10_000)], QUESTION, abilities=abilities, max_cost=2.0).kind == ATTACHMENT
+
+
+def test_a_way_that_was_asked_for_is_taken() -> None:
+    """Whatever the sizes: the service has the last word on its limits."""
+    assert choose([text(10**6)], QUESTION, route=ATTACHMENT, abilities=KEEPS).kind == ATTACHMENT
+    assert choose([text(5)], QUESTION, route=RETRIEVAL, abilities=KEEPS).kind == RETRIEVAL
+    assert "as was asked" in choose([text(5)], QUESTION, route=RETRIEVAL).reason
+
+
+def test_a_way_that_leads_nowhere_is_refused() -> None:
+    """With what is in the way, and the way out."""
+    for route in ("auto", ATTACHMENT):
+        with pytest.raises(ConfigError, match=r"no chat model .* photo\.png"):
+            choose([image()], QUESTION, route=route)
+    with pytest.raises(ConfigError, match=r"photo\.png is an image"):
+        choose([text(5), image()], QUESTION, route=RETRIEVAL, abilities=KEEPS)
+    with pytest.raises(ConfigError, match=r"no chat model .* report\.pdf"):
+        choose([text(5)], QUESTION, route=ATTACHMENT)
+    with pytest.raises(ConfigError, match="the route is 'both'"):
+        choose([text(5)], QUESTION, route="both")
+    with pytest.raises(ConfigError, match="nothing to ask about"):
+        choose([], QUESTION)
+
+
+@pytest.mark.parametrize(
+    ("abilities", "route", "name"),
+    [
+        (None, "auto", "scan.pdf"),
+        (INLINE, "auto", "scan.pdf"),
+        (KEEPS, RETRIEVAL, "scan.pdf"),
+        (KEEPS, "auto", "a.djvu"),
+    ],
+)
+def test_a_file_without_text_says_why_where_only_text_helps(abilities: Abilities | None, route: str, name: str) -> None:
+    """The error of its loader, with its cure."""
+    with pytest.raises(UnreadableDocument) as caught:
+        choose([unread(name)], QUESTION, route=route, abilities=abilities)
+    assert caught.value.hint == "recognise it first"
+
+
+# -- what is asked about
+
+
+def load(path: Path) -> Document:
+    if path.name.startswith("scan"):
+        raise SCAN
+    return Document(path.name, path.read_text("utf-8"))
+
+
+def test_files_are_looked_at(tmp_path: Path) -> None:
+    """Kind by the name, text by the loader; two of one name keep their texts apart."""
+    for name, content in (("a/notes.txt", "красный кит"), ("b/notes.txt", "чай"), ("scan.pdf", "%"), ("x.png", "%")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content, "utf-8")
+    one, two, scan, picture = look(
+        [tmp_path / name for name in ("a/notes.txt", "b/notes.txt", "scan.pdf", "x.png")], load
+    )
+    assert (one.kind, one.characters, one.tokens) == ("text", 11, estimated_tokens("красный кит"))
+    assert one.size == len("красный кит".encode())
+    assert one.document
+    assert two.document
+    assert one.document.source != two.document.source
+    assert (scan.tokens, scan.error) == (None, SCAN)
+    assert (picture.kind, picture.tokens, picture.error) == ("image", None, None)
+    with pytest.raises(ConfigError, match="is no file"):
+        look([tmp_path / "none.txt"], load)
+
+
+def test_an_index_is_material_too() -> None:
+    """Its texts need no upload, and files that gave nothing are none of it."""
+    infos = [
+        DocumentInfo("a.pdf", characters=26_000, size=9),
+        DocumentInfo("b.txt", characters=2_600),
+        DocumentInfo("c"),
+    ]
+    found = of_index(infos)
+    assert [(each.name, each.tokens, each.size) for each in found] == [("a.pdf", 10_000, 0), ("b.txt", 1_000, 0)]
+    assert choose(found, QUESTION, abilities=KEEPS).kind == ATTACHMENT
+    assert choose(found * 3, QUESTION, abilities=KEEPS).kind == RETRIEVAL
+
+
+# -- both ways
+
+
+class BilledColours(ColourEmbedder):
+    """A token for each text."""
+
+    def embed_documents(self, texts: list[str]) -> FloatMatrix:  # type: ignore[override]  # a list is enough here
+        spend(Usage(embedding_tokens=len(texts)))
+        return super().embed_documents(texts)
+
+
+COLOURS = [Document("sea.txt", "The whale is blue."), Document("tea.txt", "The tea is green.")]
+
+
+def billed_rag(index: Path, chat: Says) -> RAG:
+    return RAG(
+        LocalStore(index),
+        BilledColours(),
+        RecursiveChunker(size=200, overlap=0),
+        lambda: ParserPool(1),
+        max_file_size=1 << 20,
+        chat=lambda: chat,
+    )
+
+
+def test_both_ways_give_an_answer_of_one_kind(tmp_path: Path) -> None:
+    """The mode says which it was; from passages it has citations, and the reason for the way is a note."""
+    file = tmp_path / "sea.txt"
+    file.write_text(COLOURS[0].text, "utf-8")
+    whole = from_files(
+        Says("Blue."), "What colour is the whale?", [file], uploads=Uploads(tmp_path / "u.json"), load=load
+    )
+    route = choose([text(5)], "What colour is the whale?", route=RETRIEVAL)
+    with metered() as meter:
+        parts = answer_by_retrieval(
+            COLOURS,
+            route,
+            opened=lambda place: billed_rag(place, Says("Blue [1].")),
+            ask=lambda rag: rag.ask("What colour is the whale?"),
+        )
+    assert isinstance(whole, Answer)
+    assert isinstance(parts, Answer)
+    assert (whole.mode, parts.mode) == ("attached", "generative")
+    assert whole.status is parts.status is Status.ANSWERED
+    assert parts.citations[0].source == "sea.txt"
+    assert route.reason in parts.notes
+    assert parts.usage == meter.usage == Usage(embedding_tokens=2)
+    assert list(parts.timings) == ["index", "search", "answer"]
+
+
+def test_a_temporary_index_leaves_nothing_behind() -> None:
+    """Not even where the question fails."""
+    places: list[Path] = []
+
+    def opened(place: Path) -> RAG:
+        places.append(place)
+        return colour_rag(place)
+
+    route = choose([text(5)], QUESTION, route=RETRIEVAL)
+    answer_by_retrieval(COLOURS, route, opened=opened, ask=lambda rag: rag.ask("blue whale"))
+    with pytest.raises(ConfigError):
+        answer_by_retrieval(COLOURS, route, opened=opened, ask=lambda rag: rag.ask(" "))
+    assert len(places) == 2
+    assert not any(place.parent.exists() for place in places)
+
+
+def test_an_index_that_stays_pays_for_vectors_once(tmp_path: Path) -> None:
+    """The second question finds them there."""
+    route = choose([text(5)], QUESTION, route=RETRIEVAL)
+    costs = []
+    for _ in range(2):
+        answer = answer_by_retrieval(
+            COLOURS,
+            route,
+            opened=lambda place: billed_rag(place, Says("Blue [1].")),
+            ask=lambda rag: rag.ask("blue whale", where={"source": "sea.txt"}),
+            place=tmp_path / "kept",
+        )
+        costs.append(answer.usage.embedding_tokens)
+        assert {hit.chunk.source for hit in answer.hits} == {"sea.txt"}
+    assert costs == [2, 0]

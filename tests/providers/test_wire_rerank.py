@@ -7,6 +7,7 @@ import pytest
 from faults import Faults, say
 
 from ragkit.errors import BadResponse, ConfigError
+from ragkit.metering import metered
 from ragkit.providers.authorization import ApiKey
 from ragkit.providers.http import Http
 from ragkit.providers.jsontext import decode
@@ -130,12 +131,18 @@ def test_a_refused_reply_says_what_it_cost() -> None:
 
 
 def test_scores_that_break_the_rules_are_asked_for_once_more() -> None:
-    """A second answer like the first is an error, and both are paid for."""
+    """Both answers are paid for, and a second one like the first is an error."""
     hits = [Hit(place, Chunk("a.txt", 0, len(text), text), 1.0) for place, text in enumerate(TEXTS)]
-    with Faults(say(200, {**reply((0, 0.5), (0, 0.4), (0, 0.3)), "usage": {"total_tokens": 10}})) as server:
+    cost = {"usage": {"total_tokens": 10}}
+    twice, good = {**reply((0, 0.5), (0, 0.4), (0, 0.3)), **cost}, {**GOOD, **cost}
+    with Faults(say(200, twice), say(200, good), say(200, twice)) as server:
         http = Http(server.url, ApiKey(Secret("")), slots=Slots(1), sleep=lambda _: False)
+        rerank = RemoteReranker(http, "m")
+        with metered() as meter:
+            assert [hit.id for hit in rerank("чай", hits)] == [1, 0, 2]
+        assert meter.usage == Usage(prompt_tokens=20)
         with pytest.raises(BadResponse, match="two scores have the index 0") as caught:
-            RemoteReranker(http, "m")("чай", hits)
+            rerank("чай", hits)
         http.close()
-    assert len(server.requests) == 2
+    assert len(server.requests) == 4
     assert caught.value.usage == Usage(prompt_tokens=20)

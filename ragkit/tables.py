@@ -19,7 +19,7 @@ def table_start(text: str, offset: int) -> int:
     """Where the first row of the table begins that has a row at this offset."""
     line = text.rfind("\n", 0, offset) + 1
     block = text.rfind("\n\n", 0, line) + 1
-    others = [match.end() + 1 for match in _NO_ROW.finditer(text, block, max(block, line - 1))]
+    others = [match.end() + 1 for match in _NO_ROW.finditer(text, block, line - 1)] if line > block else []
     return others[-1] if others else block
 
 

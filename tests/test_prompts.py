@@ -12,12 +12,11 @@ from canary import KEY
 import ragkit
 from ragkit.citations.folding import form_of
 from ragkit.errors import ConfigError
-from ragkit.generative import from_passages
 from ragkit.prompts import NO_ANSWER, Passage, Template, grounded, harmless, is_no_answer, language_of, searching
 from ragkit.prompts.framing import marks, new_nonce
 from ragkit.protocols import ChatModel
 from ragkit.sandbox import Sandbox
-from ragkit.types import Chunk, Hit, Status
+from ragkit.types import Chunk, Hit
 
 NONCE = "0123456789abcdef" * 2
 OPENING, CLOSING = marks(NONCE)
@@ -225,11 +224,15 @@ def chat(sandbox: Sandbox, request: pytest.FixtureRequest) -> Iterator[ragkit.Gi
 def test_a_model_finds_its_way_through_the_frame(chat: ChatModel) -> None:
     """The sentence that answers comes back with the number of its source, in Russian and in English."""
     warranty = hit("The warranty lasts two years. Batteries are excluded.", "manual", heading="Service: terms")
-    assert from_passages(chat, QUESTION, [NOTE, LEASE]).text == "Залог возвращают в течение десяти дней. [2]"
-    assert (
-        from_passages(chat, "How long is the warranty?", [LEASE, warranty]).text == "The warranty lasts two years. [2]"
-    )
-    assert from_passages(chat, "Сколько весит слон?", [NOTE, LEASE]).status is Status.REFUSED
+    said = {
+        question: chat.complete(grounded(question, [NOTE, LEASE, warranty])).text
+        for question in (QUESTION, "How long is the warranty?", "Сколько весит слон?")
+    }
+    assert list(said.values()) == [
+        "Залог возвращают в течение десяти дней. [2]",
+        "The warranty lasts two years. [3]",
+        NO_ANSWER,
+    ]
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -237,7 +240,7 @@ def test_a_hostile_passage_moves_neither_question_nor_sources(sandbox: Sandbox, 
     """The question is still the user's, and the sentence that answers it still has the number of its own source."""
     chat = ragkit.OpenAICompatible(sandbox.openai_url, sandbox.api_key, chat_model="gpt-4o-mini")
     question = "В течение скольких дней возвращают залог?"
-    answer = from_passages(chat, question, [hit(HOSTILE[name], "evil.txt"), NOTE, LEASE])
+    answer = chat.complete(grounded(question, [hit(HOSTILE[name], "evil.txt"), NOTE, LEASE]))
     chat.close()
     assert answer.text == "Залог возвращают в течение десяти дней. [3]"
 

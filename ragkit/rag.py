@@ -228,7 +228,7 @@ class RAG:
             return extract(question, hits, idf=self._store.idf, document=self._store.document)
         from ragkit.generative import from_passages
 
-        return from_passages(self._chat(), question, hits, told=told)
+        return from_passages(self._chat(), question, hits, document=self._store.document, told=told)
 
     def _ask_agent(
         self, question: str, k: int, mode: str, where: Where | None, told: Callable[[Delta], None] | None
@@ -241,7 +241,14 @@ class RAG:
         if not question.strip():
             raise ConfigError("the question is empty", "say what to look for")
         self.search(question, 1, mode="lexical", where=where)  # an index that is missing is not the model's to know
-        return from_searches(self._chat_model("search by itself"), question, search, rounds=self._rounds, told=told)
+        return from_searches(
+            self._chat_model("search by itself"),
+            question,
+            search,
+            document=self._store.document,
+            rounds=self._rounds,
+            told=told,
+        )
 
     def ask_file(
         self,

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from ragkit.rag import RAG
     from ragkit.types import Answer, Citation, Hit
 
+LONGEST_QUOTE = 100  # columns of one that was not found
 LINES_OF_A_HIT = 5  # of a passage's eight or so; `show` prints all of it
 
 _WORD = re.compile(r"\w+")
@@ -245,7 +246,7 @@ def _print_answer(answer: Answer, *, streamed: bool, explain: bool, quiet: bool,
     else:
         if answer.citations:
             out()
-        for citation in answer.citations:
+        for citation in dict.fromkeys(answer.citations):
             _print_citation(citation)
         if answer.reason:
             say(escape(answer.reason), quiet=quiet)
@@ -262,8 +263,11 @@ def _print_answer(answer: Answer, *, streamed: bool, explain: bool, quiet: bool,
 
 
 def _print_citation(citation: Citation) -> None:
-    doubt = "  quote not found" if citation.verification == "not_found" else ""
-    out(f"{citation.marker} {place(citation)}{style(doubt, 'red')}")
+    if citation.verification == "not_found":
+        where = f"{citation.marker} {one_line(citation.source)}".strip()
+        out(f"{where}  {style('not found', 'red')}: “{cut(one_line(citation.quote), LONGEST_QUOTE)}”")
+    else:
+        out(f"{citation.marker} {place(citation)}")
 
 
 def _print_evidence(answer: Answer) -> None:

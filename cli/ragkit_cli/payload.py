@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ragkit.messages import Image, RemoteFile
     from ragkit.reports import DocumentInfo, FileReport, Finding, IndexReport, IndexStatus, Problem
-    from ragkit.types import Answer, Citation, Document, Hit, Usage
+    from ragkit.types import Answer, Citation, Document, Hit, Statement, Usage
 
 Json = dict[str, Any]
 
@@ -46,6 +46,17 @@ def of_citation(citation: Citation) -> Json:
     }
 
 
+def of_statement(statement: Statement) -> Json:
+    """A sentence of an answer, and what stands behind it."""
+    return {
+        "text": statement.text,
+        "start": statement.start,
+        "end": statement.end,
+        "support": str(statement.support),
+        "markers": list(statement.markers),
+    }
+
+
 def of_answer(answer: Answer, *, explain: bool = False) -> Json:
     """The answer, field for field."""
     return {
@@ -56,6 +67,7 @@ def of_answer(answer: Answer, *, explain: bool = False) -> Json:
         "mode": answer.mode,
         "model": answer.model,
         "citations": [of_citation(each) for each in answer.citations],
+        "statements": [of_statement(each) for each in answer.statements],
         "hits": [of_hit(each, explain=explain) for each in answer.hits],
         "notes": list(answer.notes),
         "usage": of_usage(answer.usage),

@@ -21,8 +21,9 @@ _WORD = (
     r"|refs?|citations?|№|#)\.?[ \t:№#]*+"
 )
 _BETWEEN = r"[ \t]*+(?:[,;–—-]|и|and|&)[ \t]*+"
+_NUMBER = r"\d{1,3}+(?!\d)"  # no more: [2024] is a year
 _CONTENT = re.compile(
-    rf"[ \t]*+\^?(?:{_WORD})?(?P<numbers>\d++(?:{_BETWEEN}(?:{_WORD})?\d++)*+)[ \t]*+"
+    rf"[ \t]*+\^?(?:{_WORD})?(?P<numbers>{_NUMBER}(?:{_BETWEEN}(?:{_WORD})?{_NUMBER})*+)[ \t]*+"
     r"(?:(?::\d+)?†.*|[,:;]?[ \t]*+(?:стр|с|pp?|pages?|lines?|строк\w{1,2}|п)\b\.?[\d \t,–—-]*+)?",
     re.IGNORECASE,
 )
@@ -30,7 +31,6 @@ _NUMBERS = re.compile(r"(\d+)(?:[ \t]*[–—-][ \t]*(?:\D*?)(\d+))?")
 _PLAIN = re.compile(r"\[\d+(?:[ \t]*[,;][ \t]*\d+)*\]")
 _IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]*\Z", re.ASCII)
 _CODE_LIKE = re.compile(r"[_$\d]|[a-z][A-Z]")
-_MOST_DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,8 +218,8 @@ def _numbers(content: str, most: int) -> tuple[tuple[int, ...], int]:
     good: dict[int, None] = {}
     strange = 0
     for first, last in _NUMBERS.findall(content):
-        low = _number(first)
-        high = _number(last) if last else low
+        low = int(first)
+        high = int(last) if last else low
         if low > high:  # no range
             for number in (low, high):
                 strange += not 1 <= number <= most
@@ -228,9 +228,3 @@ def _numbers(content: str, most: int) -> tuple[tuple[int, ...], int]:
         strange += low < 1 or high > most
         good.update(dict.fromkeys(range(max(low, 1), min(high, most) + 1)))
     return tuple(good), strange
-
-
-def _number(digits: str) -> int:
-    """Its value; of an absurdly long one a number that no source has."""
-    digits = digits.lstrip("0") or "0"
-    return int(digits) if len(digits) <= _MOST_DIGITS else 10**_MOST_DIGITS

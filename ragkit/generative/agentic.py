@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ragkit.citations import verify
 from ragkit.functions import run
-from ragkit.generative import Told, read
+from ragkit.generative import Told, answer_of
 from ragkit.messages import Delta, Function
 from ragkit.prompts import language_of, searching
 
 if TYPE_CHECKING:
     from ragkit.messages import ChatOptions
     from ragkit.protocols import ChatModel
-    from ragkit.types import Answer, Hit
+    from ragkit.types import Answer, Document, Hit
 
 SEARCH = Function(
     "search_documents",
@@ -51,11 +53,15 @@ SEARCH = Function(
 )
 
 
+_MARKER = re.compile(r"[ \t]?\[\d{1,3}\]")
+
+
 def from_searches(
     chat: ChatModel,
     question: str,
     search: Callable[[str], Sequence[Hit]],
     *,
+    document: Callable[[str], Document],
     rounds: int,
     options: ChatOptions | None = None,
     told: Told | None = None,
@@ -84,7 +90,8 @@ def from_searches(
         return {**{name: value for name, value in about.items() if value}, "text": chunk.text}
 
     done = run(chat, searching(question), [(SEARCH, search_documents)], rounds=rounds, options=options)
-    answer = read(question, done.completion, hits, "agentic")
+    text = done.completion.text if hits else _MARKER.sub("", done.completion.text)  # of sources that it never had
+    answer = answer_of(question, done.completion, verify(text, hits, document), hits, "agentic")
     if told:
         told(Delta(text=answer.text, completion=done.completion))
     return answer

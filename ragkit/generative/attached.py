@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ragkit.errors import ConfigError, RagkitError
-from ragkit.generative import Told, completed, read
+from ragkit.citations import Reader
+from ragkit.errors import ConfigError, LoadError, RagkitError
+from ragkit.generative import Told, answer_of, completed
 from ragkit.messages import Message, Picture
 from ragkit.prompts import about_file
 from ragkit.protocols import FileStore
-from ragkit.types import Answer
+from ragkit.types import Answer, Chunk, Hit
 
 if TYPE_CHECKING:
     from ragkit.messages import ChatOptions, RemoteFile
@@ -82,12 +83,15 @@ def from_files(
     """
     check(paths, keeps_files=isinstance(chat, FileStore), functions=functions)
     rules = Message("system", about_file(question))
-    if not isinstance(chat, FileStore):
-        messages = _inline(question, paths, load)
-        return read(
-            question, completed(chat, [rules, *messages], options=options, told=told), (), "attached", cites=False
-        )
     notes: list[str] = []
+    documents = _read(paths, load, notes)
+    # Each document is one source, as our own loaders read it: quotes of the answer are looked up there.
+    hits = [Hit(0, Chunk(each.source, 0, len(each.text), each.text), 1.0) for each in documents.values()]
+    reader = Reader(hits, documents.__getitem__)
+    if not isinstance(chat, FileStore):
+        messages = [rules, *_inline(question, paths, documents)]
+        completion = completed(chat, messages, reader, options=options, told=told)
+        return answer_of(question, completion, reader.finish(), hits, "attached", cites=False)
     with ExitStack() as after:
         ids = []
         for path in paths:
@@ -99,16 +103,27 @@ def from_files(
                 after.callback(_delete, chat, uploads, file.id, path, notes)
             if known:
                 notes.append(f"{path.name} was there already, and was not uploaded again")
-        messages = _attached(question, paths, ids)
+        messages = [rules, *_attached(question, paths, ids)]
         if functions:
-            answer = read(
-                question, chat.complete([rules, *messages], function_call="auto", options=options), (), "attached"
-            )
+            completion = chat.complete(messages, function_call="auto", options=options)
+            reader.feed(completion.text)
         else:
-            answer = read(
-                question, completed(chat, [rules, *messages], options=options, told=told), (), "attached", cites=False
-            )
+            completion = completed(chat, messages, reader, options=options, told=told)
+    answer = answer_of(question, completion, reader.finish(), hits, "attached", cites=False)
     return replace(answer, notes=(*answer.notes, *notes))
+
+
+def _read(paths: Sequence[Path], load: Callable[[Path], Document], notes: list[str]) -> dict[str, Document]:
+    """The documents among the files, by name, or by path where two have one name; what we cannot read is noted."""
+    documents: dict[str, Document] = {}
+    for path in paths:
+        if not is_image(path):
+            source = str(path) if path.name in documents else path.name
+            try:
+                documents[source] = replace(load(path), source=source)
+            except LoadError as error:
+                notes.append(f"quotes of {path.name} could not be checked: {error.message}")
+    return documents
 
 
 def _attached(question: str, paths: Sequence[Path], ids: Sequence[str]) -> list[Message]:
@@ -122,18 +137,18 @@ def _attached(question: str, paths: Sequence[Path], ids: Sequence[str]) -> list[
     ]
 
 
-def _inline(question: str, paths: Sequence[Path], load: Callable[[Path], Document]) -> list[Message]:
+def _inline(question: str, paths: Sequence[Path], documents: Mapping[str, Document]) -> list[Message]:
     if is_image(paths[0]):
         return [Message("user", question, pictures=tuple(map(_picture, paths)))]
-    texts = []
-    for path in paths:
-        text = load(path).text
-        if len(text) > LONGEST_TEXT:
+    for document in documents.values():
+        if len(document.text) > LONGEST_TEXT:
             raise ConfigError(
-                f"{path.name} has {len(text)} characters, and {LONGEST_TEXT} fit into a question",
+                f"{document.source} has {len(document.text)} characters, and {LONGEST_TEXT} fit into a question",
                 "index it and ask the index: ragkit index FILE",
             )
-        texts.append(f"{path.name}\n\n{text}")
+    texts = [f"{document.source}\n\n{document.text}" for document in documents.values()]
+    if not texts:
+        raise ConfigError("none of the files can be read", "name a text, a PDF or a docx")
     return [Message("user", "\n\n".join([*texts, question]))]
 
 

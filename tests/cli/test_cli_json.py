@@ -77,7 +77,7 @@ def test_every_field_is_documented_and_every_documented_field_is_printed(
         hits = cli("search", "залог", "--json", "-i", shelf).json["hits"]
         arguments = ["show", str(hits[0]["id"])]  # type: ignore[index]  # JSON
     found = cli(*arguments, "--json", "-i", shelf).json
-    compare(name, found)
+    compare(name, found, absent=("statements[",))  # only where a model wrote the answer
 
 
 def test_index_prints_what_is_documented(cli: Cli, docs: Path) -> None:
@@ -113,8 +113,9 @@ def test_what_services_say_is_documented_too(cli: Cli, tmp_path: Path, name: str
         [id] = [each["id"] for each in found["files"]]  # type: ignore[union-attr, index]  # JSON
         compare("deleted", cli("files", "delete", id, "--json").json)
     if name == "answer":
-        assert found.pop("citations") == found.pop("hits") == []
-    compare(name, found, absent=("citations", "hits"))
+        assert found["citations"]
+        found.pop("hits")
+    compare(name, found, absent=("hits",))
 
 
 def compare(name: str, found: dict[str, object], absent: tuple[str, ...] = ()) -> None:

@@ -13,7 +13,7 @@ FLOORS = [  # from the ground up; names are prefixes
     ["ragkit.errors"],
     ["ragkit.reports", "ragkit.messages", "ragkit.metering", "ragkit.budget"],
     # what is pure: text, conditions, positions, scores
-    ["ragkit.settings", "ragkit.words", "ragkit.sentences", "ragkit.filters", "ragkit.positions"],
+    ["ragkit.settings", "ragkit.words", "ragkit.sentences", "ragkit.tables", "ragkit.filters", "ragkit.positions"],
     ["ragkit.protocols", "ragkit.chunking", "ragkit.ranking", "ragkit.forecast", "ragkit.prompts", "ragkit.citations"],
     # what fills the seams
     [
@@ -26,7 +26,14 @@ FLOORS = [  # from the ground up; names are prefixes
         "ragkit.functions",
     ],
     ["ragkit.rerankers"],  # fills a seam too, by way of a service
-    ["ragkit.roots", "ragkit.intake", "ragkit.embedding_run", "ragkit.extractive", "ragkit.generative"],
+    [
+        "ragkit.roots",
+        "ragkit.intake",
+        "ragkit.embedding_run",
+        "ragkit.extractive",
+        "ragkit.generative",
+        "ragkit.packing",
+    ],
     ["ragkit.ingest", "ragkit.reembedding", "ragkit.evaluation", "ragkit.routing"],
     ["ragkit.rag"],
     ["ragkit.services"],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ class Positions:
         text = document.text
         self._text = text
         self._pages = document.page_starts
-        self._newlines = [match.start() for match in re.finditer("\n", text)]
         self._size = len(text)
         headings = sorted(document.headings, key=lambda heading: heading.start)
         self.heading_starts: list[int] = []
@@ -69,13 +69,17 @@ class Positions:
         """`headings(offset)` joined by " › "; empty above the first heading."""
         return PATH_SEPARATOR.join(self.headings(offset))
 
+    @cached_property
+    def _newlines(self) -> list[int]:
+        """Only for lines: whoever asks for headings and pages does not pay for reading the whole text."""
+        return [match.start() for match in re.finditer("\n", self._text)]
+
     def _line_start(self, offset: int) -> int:
-        index = bisect_left(self._newlines, offset) - 1
-        return self._newlines[index] + 1 if index >= 0 else 0
+        return self._text.rfind("\n", 0, offset) + 1
 
     def _line_end(self, offset: int) -> int:
-        index = bisect_left(self._newlines, offset)
-        return self._newlines[index] if index < len(self._newlines) else self._size
+        end = self._text.find("\n", offset)
+        return end if end >= 0 else self._size
 
     def _visible(self, offset: int) -> int:
         """The first character at or after `offset` that is not white space, or the end of the text."""

@@ -6,7 +6,7 @@ import re
 from functools import cached_property
 from itertools import pairwise
 
-from ragkit.positions import Positions, page_of
+from ragkit.positions import Positions, line_of, page_of
 from ragkit.sentences import sentences
 from ragkit.tables import head_row, is_row, table_end, table_start
 from ragkit.types import Chunk, Document
@@ -58,7 +58,8 @@ class Text:
             below = next((j for j in range(i + 1, len(starts)) if levels[j] <= level), len(starts))
             for following in (i + 1, below):
                 stop = starts[following] if following < len(starts) else len(self.text)
-                stop = starts[i] + len(self.text[starts[i] : stop].rstrip())
+                while stop > end and self.text[stop - 1].isspace():
+                    stop -= 1
                 if stop >= end and stop - starts[i] > end - start:
                     return starts[i], stop
         return None
@@ -86,7 +87,7 @@ class Text:
             self.text[start:end],
             here.page(start),
             here.heading(start),
-            here.line(start),
+            line_of(self.document, start),
         )
 
     def last_page(self, end: int) -> int | None:

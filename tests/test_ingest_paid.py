@@ -8,10 +8,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
+from interrupts import interrupted_after
 from paid import BATCH, SLOTS, PaidEmbedder
 from toys import ColourEmbedder, colour_rag
 
@@ -129,7 +131,9 @@ def test_a_kill_costs_what_is_on_its_way_and_no_more(tmp_path: Path, docs: Path)
     """Killed between two answers: all that was handed over is there."""
     work = """
 import os, signal, sys
+from contextlib import suppress
 from pathlib import Path
+from interrupts import interrupted_after
 from paid import BATCH, SLOTS, PaidEmbedder
 from toys import colour_rag
 
@@ -318,13 +322,8 @@ def test_an_interrupt_at_any_moment_of_a_run_loses_nothing(tmp_path: Path, milli
         LocalStore(tmp_path / "index"), service.embedder(), RecursiveChunker(), ParserPool, max_file_size=1
     ) as rag:
         rag.add(documents[:1])
-        signal.signal(signal.SIGALRM, signal.default_int_handler)
-        signal.setitimer(signal.ITIMER_REAL, milliseconds / 1000)
-        try:
+        with suppress(KeyboardInterrupt), interrupted_after(milliseconds / 1000):
             rag.add(documents)
-            time.sleep(1)
-        except KeyboardInterrupt:
-            pass
         assert rag.status().vectors == len(service.paid) == len(set(service.paid))
         assert all(finding.ok for finding in rag.check())
         rag.add(documents)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from ragkit.budget import Budget, Prices
 from ragkit.errors import ConfigError
 from ragkit.providers.batches import Limits, batches, in_batches
+from ragkit.providers.crew import Crew
 from ragkit.providers.lengths import estimated_tokens
 from ragkit.providers.sending import Count, Order, Send, Sender, Sent
 from ragkit.types import Preparation, Usage
@@ -124,35 +125,36 @@ class RemoteEmbedder:
         error: BaseException | None = None
         thrown: BaseException | None = None
         threads = self._limits.slots + _DECODERS
-        running: list[Future[Sent]] = []
-        with ThreadPoolExecutor(threads, "ragkit-embed") as pool:
-            try:
-                while True:
-                    try:
-                        while not order.stop.is_set() and len(running) < threads and (batch := next(waiting, None)):
-                            running.append(Future())  # before it begins: no interrupt may come between
-                            pool.submit(self._fill, running[-1], order, *batch)
-                        if not running:
-                            break
-                        done = wait(running, return_when=FIRST_COMPLETED).done.pop()
-                        sent, place = done.result(), running.index(done)
-                        sent.spend()
-                        error = error or sent.error
-                        arrived = _arrays(sent.rows)
-                        del running[place]
-                        if arrived:
-                            yield arrived
-                    except BaseException as what:
-                        order.stop.set()
-                        if thrown or isinstance(what, GeneratorExit):
-                            raise
-                        thrown = what  # what is on its way is paid for: take it in, then stop
-                        running = [future for future in running if not future.cancel()]
-            finally:
-                order.stop.set()
-                for future in running:
-                    if not future.cancel():
-                        future.result().spend()
+        crew: Crew[Sent] = Crew(threads)
+        try:
+            while True:
+                try:
+                    while not order.stopped and len(crew.running) < threads and (batch := next(waiting, None)):
+                        crew.give(partial(self._sender.embed, order, *batch))
+                    if not crew.running:
+                        break
+                    place = crew.next_done()
+                    sent = crew.running[place].result
+                    sent.spend()
+                    error = error or sent.error
+                    arrived = _arrays(sent.rows)
+                    del crew.running[place]
+                    if arrived:
+                        yield arrived
+                except BaseException as what:
+                    order.stopped = True
+                    if thrown or isinstance(what, GeneratorExit):
+                        raise
+                    thrown = what  # what is on its way is paid for: take it in, then stop
+                    crew.withdraw()
+        finally:
+            order.stopped = True
+            crew.withdraw()
+            while crew.running:  # whoever does not want it any more is billed for it all the same
+                place = crew.next_done()
+                crew.running[place].result.spend()
+                del crew.running[place]
+            crew.dismiss()
         if thrown or error:
             raise thrown or error  # type: ignore[misc] # one of them is there
 
@@ -167,12 +169,6 @@ class RemoteEmbedder:
     def price_of(self, tokens: int) -> float:
         """Money for embedding that many tokens."""
         return self._prices.of(Usage(embedding_tokens=tokens))
-
-    # -- one request after another, in a thread of the pool
-
-    def _fill(self, future: Future[Sent], order: Order, places: list[int], texts: list[str]) -> None:
-        if future.set_running_or_notify_cancel():
-            future.set_result(self._sender.embed(order, places, texts))
 
 
 def _arrays(rows: dict[int, FloatVector]) -> tuple[IntVector, FloatMatrix] | None:

@@ -6,7 +6,6 @@ It knows nothing of the net: `send` does one request. Several threads may use on
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -32,14 +31,14 @@ _DOUBT = 1.25  # an estimate may be this much too low, until a bill shows that i
 _MARKS = 2  # tokens that a service may add to each text, for its beginning and its end
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Order:
-    """What all requests of one call have in common. After `stop` no new one is sent."""
+    """What all requests of one call have in common. Once it is `stopped` no new one is sent."""
 
     model: str
     prefix: str = ""
     budget: Budget = field(default_factory=Budget)
-    stop: threading.Event = field(default_factory=threading.Event)
+    stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +90,8 @@ class Sender:
         sent = Sent()
         todo = [(list(places), list(texts))]
         try:
-            with unless(order.stop.is_set):
-                while todo and not order.stop.is_set():
+            with unless(lambda: order.stopped):
+                while todo and not order.stopped:
                     now, batch = todo.pop()
                     try:
                         found = self._request(order, [order.prefix + text for text in batch], sent)
@@ -111,7 +110,7 @@ class Sender:
         except Stopped:
             pass
         except BaseException as error:  # noqa: BLE001 - raised in the thread of the caller
-            order.stop.set()
+            order.stopped = True
             sent.error = error
         return sent
 
@@ -178,7 +177,7 @@ class Sender:
         what stops other requests does not stop these. Where one of them fails for good, the others are kept for as
         long as this embedder lives, and no longer: the next program pays for them again.
         """
-        if order.stop.is_set():
+        if order.stopped:
             raise Stopped
         rows: list[tuple[str, FloatVector]] = []
         with unless(lambda: False):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from interrupts import interrupted_after
 
 from ragkit.budget import Budget, Prices
 from ragkit.errors import BadResponse, BudgetExceeded, ConfigError, ConnectionFailed, PaymentRequired, TooLarge
@@ -178,9 +178,7 @@ def test_an_interrupt_keeps_what_is_on_its_way() -> None:
     service = Slow()
     embedder = RemoteEmbedder(service.send, "letters", limits=Limits(items=10, slots=2))
     arrived: dict[int, list[float]] = {}
-    signal.signal(signal.SIGALRM, signal.default_int_handler)
-    signal.setitimer(signal.ITIMER_REAL, 0.1)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt), interrupted_after(0.1):
         collect(embedder, arrived)
     assert len(arrived) == len(service.sent) < len(TEXTS)
 
@@ -464,10 +462,8 @@ def test_an_interrupt_at_any_moment_loses_nothing(moment: float) -> None:
     service = Failing(pause=0.001)
     embedder = RemoteEmbedder(service.send, "letters", limits=Limits(items=1, slots=3))
     arrived: dict[int, list[float]] = {}
-    signal.signal(signal.SIGALRM, signal.default_int_handler)
     batches = embedder.embed_batches(TEXTS * 10)
-    signal.setitimer(signal.ITIMER_REAL, moment)
-    with metered() as meter, pytest.raises(KeyboardInterrupt):
+    with metered() as meter, pytest.raises(KeyboardInterrupt), interrupted_after(moment):
         take_all(batches, lambda places, rows: arrived.update(zip(places.tolist(), rows.tolist(), strict=True)))
     assert len(arrived) == len(service.sent) < len(TEXTS) * 10
     assert meter.usage.embedding_tokens == sum(map(len, service.sent))

@@ -1,0 +1,78 @@
+"""Threads that work for one that may be interrupted. It knows nothing of what they do.
+
+Ctrl-C comes between any two steps of the main thread, and there `concurrent.futures` leaves locks behind that its
+threads then wait for without end. Here the main thread takes no lock that it could leave behind, and a result stays
+where it is until it is taken off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from queue import SimpleQueue
+from threading import Lock, Thread
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Job(Generic[T]):
+    """One piece of work, done by whoever claims it first. `result` is there when it is `done`."""
+
+    result: T
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self.work = work
+        self.done = False
+        self._claim = Lock()
+
+    def claimed(self) -> bool:
+        """Whether it is the caller's now, and nobody else's."""
+        return self._claim.acquire(blocking=False)
+
+
+class Crew(Generic[T]):
+    """At most `most` threads. `running` are the jobs that were given and not taken off yet, in order.
+
+    Work must not raise: what went wrong belongs into its result.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.running: list[Job[T]] = []
+        self._most = most
+        self._threads = 0
+        self._waiting: SimpleQueue[Job[T] | None] = SimpleQueue()
+        self._news: SimpleQueue[None] = SimpleQueue()
+
+    def give(self, work: Callable[[], T]) -> None:
+        """A job for the first thread that is free."""
+        job = Job(work)
+        self.running.append(job)
+        self._waiting.put(job)
+        if self._threads < self._most:
+            self._threads += 1
+            # A daemon: nothing is left to it but to go home, and the program's end need not wait for that.
+            Thread(target=self._work, daemon=True).start()
+
+    def next_done(self) -> int:
+        """The place in `running` of a job that is done, as soon as there is one."""
+        while True:
+            for place, job in enumerate(self.running):
+                if job.done:
+                    return place
+            self._news.get()
+
+    def withdraw(self) -> None:
+        """Take off the jobs that no thread has begun: nobody will."""
+        self.running = [job for job in self.running if not job.claimed()]
+
+    def dismiss(self) -> None:
+        """Let the threads go, each after its job."""
+        for _ in range(self._threads):
+            self._waiting.put(None)
+
+    def _work(self) -> None:
+        while job := self._waiting.get():
+            if job.claimed():
+                job.result = job.work()
+                job.done = True
+                self._news.put(None)

@@ -254,6 +254,14 @@ def test_a_table_is_completed_where_there_is_room() -> None:
     assert texts(packed([PRICES, LEASE], both, 28)) == ["Окраска | 1500", "Договор заключён на год."]
 
 
+def test_a_row_that_was_cut_is_completed_in_a_table_that_is_too_large() -> None:
+    """A cell without its neighbours says nothing; four thousand characters of table would say too much."""
+    rows = "\n".join(f"Услуга номер {n} | Стоит {n}00 рублей" for n in range(300))
+    document = Document("t.md", f"Имя | Цена\n{rows}")
+    (passage,) = packed([document], found(document, "номер 77 | Стоит")).passages
+    assert (passage.head, passage.hit.chunk.text) == ("Имя | Цена", "Услуга номер 77 | Стоит 7700 рублей")
+
+
 def test_tables_of_html_have_heads() -> None:
     """As the loader writes them, with a caption between two of them."""
     page = (

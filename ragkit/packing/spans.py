@@ -29,9 +29,7 @@ class Text:
 
     def table(self, offset: int) -> tuple[int, int] | None:
         """The table around an offset: two rows at least. Of a table of more than 4000 characters, its beginning."""
-        line = self.text.rfind("\n", 0, offset) + 1
-        end = self.text.find("\n", offset)
-        if not is_row(self.text[line : end if end >= 0 else len(self.text)]):
+        if not is_row(self.text[slice(*self._line(offset))]):
             return None
         start = table_start(self.text, offset)
         stop = table_end(self.text, offset, start + _LONGEST_TABLE)
@@ -43,8 +41,9 @@ class Text:
         return head_row(self.text, start) if table and self.text[table[0] : start].strip() else ""
 
     def tables(self, start: int, end: int) -> list[tuple[int, int]]:
-        """The whole tables in which the span begins and ends, where it does not hold them already."""
-        found = [table for offset in (start, end - 1) if (table := self.table(offset))]
+        """The rows that the span cuts, then the whole tables that it begins or ends in; none that it holds already."""
+        ends = [offset for offset in (start, end - 1) if self.table(offset)]
+        found = [*map(self._line, ends), *(table for offset in ends if (table := self.table(offset)))]
         return [(a, b) for a, b in dict.fromkeys(found) if (a < start or b > end) and b - a <= _LONGEST_TABLE]
 
     def section(self, start: int, end: int) -> tuple[int, int] | None:
@@ -70,7 +69,10 @@ class Text:
         begins = [
             begin
             for begin, _ in sentences(text)
-            if not (is_row(self._line(start + begin)) and text[text.rfind("\n", 0, begin) + 1 : begin].strip())
+            if not (
+                is_row(self.text[slice(*self._line(start + begin))])
+                and text[text.rfind("\n", 0, begin) + 1 : begin].strip()
+            )
         ]
         return [
             (start + begin, start + begin + len(text[begin:following].rstrip()))
@@ -97,6 +99,6 @@ class Text:
     def _positions(self) -> Positions:
         return Positions(self.document)
 
-    def _line(self, offset: int) -> str:
+    def _line(self, offset: int) -> tuple[int, int]:
         end = self.text.find("\n", offset)
-        return self.text[self.text.rfind("\n", 0, offset) + 1 : end if end >= 0 else len(self.text)]
+        return self.text.rfind("\n", 0, offset) + 1, end if end >= 0 else len(self.text)

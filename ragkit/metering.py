@@ -34,8 +34,14 @@ def metered() -> Iterator[Meter]:
         _open.reset(token)
 
 
-def spend(usage: Usage, *, estimated: bool = False) -> None:
-    """Add what one request cost, or about what, where the service does not say."""
+def spend(usage: Usage, *, estimated: bool = False, told: list[Meter] | None = None) -> None:
+    """Add what one request cost, or about what, where the service does not say.
+
+    Meters in `told` have it already, the others are put there: so what an interrupt broke off can be called again.
+    """
+    told = [] if told is None else told
     for meter in _open.get():
-        meter.usage += usage
-        meter.estimated |= estimated
+        if not any(meter is each for each in told):
+            meter.estimated |= estimated
+            meter.usage += usage
+            told.append(meter)

@@ -14,7 +14,7 @@ import numpy as np
 
 from ragkit.budget import Budget, Prices
 from ragkit.errors import BadResponse, ConnectionFailed, RagkitError, TooLarge
-from ragkit.metering import spend
+from ragkit.metering import Meter, spend
 from ragkit.providers.batches import Limits, in_batches
 from ragkit.providers.lengths import estimated_tokens
 from ragkit.providers.pieces import pieces
@@ -59,12 +59,12 @@ class Sent:
     unsaid: Usage = Usage()  # noqa: RUF009 - frozen
     error: BaseException | None = None
 
+    _told: list[Meter] = field(default_factory=list)
+
     def spend(self, *, unsaid: bool = True) -> None:
-        """Meter it, once, in the thread of the caller."""
-        usage, guess, self.usage, self.unsaid = self.usage, self.unsaid, Usage(), Usage()
-        spend(usage)
-        if unsaid and guess != Usage():
-            spend(guess, estimated=True)
+        """Meter it in the thread of the caller: once, also where that is interrupted and it is called again."""
+        guess = self.unsaid if unsaid else Usage()
+        spend(self.usage + guess, estimated=guess != Usage(), told=self._told)
 
 
 class Sender:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Self
@@ -19,7 +18,7 @@ import numpy as np
 
 from ragkit.errors import StoreError
 from ragkit.reports import FileStamp, Known, Problem, Root
-from ragkit.store.catalog import Catalog
+from ragkit.store.catalog import Catalog, Savepoint
 from ragkit.store.catalog.rows import iso
 from ragkit.store.compaction import by_model, compact, seal
 from ragkit.store.lock import WriterLock
@@ -304,24 +303,49 @@ class Writer:
             if path.name not in named:
                 path.unlink()
 
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
+    def _guarded(self) -> _Guarded:
         """Run changes inside the transaction, all of them or none; refuse all others after an error of the disk."""
+        return _Guarded(self._enter, self._leave)
+
+    def _enter(self) -> Savepoint:
         if self._failed:
             raise StoreError(f"this writer stopped at an error: {self._failed}", "mend its cause and run again")
         try:
             self._catalog.begin()
-            try:
-                with self._catalog.all_or_none():
-                    yield
-            except BaseException:  # an interrupt, perhaps when all was done: vectors wait as long as their names do
+            return self._catalog.all_or_none()
+        except (OSError, sqlite3.Error) as error:
+            raise self._stop(error) from error
+
+    def _leave(self, savepoint: Savepoint, error: BaseException | None) -> None:
+        try:
+            savepoint.end(undo=error is not None)
+            if error:  # an interrupt, perhaps when all was done: vectors wait as long as their names do
                 waiting = self._pending if self._catalog.in_transaction else []
                 self._pending = [block for block in waiting if self._catalog.vectors.is_named(int(block.ids[0]))]
-                raise
-        except (OSError, sqlite3.Error) as error:
-            self._failed = f"{type(error).__name__}: {error}"
-            self._catalog.rollback()
-            raise StoreError(
-                f"writing {self._folder} failed: {error}",
-                "nothing that was committed is lost; make room or mend the disk, and run again to continue",
-            ) from error
+        except (OSError, sqlite3.Error) as failure:
+            error = failure
+        if isinstance(error, OSError | sqlite3.Error):
+            raise self._stop(error) from error
+
+    def _stop(self, error: Exception) -> StoreError:
+        self._failed = f"{type(error).__name__}: {error}"
+        self._catalog.rollback()
+        return StoreError(
+            f"writing {self._folder} failed: {error}",
+            "nothing that was committed is lost; make room or mend the disk, and run again to continue",
+        )
+
+
+class _Guarded:
+    """A block of changes. No generator: one that an interrupt leaves behind would undo the block some time later."""
+
+    def __init__(
+        self, enter: Callable[[], Savepoint], leave: Callable[[Savepoint, BaseException | None], None]
+    ) -> None:
+        self._on_entry, self._on_exit = enter, leave
+
+    def __enter__(self) -> None:
+        self._savepoint = self._on_entry()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self._on_exit(self._savepoint, error)

@@ -109,9 +109,9 @@ class Catalog:
         if not self._db.in_transaction:
             self._db.execute("BEGIN IMMEDIATE")
 
-    def all_or_none(self) -> _AllOrNone:
-        """Undo what the block did within the transaction when it raises. A block that commits is left alone."""
-        return _AllOrNone(self._db)
+    def all_or_none(self) -> Savepoint:
+        """What is done from here on within the transaction can be undone as a whole."""
+        return Savepoint(self._db)
 
     @property
     def in_transaction(self) -> bool:
@@ -191,18 +191,17 @@ class Catalog:
         return [row[0] for row in self._db.execute("PRAGMA integrity_check(10)") if row[0] != "ok"]
 
 
-class _AllOrNone:
-    """A savepoint. No generator: one that an interrupt leaves behind would undo the block some time later."""
+class Savepoint:
+    """A place in the transaction to go back to."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
+        db.execute("SAVEPOINT block")
 
-    def __enter__(self) -> None:
-        self._db.execute("SAVEPOINT block")
-
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+    def end(self, *, undo: bool) -> None:
+        """Keep what was done since, or undo it. Where it was committed, nothing is left to do."""
         if self._db.in_transaction:
-            if kind:
+            if undo:
                 self._db.execute("ROLLBACK TO block")
             self._db.execute("RELEASE block")
 

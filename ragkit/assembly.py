@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragkit.rag import RAG
@@ -10,6 +11,7 @@ from ragkit.settings import Settings
 from ragkit.store.local import LocalStore
 
 if TYPE_CHECKING:
+    from ragkit.generative import Layout
     from ragkit.loaders.isolation import ParserPool
     from ragkit.protocols import ChatModel, Embedder
     from ragkit.types import Chunk, Document
@@ -45,7 +47,20 @@ def build(settings: Settings, *, embedder: Embedder | None = None, chat: ChatMod
         chat=chat_model if chat or provider_of(settings, "chat") != OFFLINE else None,
         rounds=settings.rounds,
         close=services.close,
+        layout=_layout(settings),
     )
+
+
+def _layout(settings: Settings) -> Layout | None:
+    """None for the usual one, which a search need not load."""
+    usual = all(settings.origin(name) == "default" for name in ("context_tokens", "parents", "prompt_template"))
+    if usual:
+        return None
+    from ragkit.generative import Layout
+    from ragkit.prompts import Template
+
+    template = Template.read(Path(settings.prompt_template)) if settings.prompt_template else None
+    return Layout(settings.context_tokens, settings.parents, template)
 
 
 def _embedder(settings: Settings, services: Services) -> Embedder:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         ImageOptions,
         Message,
         RemoteFile,
+        TokenCount,
     )
     from ragkit.reports import DocumentInfo, FileStamp, Finding, IndexStatus, Known, Loaded, Problem, Root
     from ragkit.types import Chunk, Document, FloatMatrix, FloatVector, Hit, IntVector, Preparation
@@ -103,6 +104,15 @@ class ChatModel(Protocol):
         options: ChatOptions | None = None,
     ) -> Iterator[Delta]:
         """Pieces of the answer, the last with the whole completion. Raises StreamInterrupted with what had come."""
+        ...
+
+
+@runtime_checkable
+class TokenCounter(Protocol):
+    """A service that says how long a text is for its models."""
+
+    def count_tokens(self, texts: Sequence[str], model: str = "") -> tuple[list[TokenCount], bool]:
+        """The length of each text; and whether that was counted rather than estimated."""
         ...
 
 

@@ -17,6 +17,7 @@ from ragkit.types import Answer, Document, Hit
 if TYPE_CHECKING:
     from ragkit.evaluation.drafting import Drafts
     from ragkit.evaluation.mapping import Map
+    from ragkit.generative import Layout
     from ragkit.messages import Delta
     from ragkit.protocols import ChatModel, Chunker, Embedder, Parsers, Store
     from ragkit.reports import DocumentInfo, Finding, IndexReport, IndexStatus, Progress
@@ -37,6 +38,7 @@ class RAG:
         chat: gives what writes answers, when one is first needed; without it answers quote the documents.
         rounds: searches that a model may ask for before it must answer.
         uploads: the file that remembers what was left with a service; the user's own unless named.
+        layout: what the prompt of an answer is made of.
         close: called by `close`, for what else was opened around it.
     """
 
@@ -53,6 +55,7 @@ class RAG:
         rounds: int = 5,
         uploads: Path | None = None,
         close: Callable[[], object] | None = None,
+        layout: Layout | None = None,
     ) -> None:
         self._store = store
         self._embedder = embedder
@@ -64,6 +67,7 @@ class RAG:
         self._rounds = rounds
         self._uploads = uploads
         self._close = close
+        self._layout = layout
 
     @property
     def path(self) -> Path:
@@ -226,9 +230,11 @@ class RAG:
             from ragkit.extractive import extract  # a model needs none of it
 
             return extract(question, hits, idf=self._store.idf, document=self._store.document)
-        from ragkit.generative import from_passages
+        from ragkit.generative import Layout, from_passages
 
-        return from_passages(self._chat(), question, hits, document=self._store.document, told=told)
+        return from_passages(
+            self._chat(), question, hits, document=self._store.document, layout=self._layout or Layout(), told=told
+        )
 
     def _ask_agent(
         self, question: str, k: int, mode: str, where: Where | None, told: Callable[[Delta], None] | None

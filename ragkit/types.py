@@ -180,7 +180,8 @@ class Answer:
     `mode` says who wrote it: "extractive" for sentences taken verbatim, with no model; "generative" for a model
     that was given passages, "agentic" for one that looked for them, "attached" for one that read a file.
     `timings` are seconds by step. `notes` tell what else the reader should know. `statements` are the sentences of
-    the text with their support, empty where nobody has compared them with the sources.
+    the text with their support, empty where nobody has compared them with the sources. `dropped` names the passages
+    that the prompt had no room for.
     """
 
     question: str
@@ -195,3 +196,4 @@ class Answer:
     timings: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     statements: tuple[Statement, ...] = ()
+    dropped: tuple[str, ...] = ()

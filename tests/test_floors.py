@@ -23,6 +23,7 @@ FLOORS = [  # from the ground up; names are prefixes
         "ragkit.store",
         "ragkit.providers",
         "ragkit.uploads",
+        "ragkit.packing",
         "ragkit.functions",
     ],
     ["ragkit.rerankers"],  # fills a seam too, by way of a service

@@ -10,11 +10,12 @@ import pytest
 from toys import Says
 
 from ragkit.errors import ConfigError, IndexNotFound, NotFound, ServerError
-from ragkit.generative import from_passages
+from ragkit.generative import Layout, from_passages
 from ragkit.generative.agentic import from_searches
 from ragkit.generative.attached import from_files
-from ragkit.messages import Delta, FunctionCall, Message, RemoteFile
-from ragkit.prompts import NO_ANSWER, language_of
+from ragkit.messages import Delta, FunctionCall, Message, RemoteFile, TokenCount
+from ragkit.prompts import NO_ANSWER, Template, grounded, language_of
+from ragkit.providers.lengths import estimated_tokens
 from ragkit.types import Answer, Chunk, Document, Hit, Status, Support, Verification
 from ragkit.uploads import Uploads
 
@@ -148,6 +149,44 @@ def test_each_quote_is_compared_with_its_document() -> None:
     assert (false.verification, false.source, false.line) == (Verification.NOT_FOUND, "note.txt", 0)
     assert [each.support for each in answer.statements] == [Support.VERIFIED, Support.NOT_FOUND, Support.UNCITED]
     assert (answer.status, "1 of the quotes" in answer.reason) == (Status.PARTIAL, True)
+
+
+def test_what_the_prompt_has_no_room_for_is_named() -> None:
+    """Passages that do not fit are dropped with their source and page, and cannot be cited."""
+    model = Says("Да [2].")
+    one = estimated_tokens("\n".join(message.content for message in grounded(QUESTION, HITS[:1])))
+    answer = ask(model, layout=Layout(budget=round(1.1 * one)))  # a fifth is kept back where nobody counts
+    assert answer.dropped
+    assert "note.txt" in answer.dropped[0]
+    assert "сейфе" not in model.told[0][-1].content
+    assert answer.citations == ()
+
+
+def test_a_service_that_counts_is_asked_where_it_is_close() -> None:
+    """Real counts decide what fits; far from the limit nothing is asked."""
+
+    class Counts(Says):
+        counted = 0
+
+        def count_tokens(self, texts: Sequence[str], _: str = "") -> tuple[list[TokenCount], bool]:
+            self.counted += 1
+            return [TokenCount(len(text), len(text)) for text in texts], True
+
+    near, far = Counts("Да [1]."), Counts("Да [1].")
+    ask(near, layout=Layout(budget=600))
+    ask(far)
+    assert (near.counted > 0, far.counted) == (True, 0)
+
+
+def test_the_words_of_the_prompt_can_be_replaced(tmp_path: Path) -> None:
+    """A template of the user's own; numbering and frame stay."""
+    file = tmp_path / "prompt.txt"
+    file.write_text("Отвечай стихами.\n{sources}\nВопрос: {question}", "utf-8")
+    model = Says("Да [1].")
+    ask(model, layout=Layout(template=Template.read(file)))
+    told = "\n".join(message.content for message in model.told[0])
+    assert "Отвечай стихами." in told
+    assert "[1] " in told
 
 
 def test_quotes_of_an_attached_file_are_compared_too(tmp_path: Path, uploads: Uploads) -> None:

@@ -252,7 +252,7 @@ def _print_answer(answer: Answer, *, streamed: bool, explain: bool, quiet: bool,
             say(escape(answer.reason), quiet=quiet)
     if explain:
         _print_evidence(answer)
-    for note in answer.notes:
+    for note in (*answer.notes, *answer.dropped):
         say(escape(note), quiet=quiet)
     if answer.mode == "extractive":
         if answer.status != "refused":

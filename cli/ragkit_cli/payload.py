@@ -70,6 +70,7 @@ def of_answer(answer: Answer, *, explain: bool = False) -> Json:
         "statements": [of_statement(each) for each in answer.statements],
         "hits": [of_hit(each, explain=explain) for each in answer.hits],
         "notes": list(answer.notes),
+        "dropped": list(answer.dropped),
         "usage": of_usage(answer.usage),
         "timings": dict(answer.timings),
     }

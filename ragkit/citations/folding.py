@@ -15,7 +15,10 @@ from dataclasses import dataclass
 
 _DASH = "\\-\u2010-\u2015\u2212\ufe58\ufe63\uff0d"
 _QUOTATION = "\"'`´«»‹›“”„‟‘’‚‛\u02bc\u2032\u2033\u3003「」『』"
-_INVISIBLE = "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\u0300-\u036f"
+_INVISIBLE = (  # what the frame of a prompt takes out too, and marks that stand on letters
+    "\u00ad\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
+    "\ufff0-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff\u0300-\u036f"
+)
 _MARKUP = "*_|\\\\•▪●◦‣\ufffe\uffff"
 _ODD = "\ufb00-\ufb06\uff01-\uff0c\uff0e-\uff5e№ßİ²³¹⁰⁴-⁹₀-₉\u2150-\u218b™℠"
 _GAP = rf"(?:[\s{_DASH}{_QUOTATION}{_INVISIBLE}{_MARKUP}…]|\.{{2,}}+)"

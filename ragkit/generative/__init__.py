@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ragkit.citations import Reader, Verified
 from ragkit.errors import BadResponse
 from ragkit.messages import Completion, Delta, Message
-from ragkit.prompts import grounded, is_no_answer, may_be_no_answer
+from ragkit.packing import pack
+from ragkit.prompts import Template, grounded, is_no_answer, may_be_no_answer
+from ragkit.protocols import TokenCounter
+from ragkit.providers.lengths import estimated_tokens
 from ragkit.types import Answer, Document, Hit, Status, Verification
 
 if TYPE_CHECKING:
@@ -28,24 +31,61 @@ _REASONS = {
 _REFUSALS = ("blacklist", "content_filter")
 
 
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What a prompt is made of: at most `budget` tokens, whole sections where `parents`, the user's own template."""
+
+    budget: int = 16_000
+    parents: bool = False
+    template: Template | None = None
+
+
 def from_passages(
     chat: ChatModel,
     question: str,
     hits: Sequence[Hit],
     *,
     document: Callable[[str], Document],
+    layout: Layout = Layout(),
     options: ChatOptions | None = None,
     told: Told | None = None,
 ) -> Answer:
-    """One request: the question with the hits as numbered sources. Without hits nothing is asked.
+    """One request: the question with the hits as numbered sources, as many as fit. Without hits nothing is asked.
 
     `document` gives the whole document of a source, in which quotes are looked up.
     """
     if not hits:
         return Answer(question, "", Status.REFUSED, reason="nothing is indexed that could answer", mode="generative")
-    reader = Reader(hits, document)
-    completion = completed(chat, grounded(question, hits), reader, options=options, told=told)
-    return answer_of(question, completion, reader.finish(), hits, "generative")
+    count = counter(chat, layout.budget)
+    [rules], _ = count(["\n".join(message.content for message in grounded(question, (), template=layout.template))])
+    packed = pack(
+        hits,
+        budget=layout.budget - rules,
+        count=count,
+        document=document,
+        parents=layout.parents,
+        question=question,
+    )
+    reader = Reader(packed.hits, document)
+    messages = grounded(question, packed.passages, template=layout.template)
+    completion = completed(chat, messages, reader, options=options, told=told)
+    answer = answer_of(question, completion, reader.finish(), packed.hits, "generative")
+    return replace(answer, dropped=tuple(map(str, packed.dropped)))
+
+
+def counter(chat: ChatModel, budget: int) -> Callable[[Sequence[str]], tuple[list[int], bool]]:
+    """Counts tokens: as the service does, where it can and where an estimate is not far below the budget."""
+
+    def count(texts: Sequence[str]) -> tuple[list[int], bool]:
+        estimates = [estimated_tokens(text) for text in texts]
+        if 2 * sum(estimates) <= budget:
+            return estimates, True
+        if not isinstance(chat, TokenCounter):
+            return estimates, False
+        counts, counted = chat.count_tokens(texts)
+        return [each.tokens for each in counts], counted
+
+    return count
 
 
 def completed(

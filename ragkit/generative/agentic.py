@@ -10,7 +10,7 @@ from ragkit.citations import verify
 from ragkit.functions import run
 from ragkit.generative import Told, answer_of
 from ragkit.messages import Delta, Function
-from ragkit.prompts import language_of, searching
+from ragkit.prompts import harmless, language_of, searching
 
 if TYPE_CHECKING:
     from ragkit.messages import ChatOptions
@@ -86,8 +86,13 @@ def from_searches(
         if place not in numbers:
             hits.append(hit)
             numbers[place] = len(hits)
-        about = {"number": numbers[place], "source": chunk.source, "page": chunk.page, "heading": chunk.heading}
-        return {**{name: value for name, value in about.items() if value}, "text": chunk.text}
+        about = {
+            "number": numbers[place],
+            "source": harmless(chunk.source),
+            "page": chunk.page,
+            "heading": harmless(chunk.heading),
+        }
+        return {**{name: value for name, value in about.items() if value}, "text": harmless(chunk.text)}
 
     done = run(chat, searching(question), [(SEARCH, search_documents)], rounds=rounds, options=options)
     text = done.completion.text if hits else _MARKER.sub("", done.completion.text)  # of sources that it never had

@@ -88,6 +88,9 @@ class Settings:
     update_interval: float | None = _decimal("seconds between the pieces of a streamed answer", 0, 3_600)
     profanity_check: bool | None = _flag(None, "let GigaChat look for profanity", env="GIGACHAT_PROFANITY_CHECK")
     session: str = _text("name under which GigaChat caches the context of a conversation")
+    context_tokens: int = _whole(16_000, "tokens that the prompt of an answer may hold", 500)
+    parents: bool = _flag(False, "give a model whole sections instead of passages, where they fit")
+    prompt_template: str = _text("file with the words of the prompt, with {sources} and {question}", kind="file")
     rounds: int = _whole(5, "searches that a model may ask for before it must answer", 1, 100)
 
     embed_price: float = _decimal("money for a million tokens that are embedded", 0, default=0.0)

@@ -104,6 +104,20 @@ class ChatOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class Talk:
+    """What a question stands in: `history` are the turns before it, without their sources, which go with it to the model.
+
+    `session` is ChatOptions.session_id. `nonce` is what the marks around sources are made of, the same in each turn,
+    so that rules which do not change can be cached. `query` is searched for, where that is not the question.
+    """
+
+    history: tuple[Message, ...] = ()
+    session: str = ""
+    nonce: str = ""
+    query: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
     """A whole answer of a model. `model` is what the service says answered, often with a version.
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from ragkit.errors import NotFound
+from ragkit.errors import NotFound, RagkitError
 from ragkit.messages import RemoteFile
 from ragkit.protocols import FileStore
 
@@ -72,6 +72,49 @@ class Uploads:
         with NamedTemporaryFile("w", encoding="utf-8", dir=self._place.parent, delete=False) as draft:  # mode 0600
             json.dump(known, draft)
         Path(draft.name).replace(self._place)
+
+
+class Lent(Uploads):
+    """Uploads for as long as a conversation: what was there before stays, what it brings itself goes at its end."""
+
+    def __init__(self, place: Path) -> None:
+        super().__init__(place)
+        self._own: dict[str, tuple[FileStore, str]] = {}
+
+    def upload(self, store: FileStore, path: Path) -> tuple[RemoteFile, bool]:
+        """As of any uploads; a file that the conversation brought itself does not count as there already."""
+        key = _key(store, path)
+        if key in self._own:
+            with suppress(NotFound):
+                return store.file(self._own[key][1]), False
+            del self._own[key]
+        file, known = super().upload(store, path)
+        if not known:
+            self._own[key] = (store, file.id)
+        return file, known
+
+    def remember(self, store: FileStore, path: Path, file: RemoteFile) -> None:
+        """Nothing is kept for longer than the conversation."""
+
+    def forget(self, id: str) -> None:
+        """The file is gone from the service."""
+        self._own = {key: (store, own) for key, (store, own) in self._own.items() if own != id}
+        super().forget(id)
+
+    def give_back(self) -> list[RagkitError]:
+        """Delete what the conversation brought; gives what went wrong, each with the id of the file that stays."""
+        failed = []
+        while self._own:
+            key, (store, id) = next(iter(self._own.items()))
+            try:
+                store.delete(id)
+            except NotFound:
+                pass  # deleted meanwhile, from elsewhere
+            except RagkitError as error:
+                hint = f"ragkit files delete {id}"
+                failed.append(RagkitError(f"a file may still be with the service: {error.message}", hint))
+            del self._own[key]
+        return failed
 
 
 def _key(store: FileStore, path: Path) -> str:

@@ -88,7 +88,7 @@ def test_an_embedder_of_ones_own_costs_nothing(tmp_path: Path) -> None:
         assert (report.usage, report.estimated) == (Usage(), False)
 
 
-def test_many_texts_are_foretold_from_a_thousand() -> None:
+def test_many_texts_are_foretold_from_some_of_them() -> None:
     """Russian prose, English prose, code and tables of figures, in very unequal parts: within 5 % of the bill."""
     words = {kind: kind_of_words.split() for kind, kind_of_words in KINDS.items()}
     embedder = Metered()
@@ -113,6 +113,23 @@ def test_many_texts_are_foretold_from_a_thousand() -> None:
         assert again.tokens(embedder.count_tokens) == (tokens, True)
 
 
+def test_texts_that_are_very_unlike_are_foretold_too() -> None:
+    """A third of them with four times the tokens for a character: nineteen of twenty forecasts within 5 %."""
+    off = []
+    for seed in range(40):
+        chance = random.Random(seed)
+        texts = [chance.choices("x-", [70, 30])[0] * chance.randint(50, 800) for _ in range(6000)]
+        forecast = Forecast()
+        forecast.add((chance.randbytes(32), text) for text in texts)
+        tokens, _ = forecast.tokens(lambda some: ([dense(text) for text in some], True))
+        off.append(abs(tokens / sum(map(dense, texts)) - 1))
+    assert sorted(off)[37] < 0.05
+
+
+def dense(text: str) -> int:
+    return len(text) if text[0] == "-" else len(text) // 4
+
+
 KINDS = {
     "russian": "договор аренды нежилого помещения заключён сроком на одиннадцать месяцев и не подлежит регистрации",
     "english": "the tenant shall return the deposit within ten working days of the end of this lease agreement",
@@ -125,7 +142,7 @@ KINDS = {
 def test_the_forecast_for_a_large_mixed_folder_is_within_5_percent_of_the_bill(tmp_path: Path) -> None:
     """Russian law, English articles, code and manuals in both languages, as files, through the whole run."""
     docs = tmp_path / "docs"
-    for name, most in (("rulaw_ru", 60), ("codebase_en", 300), ("phpdoc_ru", 300), ("nq_open_en", 400)):
+    for name, most in (("rulaw_ru", 150), ("codebase_en", 700), ("phpdoc_ru", 800), ("nq_open_en", 800)):
         (docs / name).mkdir(parents=True)
         with (DATA / "retrieval" / name / "corpus.jsonl").open(encoding="utf-8") as lines:
             for i, line in zip(range(most), lines, strict=False):

@@ -10,7 +10,7 @@ from ragkit.messages import TokenCount
 # Users report 2.3 to 3 characters of Russian for a token, and about 4.5 of English prose: short English words whole,
 # identifiers parted at their capitals, a token for each mark, each letter of other scripts, each three digits and each
 # new line. No service's own tokenizer was compared; against the sandbox's rule, which is another,
-# benchmarks/forecast.py finds 2.2 % at most.
+# benchmarks/forecast.py finds 2 % at most.
 _PIECES = re.compile(r"[\u0400-\u052f]+|[A-ZÀ-ÖØ-Þ]?[a-zß-öø-ɏ]+|[A-ZÀ-ÖØ-Þ]+|[^\W\d_]|\d{1,3}|[^\w\s]|_|\n\s*")
 _CYRILLIC = re.compile(r"[\u0400-\u052f]")
 _RUSSIAN_LETTERS = 2.6

@@ -105,7 +105,7 @@ class ChatOptions:
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """What a question stands in: `history` are the turns before it, without their sources, which go with it to the model.
+    """What a question stands in: `history` are the turns before it, without their sources, given to the model too.
 
     `session` is ChatOptions.session_id. `nonce` is what the marks around sources are made of, the same in each turn,
     so that rules which do not change can be cached. `query` is searched for, where that is not the question.

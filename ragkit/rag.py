@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from ragkit.evaluation.drafting import Drafts
     from ragkit.evaluation.mapping import Map
     from ragkit.generative import Layout
-    from ragkit.messages import Delta
+    from ragkit.messages import ChatOptions, Delta, Talk
     from ragkit.protocols import ChatModel, Chunker, Embedder, Parsers, Store
     from ragkit.reports import DocumentInfo, Finding, IndexReport, IndexStatus, Progress
+    from ragkit.uploads import Uploads
 
 NO_CHAT_MODEL = "set GIGACHAT_CREDENTIALS, or OPENAI_API_KEY and chat_model; README.md says how"
 
@@ -196,6 +197,7 @@ class RAG:
         where: Where | None = None,
         agentic: bool = False,
         told: Callable[[Delta], None] | None = None,
+        talk: Talk | None = None,
     ) -> Answer:
         """Answer from the k best passages: in the words of the chat model, or without one in those of the documents.
 
@@ -206,6 +208,7 @@ class RAG:
             question: in any language; the answer is in the same.
             agentic: let the model search by itself, several times and in its own words.
             told: called with each piece of the answer as it is written, and with news of searches.
+            talk: the turns before the question, for the chat model; `ragkit.dialogue` keeps them.
 
         Raises:
             ConfigError: as `search`; or `agentic` without a chat model.
@@ -216,16 +219,18 @@ class RAG:
         began = time.perf_counter()
         with metered() as meter:
             if agentic:
-                answer = self._ask_agent(question, k, mode, where, told)
+                answer = self._ask_agent(question, k, mode, where, told, talk)
                 found = began
             else:
-                hits = self.search(question, k, mode=mode, where=where)
+                hits = self.search((talk and talk.query) or question, k, mode=mode, where=where)
                 found = time.perf_counter()
-                answer = self._answer(question, hits, told)
+                answer = self._answer(question, hits, told, talk)
         timings = {"search": found - began, "answer": time.perf_counter() - found}
         return replace(answer, usage=meter.usage, timings=timings)
 
-    def _answer(self, question: str, hits: list[Hit], told: Callable[[Delta], None] | None) -> Answer:
+    def _answer(
+        self, question: str, hits: list[Hit], told: Callable[[Delta], None] | None, talk: Talk | None
+    ) -> Answer:
         if self._chat is None:
             from ragkit.extractive import extract  # a model needs none of it
 
@@ -233,11 +238,25 @@ class RAG:
         from ragkit.generative import Layout, from_passages
 
         return from_passages(
-            self._chat(), question, hits, document=self._store.document, layout=self._layout or Layout(), told=told
+            self._chat(),
+            question,
+            hits,
+            document=self._store.document,
+            layout=self._layout or Layout(),
+            history=talk.history if talk else (),
+            nonce=talk.nonce if talk else None,
+            options=_options(talk),
+            told=told,
         )
 
     def _ask_agent(
-        self, question: str, k: int, mode: str, where: Where | None, told: Callable[[Delta], None] | None
+        self,
+        question: str,
+        k: int,
+        mode: str,
+        where: Where | None,
+        told: Callable[[Delta], None] | None,
+        talk: Talk | None,
     ) -> Answer:
         from ragkit.generative.agentic import from_searches
 
@@ -253,6 +272,8 @@ class RAG:
             search,
             document=self._store.document,
             rounds=self._rounds,
+            history=talk.history if talk else (),
+            options=_options(talk),
             told=told,
         )
 
@@ -264,6 +285,8 @@ class RAG:
         keep: bool = False,
         functions: bool = False,
         told: Callable[[Delta], None] | None = None,
+        talk: Talk | None = None,
+        uploads: Uploads | None = None,
     ) -> Answer:
         """Answer from whole files that the model reads itself; the index is not asked, and need not exist.
 
@@ -272,13 +295,15 @@ class RAG:
             keep: leave the files with the service, and use them again when the same bytes are asked about.
             functions: let the model use its own functions, which read several documents.
             told: called with each piece of the answer as it is written.
+            talk: the turns before the question; nothing is searched for.
+            uploads: what remembers the files, in place of the user's own memory.
 
         Raises:
             ConfigError: no chat model, or files that cannot be asked about; nothing was sent.
         """
         from ragkit.generative.attached import from_files
         from ragkit.metering import metered
-        from ragkit.uploads import Uploads, default_place
+        from ragkit.uploads import Uploads
 
         paths = [Path(file) for file in ([files] if isinstance(files, str | Path) else files)]
         if not question.strip():
@@ -290,13 +315,26 @@ class RAG:
                 chat,
                 question,
                 paths,
-                uploads=Uploads(self._uploads or default_place()),
+                uploads=uploads or Uploads(self.uploads),
                 load=self.read_file,
                 keep=keep,
                 functions=functions,
+                history=talk.history if talk else (),
+                options=_options(talk),
                 told=told,
             )
         return replace(answer, usage=meter.usage, timings={"answer": time.perf_counter() - began})
+
+    @property
+    def uploads(self) -> Path:
+        """The file that remembers what was left with a service."""
+        from ragkit.uploads import default_place
+
+        return self._uploads or default_place()
+
+    def chat(self) -> ChatModel | None:
+        """What writes answers; None where they quote the documents."""
+        return self._chat() if self._chat else None
 
     def _chat_model(self, purpose: str) -> ChatModel:
         if self._chat is None:
@@ -378,3 +416,9 @@ class RAG:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _options(talk: Talk | None) -> ChatOptions | None:
+    from ragkit.messages import ChatOptions  # a search does not need it
+
+    return ChatOptions(session_id=talk.session) if talk else None

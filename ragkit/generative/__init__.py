@@ -47,17 +47,22 @@ def from_passages(
     *,
     document: Callable[[str], Document],
     layout: Layout = Layout(),
+    history: Sequence[Message] = (),
+    nonce: str | None = None,
     options: ChatOptions | None = None,
     told: Told | None = None,
 ) -> Answer:
     """One request: the question with the hits as numbered sources, as many as fit. Without hits nothing is asked.
 
-    `document` gives the whole document of a source, in which quotes are looked up.
+    `document` gives the whole document of a source, in which quotes are looked up. `history` are earlier turns, without
+    their sources: they stand between the rules and the question, and take their part of the budget. `nonce` is that of
+    `grounded`.
     """
     if not hits:
         return Answer(question, "", Status.REFUSED, reason="nothing is indexed that could answer", mode="generative")
     count = counter(chat, layout.budget)
-    [rules], _ = count(["\n".join(message.content for message in grounded(question, (), template=layout.template))])
+    unfilled = [*history, *grounded(question, (), template=layout.template)]
+    [rules], _ = count(["\n".join(message.content for message in unfilled)])
     packed = pack(
         hits,
         budget=layout.budget - rules,
@@ -67,10 +72,15 @@ def from_passages(
         question=question,
     )
     reader = Reader(packed.hits, document)
-    messages = grounded(question, packed.passages, template=layout.template)
+    messages = after(history, grounded(question, packed.passages, template=layout.template, nonce=nonce))
     completion = completed(chat, messages, reader, options=options, told=told)
     answer = answer_of(question, completion, reader.finish(), packed.hits, "generative")
     return replace(answer, dropped=tuple(map(str, packed.dropped)))
+
+
+def after(history: Sequence[Message], messages: Sequence[Message]) -> list[Message]:
+    """Earlier turns stand behind the rules, which are the first message."""
+    return [messages[0], *history, *messages[1:]]
 
 
 def counter(chat: ChatModel, budget: int) -> Callable[[Sequence[str]], tuple[list[int], bool]]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ragkit.citations import verify
 from ragkit.functions import run
-from ragkit.generative import Told, answer_of
-from ragkit.messages import Delta, Function
+from ragkit.generative import Told, after, answer_of
+from ragkit.messages import Delta, Function, Message
 from ragkit.prompts import harmless, language_of, searching
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def from_searches(
     *,
     document: Callable[[str], Document],
     rounds: int,
+    history: Sequence[Message] = (),
     options: ChatOptions | None = None,
     told: Told | None = None,
 ) -> Answer:
@@ -94,7 +95,8 @@ def from_searches(
         }
         return {**{name: value for name, value in about.items() if value}, "text": harmless(chunk.text)}
 
-    done = run(chat, searching(question), [(SEARCH, search_documents)], rounds=rounds, options=options)
+    messages = after(history, searching(question))
+    done = run(chat, messages, [(SEARCH, search_documents)], rounds=rounds, options=options)
     text = done.completion.text if hits else _MARKER.sub("", done.completion.text)  # of sources that it never had
     answer = answer_of(question, done.completion, verify(text, hits, document), hits, "agentic")
     if told:

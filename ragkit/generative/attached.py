@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ragkit.citations import Reader
 from ragkit.errors import ConfigError, LoadError, RagkitError
-from ragkit.generative import Told, answer_of, completed
+from ragkit.generative import Told, after, answer_of, completed
 from ragkit.messages import Message, Picture
 from ragkit.prompts import about_file
 from ragkit.protocols import FileStore
@@ -71,6 +71,7 @@ def from_files(
     load: Callable[[Path], Document],
     keep: bool = False,
     functions: bool = False,
+    history: Sequence[Message] = (),
     options: ChatOptions | None = None,
     told: Told | None = None,
 ) -> Answer:
@@ -89,10 +90,10 @@ def from_files(
     hits = [Hit(0, Chunk(each.source, 0, len(each.text), each.text), 1.0) for each in documents.values()]
     reader = Reader(hits, documents.__getitem__)
     if not isinstance(chat, FileStore):
-        messages = [rules, *_inline(question, paths, documents)]
+        messages = after(history, [rules, *_inline(question, paths, documents)])
         completion = completed(chat, messages, reader, options=options, told=told)
         return answer_of(question, completion, reader.finish(), hits, "attached", cites=False)
-    with ExitStack() as after:
+    with ExitStack() as later:
         ids = []
         for path in paths:
             file, known = uploads.upload(chat, path)
@@ -100,10 +101,10 @@ def from_files(
             if keep:
                 _remember(uploads, chat, path, file, notes)
             elif not known:
-                after.callback(_delete, chat, uploads, file.id, path, notes)
+                later.callback(_delete, chat, uploads, file.id, path, notes)
             if known:
                 notes.append(f"{path.name} was there already, and was not uploaded again")
-        messages = [rules, *_attached(question, paths, ids)]
+        messages = after(history, [rules, *_attached(question, paths, ids)])
         if functions:
             completion = chat.complete(messages, function_call="auto", options=options)
             reader.feed(completion.text)

@@ -14,9 +14,12 @@ from ragkit.prompts.framing import framed, harmless, label, marks, new_nonce
 from ragkit.prompts.template import Template
 from ragkit.prompts.wording import (
     AGENT,
+    ANSWER,
+    CONVERSATION,
     FILE,
     FRAME,
     GROUNDED,
+    NEW_QUESTION,
     NO_ANSWER,
     NUMBERED,
     PAGE,
@@ -25,6 +28,7 @@ from ragkit.prompts.wording import (
     REMINDER,
     SHORTENED,
     SOURCES,
+    STANDALONE,
     is_no_answer,
     language_of,
     may_be_no_answer,
@@ -45,6 +49,7 @@ __all__ = [
     "new_nonce",
     "numbered_source",
     "searching",
+    "standalone",
 ]
 
 _LONGEST_TITLE = 160  # characters; longer ones are no titles
@@ -120,6 +125,15 @@ def searching(question: str) -> list[Message]:
 def about_file(question: str) -> str:
     """The rules for a question about an attached file."""
     return FILE[language_of(question)]
+
+
+def standalone(history: Sequence[Message], question: str) -> list[Message]:
+    """Asks for the question as it would be without the turns before it: for a search, which remembers none."""
+    language = language_of(question)
+    names = {"user": QUESTION[language], "assistant": ANSWER[language]}
+    turns = "\n".join(f"{names[each.role]}: {harmless(each.content)}" for each in history)
+    said = f"{CONVERSATION[language]}:\n\n{turns}\n\n{NEW_QUESTION[language]}: {question}"
+    return [Message("system", STANDALONE[language]), Message("user", said)]
 
 
 def _passages(given: Sequence[Hit | Passage], titles: Mapping[str, str] | None) -> Iterable[Passage]:

@@ -35,7 +35,7 @@ FLOORS = [  # from the ground up; names are prefixes
         "ragkit.generative",
         "ragkit.packing",
     ],
-    ["ragkit.ingest", "ragkit.reembedding", "ragkit.evaluation", "ragkit.routing"],
+    ["ragkit.ingest", "ragkit.reembedding", "ragkit.evaluation", "ragkit.routing", "ragkit.dialogue"],
     ["ragkit.rag"],
     ["ragkit.services"],
     ["ragkit.assembly"],

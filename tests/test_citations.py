@@ -268,7 +268,8 @@ def test_a_form_knows_where_it_comes_from(text: str) -> None:
         assert 0 <= start < end <= len(text)
     if folded.form:
         start, end = folded.span(0, len(folded.form))
-        assert form_of(text[start:end]).strip() in folded.form or not text.isprintable()
+        alone = form_of(text[start:end]).strip(" -")  # whether a dash is a sign depends on what stands before it
+        assert alone in folded.form or not text.isprintable()
 
 
 def planted() -> ModuleType:

@@ -55,6 +55,7 @@ DOORS = {  # third-party library -> where it may enter; a folder's own one file 
     "lxml": "ragkit.loaders",
     "httpcore": "ragkit.providers.network",
     "certifi": "ragkit.providers.tls",
+    "matplotlib": "ragkit.evaluation.png",
     "orjson": "ragkit.providers.jsontext",
     "Stemmer": "ragkit.words",
 }

@@ -9,9 +9,7 @@ from pathlib import Path
 
 import pytest
 from shell import Cli
-from test_cli_json import DOCS, compare
-
-from ragkit_cli.main import COMMANDS
+from test_cli_json import compare
 
 ROOT = Path(__file__).parents[2]
 QUESTIONS = [
@@ -20,13 +18,6 @@ QUESTIONS = [
     {"id": "key", "question": "У кого ключ от подвала?", "sources": "windows.txt", "answer": "у консьержки"},
     {"id": "bridge", "question": "Zzyzx qwfp arstd?", "answerable": False},
 ]
-
-
-@pytest.fixture(autouse=True)
-def _commands(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, module in (("eval", "evaluate"), ("map", "pictures")):
-        if name not in COMMANDS:
-            monkeypatch.setitem(COMMANDS, name, (module, ""))
 
 
 @pytest.fixture
@@ -277,7 +268,6 @@ def test_the_index_is_drawn(cli: Cli, shelf: Path, tmp_path: Path) -> None:
     assert cli("map", "-o", "map.html", "-i", "none").code == 5
 
 
-@pytest.mark.skipif("## ragkit.eval/1" not in DOCS, reason="docs/json.md has no tables of these commands yet")
 def test_json_is_documented(cli: Cli, shelf: Path, questions: Path) -> None:
     """Every field of the three objects, in both directions."""
     found = cli("eval", questions, "-i", shelf, "--compare", "mode=lexical", "--answers", "--json").json

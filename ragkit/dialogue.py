@@ -195,7 +195,8 @@ class Dialogue:
         if quoted := _QUOTED.fullmatch(text):
             text = next(filter(None, quoted.groups()))
         too_long = len(text) > len(question) + LONGEST_ADDITION
-        if completion.finish_reason in _CUT or too_long or is_no_answer(text) or text == question:
+        retold = question in text and any(turn.question in text for turn in turns)  # the same, or the conversation
+        if completion.finish_reason in _CUT or too_long or retold or is_no_answer(text) or text == question:
             return ""
         return text
 

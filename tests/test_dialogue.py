@@ -74,11 +74,11 @@ def test_a_follow_up_is_searched_in_a_form_of_its_own(opened: Callable[[Says | N
 
 @pytest.mark.parametrize(
     "said",
-    ["", "  ", NO_ANSWER, FOLLOWING, "слово " * LONGEST_ADDITION],
-    ids=["empty", "blank", "none", "same", "long"],
+    ["", "  ", NO_ANSWER, FOLLOWING, "слово " * LONGEST_ADDITION, f"{FIRST} {FOLLOWING}"],
+    ids=["empty", "blank", "none", "same", "long", "retold"],
 )
 def test_a_useless_rewriting_falls_back_to_the_question(opened: Callable[[Says | None], RAG], said: str) -> None:
-    """An empty, absurdly long or unchanged one is not searched for."""
+    """An empty, absurdly long, unchanged one, or one that tells the conversation again, is not searched for."""
     model = Says("За десять дней [1].", said, "Не знаю [1].")
     dialogue = Dialogue(opened(model))
     dialogue.ask(FIRST)

@@ -94,7 +94,7 @@ def search_command(
         found = [payload.of_hit(hit, explain=explain) for hit in hits]
         out_json("search", {"query": text, "mode": chosen.mode, "hits": found})
     elif related:
-        _print_hits(text, related, explain=explain)
+        print_hits(text, related, explain=explain)
     elif hits:
         say("Nothing found. No passage shares a word, or a part of one, with the query.", quiet=quiet)
     else:
@@ -160,7 +160,7 @@ def ask_command(
 
         out_json("answer", payload.of_answer(answer, explain=explain))
     else:
-        _print_answer(answer, streamed=stream.shown, explain=explain, quiet=quiet, currency=chosen.currency)
+        print_answer(answer, streamed=stream.shown, explain=explain, quiet=quiet, currency=chosen.currency)
     return NOTHING if exit_code and answer.status == "refused" else DONE
 
 
@@ -172,7 +172,8 @@ def _related(rag: RAG, hits: list[Hit]) -> list[Hit]:
     return related if len(related) < len(hits) and is_offline(rag.status().embedding_model) else hits
 
 
-def _print_hits(query: str, hits: list[Hit], *, explain: bool) -> None:
+def print_hits(query: str, hits: list[Hit], *, explain: bool) -> None:
+    """Passages by number, with the lines that have most of the query."""
     from ragkit.words import terms  # the search has loaded it
 
     wanted = frozenset(terms(query))
@@ -233,7 +234,10 @@ class Streamed:
             out_part(escape(delta.text))
 
 
-def _print_answer(answer: Answer, *, streamed: bool, explain: bool, quiet: bool, currency: str) -> None:
+def print_answer(
+    answer: Answer, *, streamed: bool, explain: bool, quiet: bool, currency: str, advise: bool = True
+) -> None:
+    """The answer with its places; where no model wrote it, `advise` says how to get one."""
     if streamed:
         out()
     elif answer.status != "refused":
@@ -255,7 +259,7 @@ def _print_answer(answer: Answer, *, streamed: bool, explain: bool, quiet: bool,
     for note in (*answer.notes, *answer.dropped):
         say(escape(note), quiet=quiet)
     if answer.mode == "extractive":
-        if answer.status != "refused":
+        if advise and answer.status != "refused":
             say(f"No chat model is configured: the answer quotes the documents. For one, {NO_CHAT_MODEL}.", quiet=quiet)
     else:
         by = f"{one_line(answer.model)}: " if answer.model else ""

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import click
 
-from ragkit.errors import BudgetExceeded, ConfigError, ProviderError, RagkitError, StoreError
-from ragkit_cli.exits import DONE, FAILED, INDEX, INTERRUPTED, PROVIDER, USAGE
+from ragkit.errors import ConfigError, RagkitError
+from ragkit_cli.exits import DONE, FAILED, INTERRUPTED, USAGE, exit_of
 from ragkit_cli.render import OutputClosed, escape, say, spent, write_error
 
 if TYPE_CHECKING:
@@ -30,11 +30,14 @@ COMMANDS = {
     "index": ("documents", "Bring the index up to date with a folder of documents."),
     "search": ("answers", "Find passages, by words and by likeness."),
     "ask": ("answers", "Answer a question from the documents, with the places."),
+    "chat": ("chat", "Ask one question after another, about documents or a file."),
     "status": ("upkeep", "Show what the index holds."),
     "list": ("documents", "List the documents, and what could not be read."),
     "show": ("documents", "Print a passage with its neighbours, or a document."),
     "remove": ("documents", "Take documents out of the index; files stay."),
     "doctor": ("upkeep", "Verify the index and say what mends it."),
+    "eval": ("evaluate", "Measure search and answers on your own questions."),
+    "map": ("pictures", "Draw the index as a picture."),
     "models": ("services", "List the models of the service, or what is left on the account."),
     "tokens": ("services", "Count the tokens of documents."),
     "image": ("services", "Draw a picture."),
@@ -43,8 +46,6 @@ COMMANDS = {
     "config": ("upkeep", "Show every setting, its value and where it was said."),
     "completion": ("completion", "Print the script that completes commands in your shell."),
 }
-
-EXITS = {ConfigError: USAGE, StoreError: INDEX, ProviderError: PROVIDER, BudgetExceeded: PROVIDER}
 
 
 class Commands(click.Group):
@@ -162,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write_error(error.code, error.message, error.hint, as_json=as_json)
         if error.usage and error.usage.total_tokens and not as_json:
             say(f"Billed until then: {spent(error.usage)}")
-        return next((code for kind, code in EXITS.items() if isinstance(error, kind)), FAILED)
+        return exit_of(error)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         write_error("os", f"{place}{error.strerror or error}", "", as_json=as_json)

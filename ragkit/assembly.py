@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,12 @@ from ragkit.settings import Settings
 from ragkit.store.local import LocalStore
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ragkit.generative import Layout
     from ragkit.loaders.isolation import ParserPool
-    from ragkit.protocols import ChatModel, Embedder
+    from ragkit.protocols import ChatModel, Embedder, Reranker
+    from ragkit.rerankers.ordering import Ordering
     from ragkit.types import Chunk, Document
 
 
@@ -48,7 +52,29 @@ def build(settings: Settings, *, embedder: Embedder | None = None, chat: ChatMod
         rounds=settings.rounds,
         close=services.close,
         layout=_layout(settings),
+        ordering=_ordering(settings, services, chat_model),
     )
+
+
+def _ordering(settings: Settings, services: Services, chat: Callable[[], ChatModel]) -> Ordering | None:
+    """None where hits stay in the order of the search."""
+    if settings.rerank == "off" and settings.mmr == 1:
+        return None
+    from ragkit.rerankers.ordering import Ordering
+
+    def reranker() -> Reranker:
+        if settings.rerank == "chat":
+            from ragkit.rerankers.judge import JudgeReranker
+
+            return JudgeReranker(chat())
+        from ragkit.rerankers.remote import RemoteReranker
+
+        service = services.get("rerank")
+        return RemoteReranker(
+            lambda: service.http, settings.rerank_model, style=settings.rerank_style, price=settings.rerank_price
+        )
+
+    return Ordering(settings.candidates, cache(reranker) if settings.rerank != "off" else None, settings.mmr)
 
 
 def _layout(settings: Settings) -> Layout | None:

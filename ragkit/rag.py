@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ragkit.messages import ChatOptions, Delta, Talk
     from ragkit.protocols import ChatModel, Chunker, Embedder, Parsers, Store
     from ragkit.reports import DocumentInfo, Finding, IndexReport, IndexStatus, Progress
+    from ragkit.rerankers.ordering import Ordering
     from ragkit.uploads import Uploads
 
 NO_CHAT_MODEL = "set GIGACHAT_CREDENTIALS, or OPENAI_API_KEY and chat_model; README.md says how"
@@ -40,6 +41,7 @@ class RAG:
         rounds: searches that a model may ask for before it must answer.
         uploads: the file that remembers what was left with a service; the user's own unless named.
         layout: what the prompt of an answer is made of.
+        ordering: puts what was found into another order, by a reranker or for variety.
         close: called by `close`, for what else was opened around it.
     """
 
@@ -57,6 +59,7 @@ class RAG:
         uploads: Path | None = None,
         close: Callable[[], object] | None = None,
         layout: Layout | None = None,
+        ordering: Ordering | None = None,
     ) -> None:
         self._store = store
         self._embedder = embedder
@@ -69,6 +72,7 @@ class RAG:
         self._uploads = uploads
         self._close = close
         self._layout = layout
+        self._ordering = ordering
 
     @property
     def path(self) -> Path:
@@ -83,6 +87,7 @@ class RAG:
         dry_run: bool = False,
         max_tokens: int | None = None,
         max_cost: float | None = None,
+        moved: bool = False,
     ) -> IndexReport:
         """Make the index agree with a folder, or with one file; run again, it costs only what changed.
 
@@ -96,6 +101,7 @@ class RAG:
                 model that is not the index's, what moving the index to it costs is told too.
             max_tokens: the most that this run may be billed for embedding.
             max_cost: the same in money, where a price is configured.
+            moved: a dry run takes the move to this embedder as done, whose cost `reembed` has told.
 
         Raises:
             ConfigError: the path does not exist, or there is a limit on money and no price.
@@ -116,6 +122,7 @@ class RAG:
                 progress=progress,
                 budget=budget,
                 dry_run=dry_run,
+                moved=moved,
             )
             return run.folder(Path(path), self._store.path, parsers, max_file_size=self._max_file_size)
 
@@ -181,12 +188,16 @@ class RAG:
         if k < 1:
             raise ConfigError(f"{k} passages are wanted", "ask for one or more")
         conditions = parse_where(where)
+        wanted = max(k, self._ordering.candidates) if self._ordering else k
         if mode == "lexical":
-            return self._store.search(query, None, k=k, conditions=conditions)
-        self._store.check_model(self._embedder.model)
-        vector = self._embedder.embed_query(query)  # (d,)
-        words = query if mode == "hybrid" else ""
-        return self._store.search(words, vector, k=k, conditions=conditions, model=self._embedder.model)
+            hits = self._store.search(query, None, k=wanted, conditions=conditions)
+        else:
+            # By name, not by protocol: importing the protocols costs a search more than this line.
+            self._store.check_model(self._embedder.model, getattr(self._embedder, "preparation", None))
+            vector = self._embedder.embed_query(query)  # (d,)
+            words = query if mode == "hybrid" else ""
+            hits = self._store.search(words, vector, k=wanted, conditions=conditions, model=self._embedder.model)
+        return self._ordering(query, hits, k) if self._ordering else hits
 
     def ask(
         self,

@@ -1,6 +1,6 @@
 """Which service fills a role, and with which address and key: a key goes nowhere but to the address it was given for.
 
-A role is "embed", "chat" or "image". It knows the settings and the services' constructors, and opens nothing.
+A role is "embed", "chat", "image" or "rerank". It knows the settings and the services' constructors, and opens nothing.
 """
 
 from __future__ import annotations
@@ -63,6 +63,10 @@ def connect(settings: Settings, role: str = "chat") -> OpenAICompatible:
     name = provider_of(settings, role)
     if name == OFFLINE:
         raise ConfigError("no service is configured for this", NO_CHAT_MODEL)
+    if role == "rerank" and name == GIGACHAT:
+        raise ConfigError(
+            "GigaChat has no service that orders hits", "name one with rerank_base_url, or set rerank to chat"
+        )
     return _gigachat(settings) if name == GIGACHAT else _openai(settings, role, name)
 
 

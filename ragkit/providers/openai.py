@@ -101,6 +101,11 @@ class OpenAICompatible:
             raise ConfigError(f"{url} needs a key, and none is set", "set api_key, or OPENAI_API_KEY for OpenAI")
         return self._connection.open(ApiKey(key, scheme))
 
+    @property
+    def http(self) -> Http:
+        """The door itself, for what has no verb here. Raises ConfigError where the key is missing."""
+        return self._http
+
     # -- chat
 
     @property

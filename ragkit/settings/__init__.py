@@ -23,6 +23,8 @@ PREFIX = "RAGKIT_"
 FILE = "ragkit.toml"
 FOLDER = ".ragkit"
 MODES = ("hybrid", "dense", "lexical")
+RERANKERS = ("off", "api", "chat")
+RERANK_STYLES = ("cohere", "voyage", "tei")
 NO_SECRET = Secret("")
 
 
@@ -88,6 +90,25 @@ class Settings:
     update_interval: float | None = _decimal("seconds between the pieces of a streamed answer", 0, 3_600)
     profanity_check: bool | None = _flag(None, "let GigaChat look for profanity", env="GIGACHAT_PROFANITY_CHECK")
     session: str = _text("name under which GigaChat caches the context of a conversation")
+    rerank: str = field(
+        default="off",
+        metadata={
+            "kind": "choice",
+            "about": "who orders hits again: a service or the chat model",
+            "choices": RERANKERS,
+        },
+    )
+    rerank_provider: str = _text("service that orders hits, where it is another")
+    rerank_model: str = _text("model that orders hits")
+    rerank_base_url: str = _text("address that orders hits, where it is another", kind="url")
+    rerank_api_key: Secret = _secret("key for that address")
+    rerank_style: str = field(
+        default="cohere",
+        metadata={"kind": "choice", "about": "how it is asked", "choices": ("cohere", "voyage", "tei")},
+    )
+    rerank_price: float = _decimal("money for a million tokens that it reads", 0, default=0.0)
+    candidates: int = _whole(50, "hits that are ordered again", 1, 1_000)
+    mmr: float = _decimal("relevance against variety; 1 is relevance alone", 0, 1, default=1.0)
     context_tokens: int = _whole(16_000, "tokens that the prompt of an answer may hold", 500)
     parents: bool = _flag(False, "give a model whole sections instead of passages, where they fit")
     prompt_template: str = _text("file with the words of the prompt, with {sources} and {question}", kind="file")

@@ -86,7 +86,7 @@ def index_command(
     try:
         with open_index(chosen) as rag:
             for path in ([""] if reembed else []) + list(paths):
-                run = partial(rag.index_folder, path) if path else rag.reembed
+                run = partial(rag.index_folder, path, moved=reembed) if path else rag.reembed
                 spent = sum((report.usage for report in reports), Usage())
                 left_tokens = None if max_tokens is None else max(0, max_tokens - spent.total_tokens)
                 left_cost = None if max_cost is None else max(0.0, max_cost - spent.cost)

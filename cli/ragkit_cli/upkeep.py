@@ -32,6 +32,11 @@ def status_command(index: str | None, as_json: bool) -> int:
         ("chunks", f"{number(status.chunks)}"),
         ("vectors", f"{number(status.vectors)} of {count(status.dimension, 'dimension')}, kept for reuse included"),
         ("embedding model", one_line(status.embedding_model)),
+        *(
+            (name.replace("_", " "), one_line(value))
+            for name in ("document_prefix", "query_prefix", "query_model")
+            if (value := getattr(status, name))
+        ),
         ("folders", ", ".join(near_path(root) for root in status.roots) or "none"),
         ("created", status.created),
         ("changed", f"{status.changed}, generation {number(status.generation)}"),

@@ -18,6 +18,7 @@ from ragkit.budget import Prices
 from ragkit.errors import ConfigError, ProviderError
 from ragkit.messages import Balance, ChatOptions, Image, ImageOptions, Message, Model, RemoteFile, TokenCount
 from ragkit.prompts import language_of
+from ragkit.providers.batches import Limits, in_batches
 from ragkit.providers.connection import TLS, Connection, Door
 from ragkit.providers.openai import OpenAICompatible
 from ragkit.providers.presets import Preset
@@ -174,10 +175,19 @@ class GigaChat(OpenAICompatible):
         return [each.tokens + EMBEDDING_OVERHEAD for each in self._counted(model, texts)]
 
     def _counted(self, model: str, texts: Sequence[str]) -> list[TokenCount]:
-        body = tokens.body(model, texts)
-        return self._http.request(
-            "POST", "/tokens/count", json=body, parse=lambda reply: tokens.counts(reply.json(), count=len(texts))
-        )
+        """In as many requests as the texts need."""
+        preset = self._preset
+        limits = Limits(preset.batch_items, preset.batch_bytes, preset.batch_tokens)
+
+        def ask(batch: Sequence[str]) -> list[TokenCount]:
+            return self._http.request(
+                "POST",
+                "/tokens/count",
+                json=tokens.body(model, batch),
+                parse=lambda reply: tokens.counts(reply.json(), count=len(batch)),
+            )
+
+        return in_batches(texts, limits, ask)
 
     def balance(self) -> list[Balance]:
         """What is left of prepaid tokens. Raises PermissionDenied for an account that pays as it goes."""

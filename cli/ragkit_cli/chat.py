@@ -89,6 +89,8 @@ def _ended_in_order() -> Iterator[None]:
     """A window that is closed, or a polite kill, ends the conversation as /quit does: what was uploaded is deleted."""
 
     def end(number: int, _: object) -> NoReturn:
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)  # a second one does not break off the end
         raise SystemExit(128 + number)
 
     names = [name for name in ("SIGHUP", "SIGTERM") if hasattr(signal, name)]

@@ -211,8 +211,12 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self._leader, text.encode())
 
-    def interrupt(self) -> None:
-        self.running.send_signal(signal.SIGINT)
+    def interrupt(self, number: int = signal.SIGINT) -> None:
+        """Ctrl-C, again where nothing comes of it: readline does not see one between its prompt and its waiting."""
+        for _ in range(30):
+            self.running.send_signal(number)
+            if select.select([self._leader], [], [], 1)[0]:
+                return
 
     def __enter__(self) -> Terminal:
         return self
@@ -258,6 +262,25 @@ def test_ctrl_c_ends_an_answer_and_at_the_prompt_the_program(
         terminal.interrupt()
         terminal.until("again to continue")
     assert terminal.running.returncode == 130
+
+
+def test_a_closed_window_leaves_no_file_behind(
+    docs: Path, cli: Cli, sandbox: Sandbox, ragkit_sandbox_env: dict[str, str]
+) -> None:
+    """SIGTERM and SIGHUP end the conversation in order: what it uploaded is deleted."""
+    (docs / "note.txt").write_text("Ключ от подвала лежит у консьержки.", "utf-8")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        with Terminal(**ragkit_sandbox_env) as terminal:
+            terminal.until("> ")
+            terminal.type(f"/file {docs / 'note.txt'}\n")
+            terminal.until("note.txt> ")
+            terminal.type("Где ключ от подвала?\n")
+            terminal.until("консьержки")
+            assert "note.txt" in cli("files", "list").out
+            terminal.interrupt(number)
+        assert terminal.running.returncode == 128 + number
+        assert cli("files", "list").out == ""
+    assert sandbox.stats.routes["POST /files"] == 2
 
 
 def test_what_is_searched_for_is_shown_where_asked(shelf: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ragkit.loaders.isolation import ParserPool
     from ragkit.protocols import ChatModel, Embedder, Reranker
     from ragkit.rerankers.ordering import Ordering
+    from ragkit.routing import Abilities
     from ragkit.types import Chunk, Document
 
 
@@ -41,19 +42,38 @@ def build(settings: Settings, *, embedder: Embedder | None = None, chat: ChatMod
         return ParserPool(settings.workers or None)
 
     services = Services(settings)
-    return RAG(
-        LocalStore(settings.index),
-        embedder or _embedder(settings, services),
-        chunker,
-        parsers,
-        max_file_size=settings.max_file_size,
-        recipe=f"{settings.chunk_size}/{settings.chunk_overlap}",
-        chat=chat_model if chat or provider_of(settings, "chat") != OFFLINE else None,
-        rounds=settings.rounds,
-        close=services.close,
-        layout=_layout(settings),
-        ordering=_ordering(settings, services, chat_model),
-    )
+    vectors = embedder or _embedder(settings, services)
+    layout = _layout(settings)
+    ordering = _ordering(settings, services, chat_model)
+
+    def over(folder: Path, close: Callable[[], object] | None = None) -> RAG:
+        return RAG(
+            LocalStore(folder),
+            vectors,
+            chunker,
+            parsers,
+            max_file_size=settings.max_file_size,
+            recipe=f"{settings.chunk_size}/{settings.chunk_overlap}",
+            chat=chat_model if chat or provider_of(settings, "chat") != OFFLINE else None,
+            rounds=settings.rounds,
+            close=close,
+            layout=layout,
+            ordering=ordering,
+            another=over,
+            abilities=lambda: _abilities(settings),
+        )
+
+    return over(settings.index, services.close)
+
+
+def _abilities(settings: Settings) -> Abilities:
+    """A limit on the prompt that somebody set is that of the model; the usual one is for passages alone."""
+    from ragkit.budget import Prices  # a search needs neither
+    from ragkit.routing import CONTEXT, Abilities
+
+    context = CONTEXT if settings.origin("context_tokens") == "default" else settings.context_tokens
+    prices = Prices(settings.embed_price, settings.prompt_price, settings.completion_price)
+    return Abilities(context=context, prices=prices)
 
 
 def _ordering(settings: Settings, services: Services, chat: Callable[[], ChatModel]) -> Ordering | None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ragkit.protocols import ChatModel, Chunker, Embedder, Parsers, Store
     from ragkit.reports import DocumentInfo, Finding, IndexReport, IndexStatus, Progress
     from ragkit.rerankers.ordering import Ordering
+    from ragkit.routing import Abilities
     from ragkit.uploads import Uploads
 
 NO_CHAT_MODEL = "set GIGACHAT_CREDENTIALS, or OPENAI_API_KEY and chat_model; README.md says how"
@@ -43,6 +44,8 @@ class RAG:
         layout: what the prompt of an answer is made of.
         ordering: puts what was found into another order, by a reranker or for variety.
         close: called by `close`, for what else was opened around it.
+        another: a RAG like this one over another folder, to search in files; without it they can only be attached.
+        abilities: what the chat service takes, as far as the settings know; for the choice of a route.
     """
 
     def __init__(
@@ -60,6 +63,8 @@ class RAG:
         close: Callable[[], object] | None = None,
         layout: Layout | None = None,
         ordering: Ordering | None = None,
+        another: Callable[[Path], RAG] | None = None,
+        abilities: Callable[[], Abilities] | None = None,
     ) -> None:
         self._store = store
         self._embedder = embedder
@@ -73,6 +78,8 @@ class RAG:
         self._close = close
         self._layout = layout
         self._ordering = ordering
+        self._another = another
+        self._abilities = abilities
 
     @property
     def path(self) -> Path:
@@ -292,33 +299,63 @@ class RAG:
         self,
         files: str | Path | Sequence[str | Path],
         question: str,
+        k: int = 6,
         *,
+        mode: str = "hybrid",
+        route: str = "auto",
         keep: bool = False,
         functions: bool = False,
         told: Callable[[Delta], None] | None = None,
         talk: Talk | None = None,
         uploads: Uploads | None = None,
     ) -> Answer:
-        """Answer from whole files that the model reads itself; the index is not asked, and need not exist.
+        """Answer from files: the model reads all of them, or passages found in them. The index need not exist.
+
+        The first of the answer's notes says which way it was, and why.
 
         Args:
-            files: one document, several with `functions`, or up to ten images.
+            files: documents, or up to ten images. Of several documents most services read one, but with `functions`.
+            k: passages to answer from, where they are searched for, in this `mode`.
+            route: "attachment", "retrieval", which makes an index of the files for this question alone and needs no
+                chat model, or "auto" for the one that size, limits and kind of the files speak for.
             keep: leave the files with the service, and use them again when the same bytes are asked about.
-            functions: let the model use its own functions, which read several documents.
+            functions: let the model use its own functions, which read several documents. As `keep`, it attaches.
             told: called with each piece of the answer as it is written.
             talk: the turns before the question; nothing is searched for.
             uploads: what remembers the files, in place of the user's own memory.
 
         Raises:
-            ConfigError: no chat model, or files that cannot be asked about; nothing was sent.
+            ConfigError: files that cannot be asked about, or not by this route; nothing was sent.
+            LoadError: passages are searched for, and the files have no text.
         """
         from ragkit.generative.attached import from_files
         from ragkit.metering import metered
+        from ragkit.routing import RETRIEVAL
+        from ragkit.routing.files import Plan
+        from ragkit.routing.retrieval import answer_by_retrieval
         from ragkit.uploads import Uploads
 
         paths = [Path(file) for file in ([files] if isinstance(files, str | Path) else files)]
         if not question.strip():
             raise ConfigError("the question is empty", "say what to look for in the file")
+        plan = Plan.make(
+            paths,
+            question,
+            route,
+            attaches=keep or functions or talk is not None,
+            searches=self._another is not None,
+            chat=self.chat(),
+            abilities=self._abilities() if self._abilities else None,
+            embedding_model=self._embedder.model,
+            load=self.read_file,
+        )
+        if self._another and plan.route.kind == RETRIEVAL:
+            return answer_by_retrieval(
+                plan.documents,
+                plan.route,
+                opened=self._another,
+                ask=lambda rag: rag.ask(question, k, mode=mode, told=told),
+            )
         chat = self._chat_model("read a file")
         began = time.perf_counter()
         with metered() as meter:
@@ -327,14 +364,15 @@ class RAG:
                 question,
                 paths,
                 uploads=uploads or Uploads(self.uploads),
-                load=self.read_file,
+                load=plan.load,
                 keep=keep,
                 functions=functions,
                 history=talk.history if talk else (),
                 options=_options(talk),
                 told=told,
             )
-        return replace(answer, usage=meter.usage, timings={"answer": time.perf_counter() - began})
+        notes = answer.notes if talk else (plan.route.reason, *answer.notes)  # in a conversation nothing was chosen
+        return replace(answer, notes=notes, usage=meter.usage, timings={"answer": time.perf_counter() - began})
 
     @property
     def uploads(self) -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from toys import ColourEmbedder, Says, colour_rag
 
+from ragkit.assembly import build
 from ragkit.budget import Prices
 from ragkit.chunking import RecursiveChunker
 from ragkit.errors import ConfigError, UnreadableDocument
@@ -20,6 +21,7 @@ from ragkit.reports import DocumentInfo
 from ragkit.routing import ATTACHMENT, CONTEXT, RETRIEVAL, WHOLE, Abilities, choose
 from ragkit.routing.material import Material, look, of_index
 from ragkit.routing.retrieval import answer_by_retrieval
+from ragkit.settings import load_settings
 from ragkit.store.local import LocalStore
 from ragkit.types import Answer, Document, FloatMatrix, Status, Usage
 from ragkit.uploads import Uploads
@@ -236,7 +238,7 @@ def test_both_ways_give_an_answer_of_one_kind(tmp_path: Path) -> None:
     assert (whole.mode, parts.mode) == ("attached", "generative")
     assert whole.status is parts.status is Status.ANSWERED
     assert parts.citations[0].source == "sea.txt"
-    assert route.reason in parts.notes
+    assert parts.notes[0] == route.reason
     assert parts.usage == meter.usage == Usage(embedding_tokens=2)
     assert list(parts.timings) == ["index", "search", "answer"]
 
@@ -272,3 +274,80 @@ def test_an_index_that_stays_pays_for_vectors_once(tmp_path: Path) -> None:
         costs.append(answer.usage.embedding_tokens)
         assert {hit.chunk.source for hit in answer.hits} == {"sea.txt"}
     assert costs == [2, 0]
+
+
+# -- ragkit.RAG.ask_file
+
+
+@pytest.fixture
+def lease(tmp_path: Path) -> Path:
+    file = tmp_path / "lease.txt"
+    file.write_text("Арендодатель возвращает залог в течение десяти рабочих дней.", "utf-8")
+    return file
+
+
+def rag_with(chat: Says | None, folder: Path, **settings: object) -> RAG:
+    """As `ragkit.open` makes it, with a model of the test's own."""
+    settings = {"index": folder / "index", "provider": "offline", **settings}
+    return build(load_settings(settings, environ={}, cwd=folder), chat=chat)
+
+
+def test_the_library_chooses_by_itself(tmp_path: Path, lease: Path) -> None:
+    """A short text is read whole by the model; with passages asked for, the same question has the same Answer."""
+    with rag_with(Says("Десять дней.", "Десять рабочих дней [1]."), tmp_path) as rag:
+        whole = rag.ask_file(lease, "Когда возвращается залог?")
+        parts = rag.ask_file([lease], "Когда возвращается залог?", route="retrieval")
+    assert (whole.mode, parts.mode) == ("attached", "generative")
+    assert "the model reads all of it" in whole.notes[0]
+    assert parts.notes[0] == "passages are searched for, as was asked"
+    assert parts.citations[0].source == "lease.txt"
+    assert not (tmp_path / "index").exists()
+
+
+def test_the_context_that_a_person_set_decides(tmp_path: Path, lease: Path) -> None:
+    """A model of few tokens gets passages of what a larger one would read."""
+    lease.write_text("\n".join([lease.read_text("utf-8"), *(f"Полка {n}: газеты." for n in range(300))]), "utf-8")
+    with rag_with(Says("Десять рабочих дней [1]."), tmp_path, context_tokens=3_000) as rag:
+        answer = rag.ask_file(lease, "Когда возвращается залог?")
+    assert "too many for the 3,000 of the model" in answer.notes[0]
+    assert answer.mode == "generative"
+
+
+def test_without_a_model_its_own_sentences_answer(tmp_path: Path, lease: Path) -> None:
+    """Several files too; what has no text needs a model."""
+    other = tmp_path / "cellar.txt"
+    other.write_text("Ключ от подвала лежит у консьержки.", "utf-8")
+    photo = tmp_path / "photo.png"
+    photo.write_bytes(b"\x89PNG")
+    with rag_with(None, tmp_path) as rag:
+        answer = rag.ask_file([lease, other], "Где лежит ключ от подвала?")
+        with pytest.raises(ConfigError, match=r"no chat model .* photo\.png") as caught:
+            rag.ask_file(photo, "Что на снимке?")
+        with pytest.raises(ConfigError, match="the route is 'both'"):
+            rag.ask_file(lease, "Что?", route="both")
+        with pytest.raises(ConfigError, match="only where they are attached"):
+            rag.ask_file(lease, "Что?", route="retrieval", keep=True)
+    assert "GIGACHAT_CREDENTIALS" in caught.value.hint
+    assert answer.mode == "extractive"
+    assert {each.source for each in answer.citations} == {"cellar.txt"}
+    assert "no chat model is configured" in answer.notes[0]
+
+
+def test_an_image_is_attached(tmp_path: Path) -> None:
+    """Whatever else: only the model can make something of it."""
+    photo = tmp_path / "photo.png"
+    photo.write_bytes(b"\x89PNG")
+    with rag_with(Says("Кот."), tmp_path) as rag:
+        answer = rag.ask_file(photo, "Кто это?")
+    assert (answer.mode, answer.notes[0]) == (
+        "attached",
+        "photo.png is an image: only the model can make something of it",
+    )
+
+
+def test_a_rag_that_makes_no_other_attaches(tmp_path: Path, lease: Path) -> None:
+    """One put together by hand, around a store of its own."""
+    rag = billed_rag(tmp_path / "index", Says("Десять дней."))
+    assert rag.ask_file(lease, "Когда возвращается залог?").mode == "attached"
+    with pytest.raises(ConfigError, match="no index can be made here"):
+        rag.ask_file(lease, "Когда?", route="retrieval")

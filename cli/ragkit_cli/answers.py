@@ -10,6 +10,7 @@ import click
 
 from ragkit.errors import ConfigError
 from ragkit.rag import NO_CHAT_MODEL
+from ragkit.settings import ROUTES
 from ragkit_cli.exits import DONE, NOTHING
 from ragkit_cli.options import (
     exit_code_option,
@@ -108,6 +109,7 @@ def search_command(
 @mode_option
 @where_option
 @click.option("--file", "files", metavar="PATH", multiple=True, type=click.Path(), help="Ask about this file instead.")
+@click.option("--route", type=click.Choice(ROUTES), help="Search in the file, or attach it; auto chooses by its size.")
 @click.option("--keep", is_flag=True, help="Leave the file with the service, for the next question.")
 @click.option("--functions", is_flag=True, help="Let the model use its own functions, which read several files.")
 @click.option("--agentic", is_flag=True, help="Let the model search by itself, several times.")
@@ -123,6 +125,7 @@ def ask_command(
     mode: str | None,
     where: tuple[str, ...],
     files: tuple[str, ...],
+    route: str | None,
     keep: bool,
     functions: bool,
     agentic: bool,
@@ -146,13 +149,22 @@ def ask_command(
     text = text_of(question, "question")
     if files and (agentic or where):
         raise ConfigError("--file asks about a file, --agentic and --where about the index", "leave one of them out")
-    if (keep or functions) and not files:
-        raise ConfigError("--keep and --functions are for files", "name one with --file")
-    chosen = settings(index=index, passages=limit, mode=mode, chat_model=model)
+    if (route or keep or functions) and not files:
+        raise ConfigError("--route, --keep and --functions are for files", "name one with --file")
+    chosen = settings(index=index, passages=limit, mode=mode, route=route, chat_model=model)
     stream = Streamed(wanted=not as_json, quiet=quiet)
     with open_index(chosen) as rag, stream:
         if files:
-            answer = rag.ask_file(files, text, keep=keep, functions=functions, told=stream.told)
+            answer = rag.ask_file(
+                files,
+                text,
+                chosen.passages,
+                mode=chosen.mode,
+                route=chosen.route,
+                keep=keep,
+                functions=functions,
+                told=stream.told,
+            )
         else:
             answer = rag.ask(text, chosen.passages, mode=chosen.mode, where=where, agentic=agentic, told=stream.told)
     if as_json:

@@ -15,11 +15,12 @@ from ragkit.errors import ConfigError
 from ragkit.generative.attached import LONGEST_TEXT
 from ragkit.providers.lengths import estimated_tokens
 from ragkit.providers.wire.files import LIMITS, TYPES
+from ragkit.rag import NO_CHAT_MODEL
 from ragkit.routing.material import Material
+from ragkit.settings import ROUTES
 from ragkit.types import Usage
 
-AUTO, RETRIEVAL, ATTACHMENT = "auto", "retrieval", "attachment"
-ROUTES = (AUTO, RETRIEVAL, ATTACHMENT)
+AUTO, RETRIEVAL, ATTACHMENT = ROUTES
 
 CONTEXT = 32_768  # tokens: the first generation of GigaChat, and the least that is usual
 RESERVED = 2_000  # tokens of it for rules and answer
@@ -101,7 +102,7 @@ def choose(
         if route == ATTACHMENT or ways.blind:
             raise ConfigError(
                 f"no chat model is configured that could read {(ways.blind or materials[0]).name}",
-                "configure one; what has text can be searched without: --route retrieval",
+                f"{NO_CHAT_MODEL}; what has text can be searched without, by the route retrieval",
             )
         return ways.retrieval("no chat model is configured that could read a whole document: passages are searched for")
     if route == ATTACHMENT:

@@ -34,7 +34,7 @@ def answer_by_retrieval(
     ask: Callable[[Index], Answer],
     place: Path | None = None,
 ) -> Answer:
-    """What `ask` answers once the documents are in an index, with the reason for the route among its notes.
+    """What `ask` answers once the documents are in an index, with the reason for the route as the first of its notes.
 
     Usage is that of indexing and asking; `timings` tell of "index" too.
 
@@ -53,5 +53,5 @@ def answer_by_retrieval(
         took = time.perf_counter() - began
         answer = ask(index)
     return replace(
-        answer, usage=meter.usage, notes=(*answer.notes, route.reason), timings={"index": took, **answer.timings}
+        answer, usage=meter.usage, notes=(route.reason, *answer.notes), timings={"index": took, **answer.timings}
     )

@@ -23,6 +23,7 @@ PREFIX = "RAGKIT_"
 FILE = "ragkit.toml"
 FOLDER = ".ragkit"
 MODES = ("hybrid", "dense", "lexical")
+ROUTES = ("auto", "retrieval", "attachment")
 RERANKERS = ("off", "api", "chat")
 RERANK_STYLES = ("cohere", "voyage", "tei")
 NO_SECRET = Secret("")
@@ -59,6 +60,10 @@ class Settings:
     limit: int = _whole(10, "hits that a search shows", 1, 10_000)
     mode: str = field(default="hybrid", metadata={"kind": "choice", "about": "how to search", "choices": MODES})
     passages: int = _whole(6, "chunks that an answer is made from", 1, 1_000)
+    route: str = field(
+        default="auto",
+        metadata={"kind": "choice", "about": "how files are asked about: in passages, or whole", "choices": ROUTES},
+    )
     workers: int = _whole(0, "processes that read files; 0 is one for each CPU", 0, 256)
     max_file_size: int = _whole(512 << 20, "bytes of the largest file that is read; KiB, MiB, GiB work", 1, size=True)
 

@@ -62,6 +62,48 @@ def test_a_file_can_be_asked_about_without_an_index(cli: Cli, docs: Path, sandbo
     assert sandbox.stats.routes["POST /files"] == 2
 
 
+def test_a_short_file_is_attached_and_a_long_one_searched(cli: Cli, docs: Path, sandbox: Sandbox) -> None:
+    """Which way it was and why is said on stderr; both print the same object. `--route` and its setting choose."""
+    run = cli("ask", "--file", docs / "windows.txt", "Где ключ от подвала?")
+    assert "windows.txt has about" in run.err
+    assert "the model reads all of it" in run.err
+    long = docs / "long.txt"
+    lines = [f"Полка {n}: здесь лежат старые газеты, журналы и письма." for n in range(1_200)]
+    long.write_text("\n".join([*lines, "Арендодатель возвращает залог в течение десяти рабочих дней."]), "utf-8")
+    found = cli("ask", "--file", long, QUESTION, "--json")
+    assert found.err == ""
+    assert found.json["mode"] == "generative"
+    assert "десяти рабочих дней" in str(found.json["text"])
+    [first, *_] = found.json["notes"]  # type: ignore[misc]  # JSON
+    assert "more than the 20,000 that are read whole" in first
+    assert sandbox.stats.routes["POST /files"] == 1  # the short one
+    assert "as was asked" in cli("ask", "--file", long, "--route", "attachment", QUESTION).err
+    assert sandbox.stats.routes["POST /files"] == 2
+    Path("ragkit.toml").write_text('route = "retrieval"', "utf-8")
+    searched = cli("ask", "--file", docs / "windows.txt", "Где ключ от подвала?", "--json").json
+    assert searched["mode"] == "generative"
+    assert set(searched) == set(found.json)
+    assert cli("ask", "--file", docs / "windows.txt", "--keep", "Где ключ?").code == 2
+
+
+def test_a_file_is_asked_about_without_any_key(cli: Cli, docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own sentences answer; no index is made where one stands, and the temporary one is gone."""
+    monkeypatch.setenv("RAGKIT_PROVIDER", "offline")
+    temporary = docs.parent / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    run = cli("ask", "--file", docs / "contracts" / "lease.md", QUESTION)
+    assert run.code == 0
+    assert "десяти рабочих дней" in run.out
+    assert "lease.md" in run.out
+    assert "passages are searched for" in run.err
+    assert cli("ask", "--file", docs / "kettle.md", "--exit-code", "Кто такой Ньютон?").code == 4
+    assert cli("ask", "--file", docs / "letter.doc", "Что здесь?").code != 0
+    assert not list(temporary.iterdir())
+    assert not Path(".ragkit").exists()
+    assert cli("ask", "--route", "auto", "Что здесь?").code == 2
+
+
 def test_files_are_managed_from_the_shell(cli: Cli, docs: Path, tmp_path: Path) -> None:
     """upload, show, get, delete."""
     run = cli("files", "upload", docs / "windows.txt")
@@ -184,7 +226,16 @@ def test_a_failing_service_ends_with_6_and_the_cure(
 def test_without_a_service_the_cure_is_said(cli: Cli, docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands that need one say how to set one; an unknown name lists the known."""
     monkeypatch.setenv("RAGKIT_PROVIDER", "offline")
-    for arguments in (["models"], ["files", "list"], ["image", "кот", "-o", "x.jpg"], ["ask", "--file", docs, "что?"]):
+    photo = docs / "photo.png"
+    photo.write_bytes(b"\x89PNG")
+    for arguments in (
+        ["models"],
+        ["files", "list"],
+        ["image", "кот", "-o", "x.jpg"],
+        ["ask", "--file", photo, "что?"],
+        ["ask", "--file", docs / "kettle.md", "--route", "attachment", "что?"],
+        ["ask", "--file", docs / "kettle.md", "--keep", "что?"],
+    ):
         run = cli(*arguments)
         assert run.code == 2
         assert "GIGACHAT_CREDENTIALS" in run.err

@@ -14,7 +14,15 @@ FLOORS = [  # from the ground up; names are prefixes
     ["ragkit.reports", "ragkit.messages", "ragkit.metering", "ragkit.budget"],
     # what is pure: text, conditions, positions, scores
     ["ragkit.settings", "ragkit.words", "ragkit.sentences", "ragkit.tables", "ragkit.filters", "ragkit.positions"],
-    ["ragkit.protocols", "ragkit.chunking", "ragkit.ranking", "ragkit.forecast", "ragkit.prompts", "ragkit.citations"],
+    [
+        "ragkit.protocols",
+        "ragkit.chunking",
+        "ragkit.ranking",
+        "ragkit.forecast",
+        "ragkit.prompts",
+        "ragkit.citations",
+        "ragkit.relevance",
+    ],
     # what fills the seams
     [
         "ragkit.loaders",

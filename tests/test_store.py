@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from toys import ColourEmbedder, colour_rag
 
+import ragkit
 import ragkit.store.writer as writer_module
 from ragkit.errors import ConfigError, IndexCorrupt, IndexLocked, IndexMismatch, IndexNotFound, StoreError
 from ragkit.rag import RAG
@@ -487,3 +488,12 @@ def test_an_interrupt_at_any_call_of_adding_vectors_keeps_all_of_them_or_none(tm
         assert [finding.message for finding in store.check() if not finding.ok] == [], stop_at
         store.close()
     assert stop_at > 20
+
+
+def test_a_key_that_is_not_set_is_the_first_thing_to_look_for(tmp_path: Path) -> None:
+    """An index of a service, searched without one: nobody should be led to move it to the offline embedder."""
+    with colour_rag(tmp_path / "index") as rag:
+        rag.add([Document("a", "The red house.")])
+    with ragkit.open(tmp_path / "index", provider="offline") as rag, pytest.raises(IndexMismatch) as caught:
+        rag.search("red")
+    assert "GIGACHAT_CREDENTIALS" in caught.value.hint

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ragkit.budget import Budget, Prices
-from ragkit.errors import BadResponse, ConnectionFailed, RagkitError, TooLarge
+from ragkit.errors import BadResponse, BudgetExceeded, ConnectionFailed, RagkitError, TooLarge
 from ragkit.metering import Meter, spend
 from ragkit.providers.batches import Limits, in_batches
 from ragkit.providers.lengths import estimated_tokens
@@ -95,11 +95,15 @@ class Sender:
                     now, batch = todo.pop()
                     try:
                         found = self._request(order, [order.prefix + text for text in batch], sent)
+                    except BudgetExceeded:
+                        if len(now) == 1:
+                            raise
+                        todo += _halves(now, batch)  # what there is room for is done
+                        continue
                     except TooLarge as error:
                         at = error.index if error.index is not None and 0 <= error.index < len(now) else None
                         if at is None and len(now) > 1:
-                            half = len(now) // 2
-                            todo += [(now[half:], batch[half:]), (now[:half], batch[:half])]
+                            todo += _halves(now, batch)
                             continue
                         at = at or 0
                         sent.rows[now[at]] = self._in_pieces(order, batch[at], error, sent)
@@ -230,3 +234,9 @@ def _cut(text: str, error: TooLarge) -> list[str]:
     if len(cut) < 2:
         raise error
     return cut
+
+
+def _halves(places: list[int], texts: list[str]) -> list[tuple[list[int], list[str]]]:
+    """Two batches for one; the first is the last, for the end of a list is taken first."""
+    half = len(places) // 2
+    return [(places[half:], texts[half:]), (places[:half], texts[:half])]

@@ -516,3 +516,12 @@ def test_counting_keeps_to_the_limits_of_requests() -> None:
     assert asked == [16] * 6 + [4]
     with pytest.raises(BadResponse, match="2 texts were asked about, answers to 1 came"):
         in_batches(["a", "b"], Limits(), lambda batch: batch[1:])
+
+
+def test_a_batch_that_a_limit_has_no_room_for_is_halved() -> None:
+    """A limit below one batch is used up as far as it goes: every run makes progress."""
+    service = Letters()
+    embedder = RemoteEmbedder(service.send, "letters", limits=Limits(items=100), count=service.count)
+    with metered() as meter, pytest.raises(BudgetExceeded):
+        list(embedder.embed_batches(["a" * 10] * 100, budget=Budget(max_tokens=255)))
+    assert 200 <= meter.usage.embedding_tokens <= 255

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragkit.errors import IndexCorrupt, IndexMismatch, IndexNotFound, StoreError
+from ragkit.ranking import is_offline
 from ragkit.store.catalog.chunks import ChunkTable
 from ragkit.store.catalog.documents import DocumentTable
 from ragkit.store.catalog.models import Spans
@@ -152,12 +153,19 @@ class Catalog:
         made_by, made_in = meta["embedding_model"], int(meta["dimension"])
         if made_by != model or (dimension is not None and made_in != dimension):
             now = model if dimension is None else f"{model} (dimension {dimension})"
+            cure = "go back to that model, or move the index to the other one: ragkit index --reembed"
+            if made_by == model:
+                cure = (
+                    "two dimensions cannot be compared: set query_model to one that goes with the index's model, "
+                    "or index the folder into a new index with -i"
+                )
+            elif is_offline(model):
+                cure = (
+                    "no service is configured now: is GIGACHAT_CREDENTIALS or OPENAI_API_KEY set? --mode lexical "
+                    "searches without one, and ragkit index --reembed moves the index to the offline embedder"
+                )
             raise IndexMismatch(
-                f"the index was made with the embedding model {made_by} (dimension {made_in}), now it is {now}",
-                "go back to that model, or move the index to the other one: ragkit index --reembed"
-                if made_by != model
-                else "two dimensions cannot be compared: set query_model to one that goes with the index's model, "
-                "or index the folder into a new index with -i",
+                f"the index was made with the embedding model {made_by} (dimension {made_in}), now it is {now}", cure
             )
         return True
 

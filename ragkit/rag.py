@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from ragkit.errors import ConfigError
 from ragkit.filters import Where, parse_where
-from ragkit.settings import MODES
+from ragkit.settings import MODES, NO_CHAT_MODEL
 from ragkit.types import Answer, Document, Hit
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from ragkit.rerankers.ordering import Ordering
     from ragkit.routing import Abilities
     from ragkit.uploads import Uploads
-
-NO_CHAT_MODEL = "set GIGACHAT_CREDENTIALS, or OPENAI_API_KEY and chat_model; README.md says how"
 
 
 class RAG:

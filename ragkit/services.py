@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ragkit.errors import ConfigError
-from ragkit.rag import NO_CHAT_MODEL
 from ragkit.secret import Secret
-from ragkit.settings import FILE, Settings
+from ragkit.settings import FILE, NO_CHAT_MODEL, Settings
 
 if TYPE_CHECKING:
     from ragkit.providers.openai import OpenAICompatible

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ragkit.errors import ConfigError
-from ragkit.rag import NO_CHAT_MODEL
-from ragkit.settings import ROUTES
+from ragkit.settings import NO_CHAT_MODEL, ROUTES
 from ragkit_cli.exits import DONE, NOTHING
 from ragkit_cli.options import (
     exit_code_option,

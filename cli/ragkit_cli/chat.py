@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from ragkit.errors import ConfigError, RagkitError
-from ragkit.rag import NO_CHAT_MODEL
+from ragkit.settings import NO_CHAT_MODEL
 from ragkit_cli.answers import Streamed, print_answer, print_hits
 from ragkit_cli.exits import DONE, exit_of
 from ragkit_cli.options import index_option, limit_option, mode_option, open_index, quiet_option, settings, where_option

@@ -15,9 +15,8 @@ from ragkit.errors import ConfigError
 from ragkit.generative.attached import LONGEST_TEXT
 from ragkit.providers.lengths import estimated_tokens
 from ragkit.providers.wire.files import LIMITS, TYPES
-from ragkit.rag import NO_CHAT_MODEL
 from ragkit.routing.material import Material
-from ragkit.settings import ROUTES
+from ragkit.settings import NO_CHAT_MODEL, ROUTES
 from ragkit.types import Usage
 
 AUTO, RETRIEVAL, ATTACHMENT = ROUTES

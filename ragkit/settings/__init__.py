@@ -27,6 +27,7 @@ ROUTES = ("auto", "retrieval", "attachment")
 RERANKERS = ("off", "api", "chat")
 RERANK_STYLES = ("cohere", "voyage", "tei")
 NO_SECRET = Secret("")
+NO_CHAT_MODEL = "set GIGACHAT_CREDENTIALS, or OPENAI_API_KEY and chat_model; README.md says how"
 
 
 def _whole(default: int, about: str, low: int, high: int = FAR, *, size: bool = False, env: str = "") -> Any:

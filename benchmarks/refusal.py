@@ -9,7 +9,7 @@ one that answers whenever it is asked, so every refusal is ours. Vectors are tho
 GigaChat's: hashed words near one common direction, cosines over .9. They know no meaning, so what is found about
 vectors holds for this stand-in; with the real model it is not known.
 
-Judged are: "words", the refusal of answers without a model, as it is; "z", `ragkit.relevance` of the nearest passage
+Judged are: "words", the refusal of answers without a model, as it is; "z", `standing` of the nearest passage
 below a threshold; "both", where words and z refuse; "either", where one does. The first table has the AUROC of what
 they rest on: coverage, the cosine, z, and the margin, which is z's numerator. The second has precision and recall of
 refusal, and the share of answerable questions lost, over all sets.
@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,7 +35,6 @@ import numpy as np
 import ragkit
 from ragkit import words
 from ragkit.ranking import coverage
-from ragkit.relevance import SAMPLE, relevance
 from ragkit.sandbox.vectors import embed
 from ragkit.store.local import LocalStore
 from ragkit.types import Document, FloatMatrix, FloatVector
@@ -64,6 +64,23 @@ class Hashed:
 
     def embed_query(self, text: str) -> FloatVector:
         return embed(text, DIMENSION).astype(np.float32)
+
+
+SAMPLE = 512  # vectors of the index, by `Store.vectors`, that make a background
+LEAST = 64  # of n numbers none lies over √(n - 1) deviations from their mean: a small index makes every hit look dull
+FLAT = 1e-6  # a spread below it is rounding: float32 knows seven figures
+
+
+def standing(best: float, background: np.ndarray) -> float:
+    """By how many standard deviations the best cosine lies above those of passages that were not chosen.
+
+    A cosine alone says nothing: texts that share nothing have .1 with one model and over .9 with GigaChat's. What
+    they have is read off the index, for this very query. Infinity where the background has fewer than `LEAST`.
+    """
+    if len(background) < LEAST:
+        return math.inf
+    wide = background.astype(np.float64)
+    return float((best - wide.mean()) / max(float(wide.std()), FLAT))
 
 
 def main() -> None:
@@ -120,7 +137,7 @@ def row_of(rag: ragkit.RAG, store: LocalStore, sample: FloatMatrix, question: st
     background = sample @ (vector / np.linalg.norm(vector))  # (≤ SAMPLE,)
     # Not `score`: it is stretched to 0 … 1 over the hits, and that of the best is always 1.
     best = max(hit.scores["dense"] for hit in rag.search(question, K, mode="dense"))
-    return [answer.status == "refused", covered, best, relevance(best, background), best - float(background.mean())]
+    return [answer.status == "refused", covered, best, standing(best, background), best - float(background.mean())]
 
 
 def auroc(own: FloatVector, away: FloatVector) -> float:

@@ -21,7 +21,6 @@ FLOORS = [  # from the ground up; names are prefixes
         "ragkit.forecast",
         "ragkit.prompts",
         "ragkit.citations",
-        "ragkit.relevance",
     ],
     # what fills the seams
     [

@@ -51,7 +51,7 @@ def _flag(default: bool | None, about: str, *, env: str = "") -> Any:
     return field(default=default, metadata={"kind": "flag", "about": about, "env": env})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)  # methods of 80 fields take a millisecond to make
 class Settings:
     """Every setting. `origins` names for each the layer that decided it. None leaves a choice to the service."""
 
@@ -164,6 +164,9 @@ class Settings:
     ca_file: str = _text("certificate trusted besides the system's, for that address", kind="file")
     verify: bool = _flag(True, "check the certificate of that address")
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        return f"Settings({', '.join(f'{name}={getattr(self, name)!r}' for name in _FIELDS)})"
 
     def origin(self, name: str) -> str:
         """Where the value of setting `name` was decided."""

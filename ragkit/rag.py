@@ -281,7 +281,8 @@ class RAG:
 
         if not question.strip():
             raise ConfigError("the question is empty", "say what to look for")
-        self.search(question, 1, mode="lexical", where=where)  # an index that is missing is not the model's to know
+        # An index that is missing, or a condition that cannot be, is not the model's to know.
+        self._store.search(question, None, k=1, conditions=parse_where(where))
         return from_searches(
             self._chat_model("search by itself"),
             question,

@@ -444,3 +444,12 @@ def test_a_search_is_ordered_again_where_that_is_asked_for(tmp_path: Path, sandb
         ) as rag,
     ):
         rag.search("house", 1)
+
+
+def test_looking_whether_there_is_an_index_orders_nothing(tmp_path: Path, sandbox: Sandbox) -> None:
+    """A model that searches by itself and never does so costs no reranking."""
+    asked = {"rerank": "api", "rerank_base_url": sandbox.openai_url, "rerank_api_key": sandbox.api_key}
+    with ragkit.open(tmp_path / "index", rerank_model="bge-reranker-v2-m3", chat=Says("Не знаю."), **asked) as rag:
+        rag.add([ragkit.Document("a", "The red house."), ragkit.Document("b", "A house by the red river.")])
+        assert rag.ask("Which house is red?", agentic=True).text == "Не знаю."
+    assert "POST /rerank" not in sandbox.stats.routes

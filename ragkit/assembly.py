@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragkit.rag import RAG
-from ragkit.services import OFFLINE, Services, provider_of
+from ragkit.services import OFFLINE, Services, prices_of, provider_of
 from ragkit.settings import Settings
 from ragkit.store.local import LocalStore
 
@@ -68,12 +68,10 @@ def build(settings: Settings, *, embedder: Embedder | None = None, chat: ChatMod
 
 def _abilities(settings: Settings) -> Abilities:
     """A limit on the prompt that somebody set is that of the model; the usual one is for passages alone."""
-    from ragkit.budget import Prices  # a search needs neither
-    from ragkit.routing import CONTEXT, Abilities
+    from ragkit.routing import CONTEXT, Abilities  # a search needs none
 
     context = CONTEXT if settings.origin("context_tokens") == "default" else settings.context_tokens
-    prices = Prices(settings.embed_price, settings.prompt_price, settings.completion_price)
-    return Abilities(context=context, prices=prices)
+    return Abilities(context=context, prices=prices_of(settings))
 
 
 def _ordering(settings: Settings, services: Services, chat: Callable[[], ChatModel]) -> Ordering | None:

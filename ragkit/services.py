@@ -13,6 +13,7 @@ from ragkit.secret import Secret
 from ragkit.settings import FILE, NO_CHAT_MODEL, Settings
 
 if TYPE_CHECKING:
+    from ragkit.budget import Prices
     from ragkit.providers.openai import OpenAICompatible
 
 OFFLINE = "offline"
@@ -59,6 +60,12 @@ def _known(name: str, origin: str) -> str:
 
 def connect(settings: Settings, role: str = "chat") -> OpenAICompatible:
     """The service that fills a role. Raises ConfigError where there is none, or a key would go astray."""
+    name = _filled_by(settings, role)
+    return _gigachat(settings) if name == GIGACHAT else _openai(settings, role, name)
+
+
+def _filled_by(settings: Settings, role: str) -> str:
+    """The service that fills a role. Raises ConfigError where none does."""
     name = provider_of(settings, role)
     if name == OFFLINE:
         raise ConfigError("no service is configured for this", NO_CHAT_MODEL)
@@ -66,7 +73,7 @@ def connect(settings: Settings, role: str = "chat") -> OpenAICompatible:
         raise ConfigError(
             "GigaChat has no service that orders hits", "name one with rerank_base_url, or set rerank to chat"
         )
-    return _gigachat(settings) if name == GIGACHAT else _openai(settings, role, name)
+    return name
 
 
 class Services:
@@ -81,8 +88,8 @@ class Services:
 
     def get(self, role: str) -> OpenAICompatible:
         """The service that fills a role. Raises as `connect`."""
-        name = provider_of(self._settings, role)
-        key = name if name in (OFFLINE, GIGACHAT) else _place(self._settings, role, name)
+        name = _filled_by(self._settings, role)
+        key = name if name == GIGACHAT else _place(self._settings, role, name)
         with self._lock:
             if key not in self._open:
                 self._open[key] = connect(self._settings, role)
@@ -140,17 +147,13 @@ def _place(settings: Settings, role: str, name: str) -> _Place:
     url, key = f"{role}_base_url", f"{role}_api_key"
     if getattr(settings, url, "") or getattr(settings, key, ""):
         return _Place(name, getattr(settings, url), getattr(settings, key), url, key, general=False)
-    if name == _owner(settings):
-        if settings.base_url or settings.api_key:
-            return _Place(name, settings.base_url, settings.api_key, "base_url", "api_key", general=True)
-        if name == OPENAI:
-            found = settings.openai_base_url, settings.openai_api_key
-            return _Place(name, *found, "openai_base_url", "openai_api_key", general=True)
-        return _Place(name, "", Secret(""), "base_url", "api_key", general=True)
+    general = name == _owner(settings)
+    if general and (settings.base_url or settings.api_key):
+        return _Place(name, settings.base_url, settings.api_key, "base_url", "api_key", general)
     if name == OPENAI:
         found = settings.openai_base_url, settings.openai_api_key
-        return _Place(name, *found, "openai_base_url", "openai_api_key", general=False)
-    return _Place(name, "", Secret(""), url, key, general=False)
+        return _Place(name, *found, "openai_base_url", "openai_api_key", general)
+    return _Place(name, "", Secret(""), "base_url", "api_key", general)
 
 
 def _owner(settings: Settings) -> str:
@@ -163,7 +166,8 @@ def _openai(settings: Settings, role: str, name: str) -> OpenAICompatible:
     from ragkit.providers.openai import OpenAICompatible
 
     place = _place(settings, role, name)
-    _check_way(settings, place.key_from, (place.url_from, "proxy", "ca_file", "verify", "headers"))
+    if place.key:
+        _check_way(settings, place.key_from, (place.url_from, "proxy", "ca_file", "verify", "headers"))
     if place.general and settings.headers:
         _check_way(settings, "headers", (place.url_from, "proxy", "ca_file", "verify"))
     lines = settings.headers.reveal().splitlines() if place.general else []
@@ -205,9 +209,15 @@ def _chat_model(settings: Settings, name: str) -> str:
     return settings.chat_model if provider_of(settings, "chat") == name else ""
 
 
+def prices_of(settings: Settings) -> Prices:
+    """What tokens cost."""
+    from ragkit.budget import Prices  # a search needs none
+
+    return Prices(settings.embed_price, settings.prompt_price, settings.completion_price)
+
+
 def _common(settings: Settings) -> dict[str, Any]:
     """What every service is given: how to generate, and what it costs."""
-    from ragkit.budget import Prices
     from ragkit.messages import ChatOptions
 
     options = ChatOptions(
@@ -219,5 +229,4 @@ def _common(settings: Settings) -> dict[str, Any]:
         profanity_check=settings.profanity_check,
         session_id=settings.session,
     )
-    prices = Prices(settings.embed_price, settings.prompt_price, settings.completion_price)
-    return {"options": options, "prices": prices, "proxy": settings.proxy.reveal()}
+    return {"options": options, "prices": prices_of(settings), "proxy": settings.proxy.reveal()}

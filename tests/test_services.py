@@ -143,3 +143,11 @@ def test_variables_of_gigachat_do_not_govern_others(sandbox: Sandbox) -> None:
     sandbox.inject("500", times=1, path="/models")
     with pytest.raises(Exception, match="500"):
         connect(given(RAGKIT_RETRIES="0", **environ)).models()
+
+
+def test_a_role_that_a_service_cannot_fill_is_refused_also_when_it_fills_others(sandbox: Sandbox) -> None:
+    """GigaChat orders no hits, whether or not it embeds and chats already."""
+    services = Services(given(GIGACHAT_CREDENTIALS=sandbox.credentials))
+    services.get("chat")
+    with pytest.raises(ConfigError, match="orders hits"):
+        services.get("rerank")

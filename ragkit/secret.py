@@ -13,6 +13,11 @@ class Secret:
     def __init__(self, value: str) -> None:
         self._value = value
 
+    @classmethod
+    def of(cls, value: str | Secret) -> Secret:
+        """A secret of text; a secret as it is."""
+        return value if isinstance(value, Secret) else cls(value)
+
     def reveal(self) -> str:
         return self._value
 

@@ -41,7 +41,7 @@ class RemoteEmbedder:
         document_prefix: put before each document; part of `model`, for vectors with and without do not compare.
         query_prefix: put before each query.
         dimensions: asked for, where not 0; part of `model` too.
-        count: tokens that each text will be billed, where the service can say; for any number of texts.
+        count: tokens that each text will be billed, where the service can say; for one request at a time.
     """
 
     def __init__(

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -19,7 +20,7 @@ from ragkit.errors import ConfigError, ProviderError
 from ragkit.messages import Balance, ChatOptions, Image, ImageOptions, Message, Model, RemoteFile, TokenCount
 from ragkit.prompts import language_of
 from ragkit.providers.batches import Limits, in_batches
-from ragkit.providers.connection import TLS, Connection, Door
+from ragkit.providers.connection import TLS
 from ragkit.providers.openai import OpenAICompatible
 from ragkit.providers.presets import Preset
 from ragkit.providers.wire import files, images, models, tokens
@@ -100,24 +101,25 @@ class GigaChat(OpenAICompatible):
         verify: bool = True,
         proxy: str = "",
     ) -> None:
-        self._connection = Connection(
+        super().__init__(
             base_url,
-            slots or (PERSONAL_SLOTS if scope == PERSONAL else BUSINESS_SLOTS),
+            preset=_PRESET,
+            chat_model=chat_model,
+            image_model=image_model,
+            options=options,
+            prices=prices,
+            slots=slots or (PERSONAL_SLOTS if scope == PERSONAL else BUSINESS_SLOTS),
             retries=retries,
             timeout=timeout,
             headers={"X-Client-ID": client_id} if client_id else {},
-            tls=TLS(ca_file, cert_file, key_file, _secret(key_password), verify),
             proxy=proxy,
         )
-        self._door = Door()
-        self._credentials, self._token, self._password = _secret(credentials), _secret(access_token), _secret(password)
-        self._user, self._scope, self._auth_url = user, scope, auth_url
-        self._preset = _PRESET
+        tls = TLS(ca_file, cert_file, key_file, Secret.of(key_password), verify)
+        self._connection = replace(self._connection, tls=tls)
+        self._credentials, self._token = Secret.of(credentials), Secret.of(access_token)
+        self._user, self._password = user, Secret.of(password)
+        self._scope, self._auth_url = scope, auth_url
         self._count = self._billed_tokens
-        self._chat_model = chat_model or _PRESET.chat_model
-        self._image_model = image_model
-        self._options = options
-        self._prices = prices
 
     def _open(self, stack: ExitStack) -> Http:
         from ragkit.providers.authorization import OAuthToken, PasswordToken, ReadyToken
@@ -169,25 +171,19 @@ class GigaChat(OpenAICompatible):
 
     def count_tokens(self, texts: Sequence[str], model: str = "") -> tuple[list[TokenCount], bool]:
         """How long each text is for a model, the chat model unless another is named. Counting costs nothing."""
-        return self._counted(model or self._chat_model, texts), True
+        preset = self._preset
+        limits = Limits(preset.batch_items, preset.batch_bytes, preset.batch_tokens)
+        return in_batches(texts, limits, partial(self._counted, model or self._chat_model)), True
 
     def _billed_tokens(self, model: str, texts: Sequence[str]) -> list[int]:
         return [each.tokens + EMBEDDING_OVERHEAD for each in self._counted(model, texts)]
 
     def _counted(self, model: str, texts: Sequence[str]) -> list[TokenCount]:
-        """In as many requests as the texts need."""
-        preset = self._preset
-        limits = Limits(preset.batch_items, preset.batch_bytes, preset.batch_tokens)
-
-        def ask(batch: Sequence[str]) -> list[TokenCount]:
-            return self._http.request(
-                "POST",
-                "/tokens/count",
-                json=tokens.body(model, batch),
-                parse=lambda reply: tokens.counts(reply.json(), count=len(batch)),
-            )
-
-        return in_batches(texts, limits, ask)
+        """One request."""
+        body = tokens.body(model, texts)
+        return self._http.request(
+            "POST", "/tokens/count", json=body, parse=lambda reply: tokens.counts(reply.json(), count=len(texts))
+        )
 
     def balance(self) -> list[Balance]:
         """What is left of prepaid tokens. Raises PermissionDenied for an account that pays as it goes."""
@@ -268,10 +264,6 @@ class GigaChat(OpenAICompatible):
 def _ask_for(prompt: str) -> str:
     """The model draws when it is asked to: a bare subject gets the request put before it, in its language."""
     return "Нарисуй" if language_of(prompt) == "ru" else "Draw"
-
-
-def _secret(value: str | Secret) -> Secret:
-    return value if isinstance(value, Secret) else Secret(value)
 
 
 def _place(id: str) -> str:

@@ -76,8 +76,7 @@ class OpenAICompatible:
             proxy=proxy,
         )
         self._door = Door()
-        key = api_key if isinstance(api_key, Secret) else Secret(api_key)
-        self._key = key, chosen.scheme if scheme is None else scheme
+        self._key = Secret.of(api_key), chosen.scheme if scheme is None else scheme
         self._preset = chosen
         self._count: Count | None = None
         self._chat_model = chat_model or chosen.chat_model

@@ -65,6 +65,8 @@ class OpenAICompatible:
         verify: bool = True,
         proxy: str = "",
     ) -> None:
+        if isinstance(preset, str) and preset not in PRESETS:
+            raise ConfigError(f"no preset is called {preset!r}", f"choose one of: {', '.join(PRESETS)}")
         chosen = PRESETS[preset] if isinstance(preset, str) else preset
         self._connection = Connection(
             base_url or chosen.base_url,

@@ -413,3 +413,10 @@ def test_a_web_page_is_no_picture() -> None:
         server.route("/v1/images/generations", say(200, {"data": [{"url": f"{server.url}/x.png"}]}))
         with pytest.raises(BadResponse, match="no picture of a known kind"):
             list(OpenAICompatible(server.url, OUR_KEY, preset="vllm", image_model="m").generate("a cat"))
+
+
+def test_an_unknown_preset_is_named() -> None:
+    """With those that there are, as an error of ours."""
+    with pytest.raises(ConfigError, match="'opnai'") as caught:
+        OpenAICompatible(preset="opnai")
+    assert "openrouter" in caught.value.hint

@@ -1,15 +1,16 @@
 """Threads that work for one that may be interrupted. It knows nothing of what they do.
 
-Ctrl-C comes between any two steps of the main thread, and there `concurrent.futures` leaves locks behind that its
-threads then wait for without end. Here the main thread takes no lock that it could leave behind, and a result stays
-where it is until it is taken off.
+Ctrl-C comes between any two steps of the main thread. There `concurrent.futures` leaves locks behind that its threads
+then wait for without end, and `Thread.start`, which waits in steps of Python, turns it into a RuntimeError about a
+lock. Here the main thread takes no lock that it could leave behind, and a result stays where it is until it is taken
+off.
 """
 
 from __future__ import annotations
 
+from _thread import allocate_lock, start_new_thread
 from collections.abc import Callable
 from queue import SimpleQueue
-from threading import Lock, Thread
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -23,7 +24,7 @@ class Job(Generic[T]):
     def __init__(self, work: Callable[[], T]) -> None:
         self.work = work
         self.done = False
-        self._claim = Lock()
+        self._claim = allocate_lock()
 
     def claimed(self) -> bool:
         """Whether it is the caller's now, and nobody else's."""
@@ -50,8 +51,7 @@ class Crew(Generic[T]):
         self._waiting.put(job)
         if self._threads < self._most:
             self._threads += 1
-            # A daemon: nothing is left to it but to go home, and the program's end need not wait for that.
-            Thread(target=self._work, daemon=True).start()
+            start_new_thread(self._work, ())  # the program's end does not wait for it
 
     def next_done(self) -> int:
         """The place in `running` of a job that is done, as soon as there is one."""

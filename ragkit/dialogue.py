@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 from uuid import uuid4
 
+from ragkit.citations.markers import without_markers
 from ragkit.errors import ConfigError
 from ragkit.messages import ChatOptions, Message, Talk
 from ragkit.metering import metered
@@ -33,7 +34,6 @@ TURNS_TO_REWRITE = 3  # that a follow-up is understood from
 ANSWER_TO_REWRITE = 600  # characters of each answer among them
 LONGEST_ADDITION = 240  # characters that a rewritten question may be longer by: what has more is not the question
 
-_MARKER = re.compile(r"[ \t]?\[\d+(?:[ \t]*[,;][ \t]*\d+)*\]")  # as the answers' own check leaves them
 _QUOTED = re.compile(r"«([^«»]+)»|“([^“”]+)”|\"([^\"]+)\"")
 _CUT = ("length", "blacklist", "content_filter", "error")  # reasons to stop that leave no question
 
@@ -220,6 +220,6 @@ class Dialogue:
 
 def _messages(turn: Turn, most: int) -> list[Message]:
     """A turn as it is told again: its markers are gone, for their numbers mean other sources now."""
-    answer = _MARKER.sub("", turn.answer)[:most]
+    answer = without_markers(turn.answer)[:most]
     asked = Message("user", turn.question[:most])
     return [asked, Message("assistant", answer)] if answer else [asked]

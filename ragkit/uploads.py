@@ -61,10 +61,8 @@ class Uploads:
     def _read(self) -> dict[str, str]:
         try:
             found = json.loads(self._place.read_text("utf-8"))
-        except FileNotFoundError:
-            return {}
         except (OSError, ValueError):
-            return {}  # a memory that cannot be read costs an upload, no more
+            return {}  # no memory, or one that cannot be read, costs an upload and no more
         return {k: v for k, v in found.items() if isinstance(v, str)} if isinstance(found, dict) else {}
 
     def _write(self, known: dict[str, str]) -> None:

@@ -261,7 +261,7 @@ def print_answer(
     else:
         if answer.citations:
             out()
-        for citation in dict.fromkeys(answer.citations):
+        for citation in answer.citations:
             _print_citation(citation)
         if answer.reason:
             say(escape(answer.reason), quiet=quiet)

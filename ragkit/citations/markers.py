@@ -29,8 +29,14 @@ _CONTENT = re.compile(
 )
 _NUMBERS = re.compile(r"(\d+)(?:[ \t]*[–—-][ \t]*(?:\D*?)(\d+))?")
 _PLAIN = re.compile(r"\[\d+(?:[ \t]*[,;][ \t]*\d+)*\]")
+_REMOVED = re.compile(rf"[ \t]?{_PLAIN.pattern}")
 _IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]*\Z", re.ASCII)
 _CODE_LIKE = re.compile(r"[_$\d]|[a-z][A-Z]")
+
+
+def without_markers(text: str) -> str:
+    """A text whose sources are not there any more, or never were."""
+    return _REMOVED.sub("", text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from ragkit.providers.lengths import estimated_tokens
 from ragkit.types import Answer, Document, Hit, Status, Verification
 
 if TYPE_CHECKING:
-    from ragkit.messages import ChatOptions
+    from ragkit.messages import ChatOptions, FunctionChoice
     from ragkit.protocols import ChatModel
 
 Told = Callable[[Delta], None]
@@ -103,16 +103,17 @@ def completed(
     messages: Sequence[Message],
     reader: Reader,
     *,
+    function_call: FunctionChoice = "none",
     options: ChatOptions | None = None,
     told: Told | None = None,
 ) -> Completion:
     """The whole answer, which `reader` reads while it comes; `told` gets what the reader lets through."""
     if told is None:
-        completion = chat.complete(messages, options=options)
+        completion = chat.complete(messages, function_call=function_call, options=options)
         reader.feed(completion.text)
         return completion
     held: str | None = ""  # what may still turn out to say that there is no answer, which is not for the reader
-    for delta in chat.stream(messages, options=options):
+    for delta in chat.stream(messages, function_call=function_call, options=options):
         text = delta.text
         if held is not None and (text or delta.completion):
             held += text

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ragkit.citations import verify
+from ragkit.citations.markers import without_markers
 from ragkit.functions import run
 from ragkit.generative import Told, after, answer_of
 from ragkit.messages import Delta, Function, Message
@@ -53,9 +53,6 @@ SEARCH = Function(
 )
 
 
-_MARKER = re.compile(r"[ \t]?\[\d{1,3}\]")
-
-
 def from_searches(
     chat: ChatModel,
     question: str,
@@ -97,7 +94,7 @@ def from_searches(
 
     messages = after(history, searching(question))
     done = run(chat, messages, [(SEARCH, search_documents)], rounds=rounds, options=options)
-    text = done.completion.text if hits else _MARKER.sub("", done.completion.text)  # of sources that it never had
+    text = done.completion.text if hits else without_markers(done.completion.text)  # it never had any sources
     answer = answer_of(question, done.completion, verify(text, hits, document), hits, "agentic")
     if told:
         told(Delta(text=answer.text, completion=done.completion))

@@ -15,6 +15,7 @@ from ragkit.generative import Told, after, answer_of, completed
 from ragkit.messages import Message, Picture
 from ragkit.prompts import about_file
 from ragkit.protocols import FileStore
+from ragkit.providers.wire.files import TYPES
 from ragkit.types import Answer, Chunk, Hit
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ PICTURES = {
     ".gif": "image/gif",
     ".webp": "image/webp",
 }
-IMAGES = frozenset({*PICTURES, ".tif", ".tiff", ".bmp"})
+IMAGES = frozenset({*PICTURES, *(f".{suffix}" for suffix, known in TYPES.items() if known.kind == "image")})
 
 
 def check(paths: Sequence[Path], *, keeps_files: bool, functions: bool) -> None:
@@ -105,11 +106,8 @@ def from_files(
             if known:
                 notes.append(f"{path.name} was there already, and was not uploaded again")
         messages = after(history, [rules, *_attached(question, paths, ids)])
-        if functions:
-            completion = chat.complete(messages, function_call="auto", options=options)
-            reader.feed(completion.text)
-        else:
-            completion = completed(chat, messages, reader, options=options, told=told)
+        choice = "auto" if functions else "none"
+        completion = completed(chat, messages, reader, function_call=choice, options=options, told=told)
     answer = answer_of(question, completion, reader.finish(), hits, "attached", cites=False)
     return replace(answer, notes=(*answer.notes, *notes))
 

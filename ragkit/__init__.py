@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from ragkit.providers.presets import Preset
     from ragkit.rag import RAG
     from ragkit.reports import IndexReport
-    from ragkit.types import Answer, Chunk, Citation, Document, Heading, Hit, Status, Usage, Verification
+    from ragkit.types import Answer, Chunk, Citation, Document, Heading, Hit, Refusal, Status, Usage, Verification
 
 __version__ = "0.1.0"
 
@@ -89,7 +89,7 @@ _HOMES = {
     "ragkit.rag": ("RAG",),
     "ragkit.reports": ("IndexReport",),
     "ragkit.types": (
-        *("Answer", "Chunk", "Citation", "Document", "Heading", "Hit", "Status", "Usage", "Verification"),
+        *("Answer", "Chunk", "Citation", "Document", "Heading", "Hit", "Refusal", "Status", "Usage", "Verification"),
     ),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
@@ -104,6 +104,7 @@ __all__ = [  # noqa: RUF022 - grouped: the door, the nouns, the services, the er
     "Hit",
     "Answer",
     "Status",
+    "Refusal",
     "Citation",
     "Verification",
     "Usage",

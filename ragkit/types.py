@@ -136,6 +136,15 @@ class Status(StrEnum):
     REFUSED = "refused"
 
 
+class Refusal(StrEnum):
+    """Why a question is not answered. "nothing_indexed": also where no document fulfils the conditions."""
+
+    NOTHING_INDEXED = "nothing_indexed"
+    NOTHING_RELEVANT = "nothing_relevant"
+    NOT_IN_SOURCES = "not_in_sources"
+    FILTERED = "filtered"  # by the service
+
+
 @dataclass(frozen=True, slots=True)
 class Preparation:
     """What an embedder puts before documents and queries; `query_model` where another model embeds queries."""
@@ -175,10 +184,11 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`text` with markers [1], [2], … that `citations` resolve. `reason` says why, where it was refused.
+    """`text` with markers [1], [2], … that `citations` resolve. `reason` says in words why it is not a whole answer.
 
+    `refusal` is set where the status is REFUSED, and nowhere else; `hits` are then the nearest that there are.
     `mode` says who wrote it: "extractive" for sentences taken verbatim, with no model; "generative" for a model
-    that was given passages, "agentic" for one that looked for them, "attached" for one that read a file.
+    that was given passages, "agentic" for one that looked for them, "attached" for one that read whole documents.
     `timings` are seconds by step. `notes` tell what else the reader should know. `statements` are the sentences of
     the text with their support, empty where nobody has compared them with the sources. `dropped` names the passages
     that the prompt had no room for.
@@ -197,3 +207,4 @@ class Answer:
     notes: tuple[str, ...] = ()
     statements: tuple[Statement, ...] = ()
     dropped: tuple[str, ...] = ()
+    refusal: Refusal | None = None

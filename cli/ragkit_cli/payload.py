@@ -63,6 +63,7 @@ def of_answer(answer: Answer, *, explain: bool = False) -> Json:
         "question": answer.question,
         "text": answer.text,
         "status": str(answer.status),
+        "refusal": str(answer.refusal) if answer.refusal else None,
         "reason": answer.reason,
         "mode": answer.mode,
         "model": answer.model,

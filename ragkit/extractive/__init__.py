@@ -14,7 +14,7 @@ from ragkit.extractive.passages import about, quotable
 from ragkit.extractive.question import Question
 from ragkit.positions import Positions
 from ragkit.ranking import RELEVANT, coverage
-from ragkit.types import Answer, Citation, Document, Hit, Status, Verification
+from ragkit.types import Answer, Citation, Document, Hit, Refusal, Status, Verification
 
 MOST_QUOTES = 3
 # Credit for a word of the question that only the surroundings have: headings, the text before, the document's
@@ -60,25 +60,25 @@ def extract(
         document: gives the whole document of a source, which tells page and line of a quote.
     """
     if not hits:
-        return _refused(question, hits, "nothing is indexed that could answer")
+        return _refused(question, hits, Refusal.NOTHING_INDEXED, "nothing is indexed that could answer")
     if not words.terms(question):
-        return _refused(question, hits, "the question has no word to look for")
+        return _refused(question, hits, Refusal.NOTHING_RELEVANT, "the question has no word to look for")
     asked = Question(question, idf)
     weights = idf(words.terms(question))
     best = max(coverage(question, f"{hit.chunk.heading}\n{hit.chunk.text}", weights) for hit in hits)
     if best < RELEVANT:
-        return _refused(question, hits, "no passage is about what the question asks")
+        return _refused(question, hits, Refusal.NOTHING_RELEVANT, "no passage is about what the question asks")
     read = cache(document)
     chosen = _choose(asked, sorted(_candidates(asked, hits, read), key=lambda candidate: -candidate.score))
     if not chosen:
-        return _refused(question, hits, "the passages have no sentence to quote")
+        return _refused(question, hits, Refusal.NOT_IN_SOURCES, "the passages have no sentence to quote")
     citations = tuple(_cite(candidate, n, read) for n, candidate in enumerate(chosen, 1))
     text = "\n".join(_shown(*pair) for pair in zip(chosen, citations, strict=True))
     return Answer(question, text, Status.ANSWERED, citations, tuple(hits))
 
 
-def _refused(question: str, hits: Sequence[Hit], reason: str) -> Answer:
-    return Answer(question, "", Status.REFUSED, (), tuple(hits), reason)
+def _refused(question: str, hits: Sequence[Hit], refusal: Refusal, reason: str) -> Answer:
+    return Answer(question, "", Status.REFUSED, (), tuple(hits), reason, refusal=refusal)
 
 
 def _candidates(asked: Question, hits: Sequence[Hit], read: Callable[[str], Document]) -> Iterator[_Candidate]:

@@ -170,7 +170,7 @@ def test_a_service_that_counts_is_asked_where_it_is_close() -> None:
 
         def count_tokens(self, texts: Sequence[str], _: str = "") -> tuple[list[TokenCount], bool]:
             self.counted += 1
-            return [TokenCount(len(text), len(text)) for text in texts], True
+            return [TokenCount(len(text) // 4, len(text)) for text in texts], True
 
     near, far = Counts("Да [1]."), Counts("Да [1].")
     ask(near, layout=Layout(budget=600))

@@ -1,4 +1,7 @@
-"""Answers that a chat model writes from passages: asked, read back, and every quote compared with its document."""
+"""Answers that a chat model writes from passages: asked, read back, and every quote compared with its document.
+
+What the service will not read or write, and what the sources do not say, comes back as a refusal with its reason.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ragkit.citations import Reader, Verified
-from ragkit.errors import BadResponse
+from ragkit.errors import BadResponse, BudgetExceeded, ContentRejected
 from ragkit.messages import Completion, Delta, Message
-from ragkit.packing import pack
+from ragkit.packing import NO_ROOM, Packed, pack
 from ragkit.prompts import Template, grounded, is_no_answer, may_be_no_answer
 from ragkit.protocols import TokenCounter
 from ragkit.providers.lengths import estimated_tokens
-from ragkit.types import Answer, Document, Hit, Status, Verification
+from ragkit.types import Answer, Document, Hit, Refusal, Status, Verification
 
 if TYPE_CHECKING:
     from ragkit.messages import ChatOptions, FunctionChoice
@@ -59,7 +62,7 @@ def from_passages(
     `grounded`.
     """
     if not hits:
-        return Answer(question, "", Status.REFUSED, reason="nothing is indexed that could answer", mode="generative")
+        return refused(question, Refusal.NOTHING_INDEXED, "nothing is indexed that could answer", "generative")
     count = counter(chat, layout.budget)
     unfilled = [*history, *grounded(question, (), template=layout.template)]
     [rules], _ = count(["\n".join(message.content for message in unfilled)])
@@ -71,11 +74,46 @@ def from_passages(
         parents=layout.parents,
         question=question,
     )
-    reader = Reader(packed.hits, document)
+    dropped = tuple(map(str, packed.dropped))
+    if not packed.passages:
+        _check_room(packed, layout.budget, rules)
+        changed = "the documents have changed since they were searched; ask again"
+        return refused(question, Refusal.NOT_IN_SOURCES, changed, "generative", hits, dropped=dropped)
     messages = after(history, grounded(question, packed.passages, template=layout.template, nonce=nonce))
-    completion = completed(chat, messages, reader, options=options, told=told)
-    answer = answer_of(question, completion, reader.finish(), packed.hits, "generative")
-    return replace(answer, dropped=tuple(map(str, packed.dropped)))
+    answer = answered(
+        chat, question, messages, packed.hits, "generative", document=document, options=options, told=told
+    )
+    return replace(answer, dropped=dropped)
+
+
+def _check_room(packed: Packed, budget: int, rules: int) -> None:
+    if any(each.reason == NO_ROOM for each in packed.dropped):
+        raise BudgetExceeded(
+            f"the prompt may have {budget:,} tokens, and with {rules:,} of rules, question and conversation no passage "
+            "fits into it",
+            "raise context_tokens, or the limit on money where there is one, or ask in fewer words",
+        )
+
+
+def refused(
+    question: str, refusal: Refusal, reason: str, mode: str, hits: Sequence[Hit] = (), *, dropped: Sequence[str] = ()
+) -> Answer:
+    """No answer, and why."""
+    return Answer(
+        question,
+        "",
+        Status.REFUSED,
+        hits=tuple(hits),
+        reason=reason,
+        mode=mode,
+        dropped=tuple(dropped),
+        refusal=refusal,
+    )
+
+
+def filtered(question: str, error: ContentRejected, mode: str, hits: Sequence[Hit]) -> Answer:
+    """The refusal of a service that says it by an error."""
+    return refused(question, Refusal.FILTERED, f"the service refuses this topic: {error.message}", mode, hits)
 
 
 def after(history: Sequence[Message], messages: Sequence[Message]) -> list[Message]:
@@ -96,6 +134,28 @@ def counter(chat: ChatModel, budget: int) -> Callable[[Sequence[str]], tuple[lis
         return [each.tokens for each in counts], counted
 
     return count
+
+
+def answered(
+    chat: ChatModel,
+    question: str,
+    messages: Sequence[Message],
+    hits: Sequence[Hit],
+    mode: str,
+    *,
+    document: Callable[[str], Document],
+    cites: bool = True,
+    function_call: FunctionChoice = "none",
+    options: ChatOptions | None = None,
+    told: Told | None = None,
+) -> Answer:
+    """One request, and what came of it. `hits` are the sources that quotes are looked up in; `cites` as `answer_of`."""
+    reader = Reader(hits, document)
+    try:
+        completion = completed(chat, messages, reader, function_call=function_call, options=options, told=told)
+    except ContentRejected as error:
+        return filtered(question, error, mode, hits)
+    return answer_of(question, completion, reader.finish(), hits, mode, cites=cites)
 
 
 def completed(
@@ -132,8 +192,7 @@ def answer_of(
     question: str, completion: Completion, found: Verified, hits: Sequence[Hit], mode: str, *, cites: bool = True
 ) -> Answer:
     """A completion and what its verification found, as an answer. Without `cites` it need not name a source."""
-    status, reason = _outcome(completion, found, cites=cites)
-    refused = status is Status.REFUSED
+    status, refusal, reason = _outcome(completion, found, cites=cites)
     notes = found.notes
     if found.removed:
         notes += (f"{found.removed} markers of sources that were not given were taken out",)
@@ -141,29 +200,32 @@ def answer_of(
         question,
         "" if is_no_answer(found.text) else found.text,
         status,
-        () if refused else found.citations,
+        () if refusal else found.citations,
         tuple(hits),
         reason=reason,
         mode=mode,
         model=completion.model,
         notes=notes,
-        statements=() if refused else found.statements,
+        statements=() if refusal else found.statements,
+        refusal=refusal,
     )
 
 
-def _outcome(completion: Completion, found: Verified, *, cites: bool) -> tuple[Status, str]:
+def _outcome(completion: Completion, found: Verified, *, cites: bool) -> tuple[Status, Refusal | None, str]:
     reason = _REASONS.get(completion.finish_reason, "")
     if completion.finish_reason in _REFUSALS:
-        return Status.REFUSED, reason
+        return Status.REFUSED, Refusal.FILTERED, reason
     if is_no_answer(found.text) or not found.text.strip():
-        return Status.REFUSED, reason or "the model finds no answer in the sources"
-    if reason:
-        return Status.PARTIAL, reason
+        return Status.REFUSED, Refusal.NOT_IN_SOURCES, reason or "the model finds no answer in the sources"
+    reason = reason or _shortcoming(completion, found, cites=cites)
+    return Status.PARTIAL if reason else Status.ANSWERED, None, reason
+
+
+def _shortcoming(completion: Completion, found: Verified, *, cites: bool) -> str:
+    """Why the answer is a partial one; empty where it is whole."""
     if completion.finish_reason not in ("stop", ""):
-        return Status.PARTIAL, f"the service stopped for a reason of its own: {completion.finish_reason}"
+        return f"the service stopped for a reason of its own: {completion.finish_reason}"
     invented = sum(citation.verification is Verification.NOT_FOUND for citation in found.citations)
     if invented:
-        return Status.PARTIAL, f"{invented} of the quotes are not in the source they name"
-    if cites and not found.citations:
-        return Status.PARTIAL, "the answer names no source"
-    return Status.ANSWERED, ""
+        return f"{invented} of the quotes are not in the source they name"
+    return "the answer names no source" if cites and not found.citations else ""

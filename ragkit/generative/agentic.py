@@ -1,16 +1,22 @@
-"""An answer from a model that looks for its sources itself, with a function that searches the index."""
+"""An answer from a model that looks for its sources itself, with a function that searches the index.
+
+Where it refuses without having found anything, the question itself is searched for, so that the nearest is known.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ragkit.citations import verify
 from ragkit.citations.markers import without_markers
+from ragkit.errors import ContentRejected
 from ragkit.functions import run
-from ragkit.generative import Told, after, answer_of
+from ragkit.generative import Told, after, answer_of, filtered
 from ragkit.messages import Delta, Function, Message
 from ragkit.prompts import harmless, language_of, searching
+from ragkit.types import Refusal
 
 if TYPE_CHECKING:
     from ragkit.messages import ChatOptions
@@ -93,12 +99,25 @@ def from_searches(
         return {**{name: value for name, value in about.items() if value}, "text": harmless(chunk.text)}
 
     messages = after(history, searching(question))
-    done = run(chat, messages, [(SEARCH, search_documents)], rounds=rounds, options=options)
+    try:
+        done = run(chat, messages, [(SEARCH, search_documents)], rounds=rounds, options=options)
+    except ContentRejected as error:
+        return _with_nearest(filtered(question, error, "agentic", hits), search)
     text = done.completion.text if hits else without_markers(done.completion.text)  # it never had any sources
     answer = answer_of(question, done.completion, verify(text, hits, document), hits, "agentic")
     if told:
         told(Delta(text=answer.text, completion=done.completion))
-    return answer
+    return _with_nearest(answer, search)
+
+
+def _with_nearest(answer: Answer, search: Callable[[str], Sequence[Hit]]) -> Answer:
+    """A refusal without hits, with those of the question; where there are none, that is its reason."""
+    if not answer.refusal or answer.hits:
+        return answer
+    hits = tuple(search(answer.question))
+    if not hits and answer.refusal is Refusal.NOT_IN_SOURCES:
+        return replace(answer, refusal=Refusal.NOTHING_RELEVANT, reason="no search found a passage")
+    return replace(answer, hits=hits)
 
 
 _SEARCHING = {"ru": "ищу: {}", "en": "searching: {}"}

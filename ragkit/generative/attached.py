@@ -6,12 +6,12 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ragkit.citations import Reader
 from ragkit.errors import ConfigError, LoadError, RagkitError
-from ragkit.generative import Told, after, answer_of, completed
+from ragkit.generative import Told, after, answered
 from ragkit.messages import Message, Picture
 from ragkit.prompts import about_file
 from ragkit.protocols import FileStore
@@ -19,7 +19,7 @@ from ragkit.providers.wire.files import TYPES
 from ragkit.types import Answer, Chunk, Hit
 
 if TYPE_CHECKING:
-    from ragkit.messages import ChatOptions, RemoteFile
+    from ragkit.messages import ChatOptions, FunctionChoice, RemoteFile
     from ragkit.protocols import ChatModel
     from ragkit.types import Document
     from ragkit.uploads import Uploads
@@ -89,11 +89,9 @@ def from_files(
     documents = _read(paths, load, notes)
     # Each document is one source, as our own loaders read it: quotes of the answer are looked up there.
     hits = [Hit(0, Chunk(each.source, 0, len(each.text), each.text), 1.0) for each in documents.values()]
-    reader = Reader(hits, documents.__getitem__)
+    ask = partial(answered, chat, question, document=documents.__getitem__, cites=False, options=options, told=told)
     if not isinstance(chat, FileStore):
-        messages = after(history, [rules, *_inline(question, paths, documents)])
-        completion = completed(chat, messages, reader, options=options, told=told)
-        return answer_of(question, completion, reader.finish(), hits, "attached", cites=False)
+        return ask(after(history, [rules, *_inline(question, paths, documents)]), hits, "attached")
     with ExitStack() as later:
         ids = []
         for path in paths:
@@ -106,9 +104,8 @@ def from_files(
             if known:
                 notes.append(f"{path.name} was there already, and was not uploaded again")
         messages = after(history, [rules, *_attached(question, paths, ids)])
-        choice = "auto" if functions else "none"
-        completion = completed(chat, messages, reader, function_call=choice, options=options, told=told)
-    answer = answer_of(question, completion, reader.finish(), hits, "attached", cites=False)
+        choice: FunctionChoice = "auto" if functions else "none"
+        answer = ask(messages, hits, "attached", function_call=choice)
     return replace(answer, notes=(*answer.notes, *notes))
 
 

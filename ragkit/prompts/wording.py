@@ -76,8 +76,8 @@ AGENT = {
     ),
 }
 FILE = {
-    "ru": "Ответь на вопрос по приложенному файлу. Если ответа в нём нет, так и скажи.",
-    "en": "Answer the question from the attached file. If it does not hold the answer, say so.",
+    "ru": f"Ответь на вопрос по приложенному файлу. Если ответа в нём нет, напиши только {NO_ANSWER}.",
+    "en": f"Answer the question from the attached file. If it does not hold the answer, write only {NO_ANSWER}.",
 }
 STANDALONE = {
     "ru": (

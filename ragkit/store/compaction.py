@@ -14,11 +14,8 @@ import numpy as np
 from ragkit.store.catalog import Catalog
 from ragkit.store.catalog.models import Spans
 from ragkit.store.segments import SegmentInfo, VectorBlock, map_segment, tail_block, write_segment
+from ragkit.store.sizes import Sizes
 from ragkit.types import IntVector
-
-_KEPT_UNUSED = 8192  # vectors that no chunk uses are kept for reuse: this many, or as many as are used
-_SMALL_ROWS = 65_536  # segments are merged up to this length
-_MOST_SMALL = 16  # once there are this many small ones
 
 
 def seal(catalog: Catalog, folder: Path, more: Sequence[VectorBlock] = ()) -> None:
@@ -35,7 +32,7 @@ def by_model(blocks: Sequence[VectorBlock], spans: Spans) -> list[list[VectorBlo
     return [list(run) for _, run in groupby(blocks, key=lambda block: spans.place(int(block.ids[0])))]
 
 
-def compact(catalog: Catalog, folder: Path) -> None:
+def compact(catalog: Catalog, folder: Path, sizes: Sizes) -> None:
     """Delete versions of documents that are gone, and vectors unused for longest; merge small segments.
 
     The word index must have caught up: readers look at the catalog as of its generation.
@@ -44,12 +41,12 @@ def compact(catalog: Catalog, folder: Path) -> None:
     purged = catalog.documents.purge(catalog.generation())
     catalog.commit()
     given_up = catalog.meta().get("given_up", "")
-    drop = _droppable(catalog, given_up) if purged or given_up else np.empty(0, np.int64)
+    drop = _droppable(catalog, given_up, sizes) if purged or given_up else np.empty(0, np.int64)
     if len(drop):
         catalog.begin()
         seal(catalog, folder)
         catalog.commit()
-    for group in _groups(catalog.vectors.segments(), drop, catalog.spans()):
+    for group in _groups(catalog.vectors.segments(), drop, catalog.spans(), sizes):
         _rewrite(catalog, folder, group, drop)
     if given_up:
         catalog.begin()
@@ -59,7 +56,7 @@ def compact(catalog: Catalog, folder: Path) -> None:
         catalog.release_space()
 
 
-def _droppable(catalog: Catalog, given_up: str) -> IntVector:
+def _droppable(catalog: Catalog, given_up: str, sizes: Sizes) -> IntVector:
     """The vectors to drop, ascending: those of a move that was `given_up`, and the oldest unused ones of too many.
 
     Those that wait for their use are none of them: of a model that the index is being moved to, and from the first
@@ -68,7 +65,7 @@ def _droppable(catalog: Catalog, given_up: str) -> IntVector:
     meta, spans = catalog.meta(), catalog.spans()
     to, unfinished = meta.get("moving_to"), int(meta.get("unfinished", 1 << 62))
     unused = catalog.vectors.unused()
-    keep = max(_KEPT_UNUSED, catalog.vectors.count() - len(unused))
+    keep = max(sizes.kept_unused, catalog.vectors.count() - len(unused))
     drop = {id for id in unused if given_up not in ("", to) and spans.of(id).model == given_up}
     unused = [id for id in unused if id < unfinished and id not in drop and not (to and spans.of(id).model == to)]
     excess = len(unused) - keep
@@ -76,21 +73,21 @@ def _droppable(catalog: Catalog, given_up: str) -> IntVector:
     return np.array(sorted(drop.union(unused[: excess + keep // 2] if excess > keep // 4 else [])), dtype=np.int64)
 
 
-def _groups(segments: Sequence[SegmentInfo], drop: IntVector, spans: Spans) -> list[list[SegmentInfo]]:
+def _groups(segments: Sequence[SegmentInfo], drop: IntVector, spans: Spans, sizes: Sizes) -> list[list[SegmentInfo]]:
     """Runs of neighbouring segments to rewrite as one: those that lose rows, and small ones when there are many.
 
     Neighbours are of one model.
     """
-    merge = sum(info.rows < _SMALL_ROWS for info in segments) > _MOST_SMALL
+    merge = sum(info.rows < sizes.small for info in segments) > sizes.most_small
     groups: list[list[SegmentInfo]] = []
     rows = 0
     for info in segments:
         low, high = np.searchsorted(drop, (info.first, info.last + 1))
-        if low == high and not (merge and info.rows < _SMALL_ROWS):
-            rows = _SMALL_ROWS  # what follows is no neighbour
+        if low == high and not (merge and info.rows < sizes.small):
+            rows = sizes.small  # what follows is no neighbour
             continue
         other = groups and spans.place(groups[-1][-1].first) != spans.place(info.first)
-        if not groups or other or rows + info.rows > _SMALL_ROWS:
+        if not groups or other or rows + info.rows > sizes.small:
             groups.append([])
             rows = 0
         groups[-1].append(info)

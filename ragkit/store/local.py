@@ -23,6 +23,7 @@ from ragkit.store.catalog.rows import unreadable
 from ragkit.store.lexical import LexicalIndex, LexicalUnusable
 from ragkit.store.retrieval import View, retrieve
 from ragkit.store.segments import APPROXIMATE_FROM, VectorSet, map_segment, tail_block, unit_rows
+from ragkit.store.sizes import Sizes
 from ragkit.store.wordindex import delete as delete_word_index
 from ragkit.store.wordindex import in_memory, lexical_path
 from ragkit.types import Chunk, Document, FloatMatrix, FloatVector, Hit, Preparation
@@ -42,8 +43,15 @@ class LocalStore:
     With `approximate_from` vectors or more, codes choose which of them a search looks at.
     """
 
-    def __init__(self, path: Path, *, approximate_from: int = APPROXIMATE_FROM) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        approximate_from: int = APPROXIMATE_FROM,
+        sizes: Sizes = Sizes(),  # noqa: B008 - frozen
+    ) -> None:
         self.path = path
+        self._sizes = sizes
         self._approximate_from = approximate_from
         self._idle: list[Catalog] = []  # connections that no thread is using
         self._lock = threading.Lock()
@@ -65,13 +73,12 @@ class LocalStore:
         import tempfile  # no search needs these
 
         from ragkit.store.creation import create_index
-        from ragkit.store.writer import Writer
 
         with tempfile.TemporaryDirectory() if discard and not self.exists() else nullcontext(self.path) as folder:
             path = self.path if folder is self.path else Path(folder) / "index"
             create_index(path)
             try:
-                with Writer(path, discard=discard, approximate_from=self._approximate_from) as writer:
+                with self._writer(path, discard=discard) as writer:
                     yield writer
             except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
                 raise unreadable(path / "catalog.sqlite", error) from error
@@ -220,6 +227,11 @@ class LocalStore:
         with self._lock:
             self._idle.append(catalog)
 
+    def _writer(self, path: Path, *, discard: bool = False) -> Writer:
+        from ragkit.store.writer import Writer  # few searches need it
+
+        return Writer(path, discard=discard, approximate_from=self._approximate_from, sizes=self._sizes)
+
     def _read(self, act: Callable[[Catalog, View], _T]) -> _T:
         """What `act` makes of a snapshot; once more with a new word index where only reading shows its damage."""
         try:
@@ -242,10 +254,8 @@ class LocalStore:
                     if view is not None:
                         yield catalog, view
                         return
-                from ragkit.store.writer import Writer  # few searches need it
-
                 try:  # a writer leaves with the word index up to date
-                    Writer(self.path, approximate_from=self._approximate_from).close()
+                    self._writer(self.path).close()
                 except IndexLocked:
                     behind_is_fine = True
                     time.sleep(_PAUSE)

@@ -24,11 +24,11 @@ from ragkit.store.compaction import by_model, compact, seal
 from ragkit.store.lock import WriterLock
 from ragkit.store.moving import move
 from ragkit.store.segments import APPROXIMATE_FROM, VectorBlock, unit_rows
+from ragkit.store.sizes import BULK_ROWS, SEAL_ROWS, Sizes
 from ragkit.store.wordindex import catch_up
 from ragkit.types import Chunk, Document, FloatMatrix, Preparation
 
-SEAL_ROWS = 8192  # the tail is sealed at this length: it is read whole at every open
-BULK_ROWS = 2048  # a commit of this many vectors goes straight into a segment
+__all__ = ["BULK_ROWS", "SEAL_ROWS", "Writer"]
 
 
 class Writer:
@@ -37,9 +37,17 @@ class Writer:
     Everything between two calls of `commit` becomes true together or not at all; with `discard`, not at all.
     """
 
-    def __init__(self, folder: Path, *, discard: bool = False, approximate_from: int = APPROXIMATE_FROM) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        discard: bool = False,
+        approximate_from: int = APPROXIMATE_FROM,
+        sizes: Sizes = Sizes(),  # noqa: B008 - frozen
+    ) -> None:
         self._folder = folder
         self._approximate_from = approximate_from
+        self._sizes = sizes
         self._discard = discard
         self._vectors = folder / "vectors"
         self._failed = ""
@@ -253,7 +261,7 @@ class Writer:
             # Only now: an interrupt before this leaves them to the next commit, beside the names they belong to.
             self._pending = []
             self._changed = False
-        if self._catalog.vectors.tail_rows() >= SEAL_ROWS:
+        if self._catalog.vectors.tail_rows() >= self._sizes.seal:
             with self._guarded():
                 seal(self._catalog, self._vectors)
                 self._catalog.commit()
@@ -272,7 +280,7 @@ class Writer:
             if not self._failed:
                 self.publish()
                 with self._guarded():
-                    compact(self._catalog, self._vectors)
+                    compact(self._catalog, self._vectors, self._sizes)
                     self._catalog.checkpoint()
                     self._update_codes()
         finally:
@@ -289,7 +297,7 @@ class Writer:
 
     def _store_pending(self) -> None:
         rows = sum(len(block.ids) for block in self._pending)
-        if rows >= BULK_ROWS:
+        if rows >= self._sizes.bulk:
             seal(self._catalog, self._vectors, self._pending)
         elif rows:
             for blocks in by_model(self._pending, self._catalog.spans()):

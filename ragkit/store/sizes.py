@@ -1,0 +1,19 @@
+"""From how many rows on the store seals, merges and drops. Tests that need many segments name small ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SEAL_ROWS = 8192
+BULK_ROWS = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """All in vectors, but `most_small`, which is in segments."""
+
+    seal: int = SEAL_ROWS  # the tail is sealed at this length: it is read whole at every open
+    bulk: int = BULK_ROWS  # a commit of this many goes straight into a segment
+    kept_unused: int = 8192  # vectors that no chunk uses are kept for reuse: this many, or as many as are used
+    small: int = 65_536  # segments are merged up to this length
+    most_small: int = 16  # once there are more small ones than this

@@ -23,7 +23,8 @@ ROLES = ("chat", "embed", "image")
 
 _FOREIGN = ("timeout", "retries", "slots")  # settings that GigaChat's own SDK has variables for
 # How a key travels: where to, by which way, and who is trusted on it.
-_GIGACHAT_WAY = ("gigachat_base_url", "gigachat_auth_url", "gigachat_ca_file", "gigachat_verify", "proxy")
+_GIGACHAT_WAY = ("gigachat_base_url", "gigachat_auth_url", "gigachat_ca_file", "proxy")
+_NAMES = ("provider", *(f"{role}_provider" for role in (*ROLES, "rerank")))  # who gets a key that has no address
 
 
 def provider_of(settings: Settings, role: str) -> str:
@@ -106,6 +107,7 @@ class Services:
 def _gigachat(settings: Settings) -> OpenAICompatible:
     from ragkit.providers.gigachat import GigaChat
 
+    _check_index(settings, ("gigachat_base_url", "gigachat_auth_url", "proxy"))
     for secret in ("gigachat_credentials", "gigachat_access_token", "gigachat_password"):
         _check_way(settings, secret, _GIGACHAT_WAY)
     return GigaChat(
@@ -126,7 +128,7 @@ def _gigachat(settings: Settings) -> OpenAICompatible:
         cert_file=settings.gigachat_cert_file,
         key_file=settings.gigachat_key_file,
         key_password=settings.gigachat_key_password,
-        verify=settings.gigachat_verify,
+        insecure_hosts=_insecure(settings, "gigachat_verify"),
         **_common(settings),
     )
 
@@ -166,10 +168,13 @@ def _openai(settings: Settings, role: str, name: str) -> OpenAICompatible:
     from ragkit.providers.openai import OpenAICompatible
 
     place = _place(settings, role, name)
+    _check_index(settings, (place.url_from, "proxy"))
+    way = (place.url_from, "proxy", "ca_file", *(() if place.url else _NAMES))
     if place.key:
-        _check_way(settings, place.key_from, (place.url_from, "proxy", "ca_file", "verify", "headers"))
+        ours = place.key_from == "openai_api_key"  # goes nowhere but to OpenAI, whoever chose that
+        _check_way(settings, place.key_from, (*(each for each in way if not ours or each not in _NAMES), "headers"))
     if place.general and settings.headers:
-        _check_way(settings, "headers", (place.url_from, "proxy", "ca_file", "verify"))
+        _check_way(settings, "headers", way)
     lines = settings.headers.reveal().splitlines() if place.general else []
     scheme = settings.auth_scheme if place.general else ""
     return OpenAICompatible(
@@ -181,7 +186,7 @@ def _openai(settings: Settings, role: str, name: str) -> OpenAICompatible:
         scheme={"": None, "-": ""}.get(scheme, scheme),
         headers={line.partition(":")[0].strip(): line.partition(":")[2].strip() for line in lines},
         ca_file=settings.ca_file,
-        verify=settings.verify,
+        insecure_hosts=_insecure(settings, "verify"),
         **_common(settings),
         **{each: getattr(settings, each) for each in _FOREIGN if "GIGACHAT_" not in settings.origin(each)},
     )
@@ -204,6 +209,33 @@ def _check_way(settings: Settings, secret: str, way: tuple[str, ...]) -> None:
             )
 
 
+def _check_index(settings: Settings, way: tuple[str, ...]) -> None:
+    """One ragkit.toml does not name both an index elsewhere and who gets its texts. Raises ConfigError."""
+    file = settings.origin("index")
+    if Path(file).name != FILE:
+        return
+    folder, index = Path(file).resolve().parent, settings.index.resolve()
+    for name in way:
+        if settings.origin(name) == file and not index.is_relative_to(folder):
+            raise ConfigError(
+                f"{file} names an index outside of its folder, {settings.index}, and with {name} who gets its texts",
+                f"if that is right, set RAGKIT_INDEX or RAGKIT_{name.upper()} in the environment too",
+            )
+
+
+def _insecure(settings: Settings, switch: str) -> tuple[str, ...]:
+    """Hosts whose certificates are not checked. Raises ConfigError where checks are off and no host is named."""
+    hosts = tuple(filter(None, settings.insecure_tls_host.split(",")))
+    if not getattr(settings, switch) and not hosts:
+        cure = "gigachat_ca_file (GIGACHAT_CA_BUNDLE_FILE)" if switch == "gigachat_verify" else "ca_file"
+        raise ConfigError(
+            f"{switch} is false ({settings.origin(switch)}), and no host is named for which it should hold",
+            f"take it back and name the file of the missing root certificate as {cure}: `ragkit doctor tls` tells"
+            " which; or name the one host that is to be trusted blindly, RAGKIT_INSECURE_TLS_HOST=HOST",
+        )
+    return hosts
+
+
 def _chat_model(settings: Settings, name: str) -> str:
     """The chat model, where it is this service's: with two services the name would mean nothing to the other."""
     return settings.chat_model if provider_of(settings, "chat") == name else ""
@@ -217,7 +249,7 @@ def prices_of(settings: Settings) -> Prices:
 
 
 def _common(settings: Settings) -> dict[str, Any]:
-    """What every service is given: how to generate, and what it costs."""
+    """What every service is given: how to generate, what it costs, how long it may take."""
     from ragkit.messages import ChatOptions
 
     options = ChatOptions(
@@ -229,4 +261,9 @@ def _common(settings: Settings) -> dict[str, Any]:
         profanity_check=settings.profanity_check,
         session_id=settings.session,
     )
-    return {"options": options, "prices": prices_of(settings), "proxy": settings.proxy.reveal()}
+    return {
+        "options": options,
+        "prices": prices_of(settings),
+        "deadline": settings.deadline,
+        "proxy": settings.proxy.reveal(),
+    }

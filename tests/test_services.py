@@ -84,13 +84,11 @@ def test_a_preset_gets_no_key_of_another(sandbox: Sandbox) -> None:
     [
         ('gigachat_auth_url = "https://elsewhere/oauth"', {"GIGACHAT_CREDENTIALS": "k"}, "chat"),
         ('gigachat_base_url = "https://elsewhere/v1"', {"GIGACHAT_ACCESS_TOKEN": "k"}, "chat"),
-        ("gigachat_verify = false", {"GIGACHAT_CREDENTIALS": "k"}, "chat"),
         ('proxy = "http://elsewhere:1"', {"GIGACHAT_CREDENTIALS": "k"}, "chat"),
         ('gigachat_ca_file = "ca.pem"', {"GIGACHAT_CREDENTIALS": "k"}, "chat"),
         ('base_url = "https://elsewhere/v1"', {"RAGKIT_API_KEY": "k"}, "chat"),
         ('openai_base_url = "https://elsewhere/v1"', {"OPENAI_API_KEY": "k"}, "chat"),
         ('embed_base_url = "https://elsewhere/v1"', {"RAGKIT_EMBED_API_KEY": "k"}, "embed"),
-        ("verify = false", {"OPENAI_API_KEY": "k"}, "chat"),
     ],
 )
 def test_a_file_from_a_stranger_does_not_lead_a_key_astray(

@@ -17,54 +17,64 @@ if TYPE_CHECKING:
     from ragkit.providers.authorization import Authorization
     from ragkit.providers.http import Http
 
+LONG = 7.5  # times as long as another request a stream may take, which is read while it is written
 PAID = 10  # times as long a silence is waited out before an answer that costs: a long text is written in minutes
 
 
 @dataclass(frozen=True, slots=True)
 class TLS:
-    """What to trust besides the system's certificates, and a certificate of one's own."""
+    """What to trust besides the system's certificates, and a certificate of one's own.
+
+    `insecure_hosts` are those whose certificates are not checked, by name and in lower case.
+    """
 
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""
     key_password: Secret = Secret("")  # noqa: RUF009 - it never changes
-    verify: bool = True
+    insecure_hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
     """Address, slots and patience of a service.
 
-    `timeout` is seconds of silence, `PAID` times as many before an answer that costs; `headers` go with each request.
+    `timeout` is seconds of silence, `PAID` times as many before an answer that costs. `deadline` is seconds for a
+    request with its repeats, `LONG` times as many for a whole stream. `headers` go with each request.
     """
 
     base_url: str
     slots: int
     retries: int = 5
     timeout: float = 60.0
+    deadline: float = 120.0
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     tls: TLS = TLS()
     proxy: str = ""
 
     def open(self, authorization: Authorization) -> Http:
         """The door to the service. Raises ConfigError for an address that is none."""
+        from ragkit.providers.address import address
         from ragkit.providers.http import Http, Timeouts
         from ragkit.providers.retry import Retry
         from ragkit.providers.slots import Slots
         from ragkit.providers.tls import context
 
         tls = self.tls
+        host = address(self.base_url).host
+        insecure = host if host in tls.insecure_hosts else ""
         return Http(
             self.base_url,
             authorization,
             slots=Slots(self.slots),
-            tls=partial(context, tls.ca_file, tls.cert_file, tls.key_file, tls.key_password, tls.verify),
+            tls=partial(context, tls.ca_file, tls.cert_file, tls.key_file, tls.key_password, insecure_host=insecure),
             headers=self.headers,
             retry=Retry(tries=self.retries + 1),
             timeouts=Timeouts(
                 read=self.timeout,
                 event=self.timeout,
-                total=max(120.0, self.timeout),
+                total=max(self.deadline, self.timeout),
+                stream=LONG * max(self.deadline, self.timeout),
                 costly=PAID * self.timeout,
             ),
             proxy=self.proxy,

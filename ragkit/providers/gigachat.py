@@ -94,11 +94,12 @@ class GigaChat(OpenAICompatible):
         slots: int = 0,
         retries: int = 5,
         timeout: float = 60.0,
+        deadline: float = 120.0,
         ca_file: str = "",
         cert_file: str = "",
         key_file: str = "",
         key_password: str | Secret = "",
-        verify: bool = True,
+        insecure_hosts: Sequence[str] = (),
         proxy: str = "",
     ) -> None:
         super().__init__(
@@ -111,10 +112,11 @@ class GigaChat(OpenAICompatible):
             slots=slots or (PERSONAL_SLOTS if scope == PERSONAL else BUSINESS_SLOTS),
             retries=retries,
             timeout=timeout,
+            deadline=deadline,
             headers={"X-Client-ID": client_id} if client_id else {},
             proxy=proxy,
         )
-        tls = TLS(ca_file, cert_file, key_file, Secret.of(key_password), verify)
+        tls = TLS(ca_file, cert_file, key_file, Secret.of(key_password), tuple(insecure_hosts))
         self._connection = replace(self._connection, tls=tls)
         self._credentials, self._token = Secret.of(credentials), Secret.of(access_token)
         self._user, self._password = user, Secret.of(password)
@@ -125,6 +127,7 @@ class GigaChat(OpenAICompatible):
         from ragkit.providers.authorization import OAuthToken, PasswordToken, ReadyToken
 
         def connect(address: str, proof: Authorization) -> Http:
+            self._check_lasting(address)
             opened = replace(self._connection, base_url=address, slots=1, headers={}).open(proof)
             stack.callback(opened.close)
             return opened
@@ -141,6 +144,18 @@ class GigaChat(OpenAICompatible):
                 "GigaChat has no key", "set GIGACHAT_CREDENTIALS to the authorization key of your project"
             )
         return self._connection.open(authorization)
+
+    def _check_lasting(self, url: str) -> None:
+        """What lasts for months is not shown to a host that may be anybody. Raises ConfigError."""
+        from ragkit.providers.address import address  # heavy, as all that a request needs
+
+        host = address(url).host
+        if url.startswith("https:") and host in self._connection.tls.insecure_hosts:
+            raise ConfigError(
+                f"the key of GigaChat is not sent to {host}, whose certificate is not checked",
+                "take insecure_tls_host back and give the Russian Trusted Root CA, from gosuslugi.ru/crt, as"
+                " GIGACHAT_CA_BUNDLE_FILE; or leave the key out and give a GIGACHAT_ACCESS_TOKEN, good for 30 minutes",
+            )
 
     @property
     def account(self) -> str:

@@ -42,8 +42,10 @@ class OpenAICompatible:
         slots: requests on their way at once, streams until they end; 0 takes the preset's.
         retries: how often a request is sent again.
         timeout: seconds of silence before an answer; ten times as many before one that is paid for by its length.
+        deadline: seconds that a request may take with its repeats and the waits between them; at least `timeout`.
         headers: sent with every request.
         ca_file: a certificate to trust besides the system's.
+        insecure_hosts: hosts, by name, whose certificates are not checked.
     """
 
     def __init__(
@@ -59,10 +61,11 @@ class OpenAICompatible:
         slots: int = 0,
         retries: int = 5,
         timeout: float = 60.0,
+        deadline: float = 120.0,
         scheme: str | None = None,
         headers: Mapping[str, str] | None = None,
         ca_file: str = "",
-        verify: bool = True,
+        insecure_hosts: Sequence[str] = (),
         proxy: str = "",
     ) -> None:
         if isinstance(preset, str) and preset not in PRESETS:
@@ -73,8 +76,9 @@ class OpenAICompatible:
             slots or chosen.slots,
             retries=retries,
             timeout=timeout,
+            deadline=deadline,
             headers=dict(headers or {}),
-            tls=TLS(ca_file=ca_file, verify=verify),
+            tls=TLS(ca_file=ca_file, insecure_hosts=tuple(insecure_hosts)),
             proxy=proxy,
         )
         self._door = Door()

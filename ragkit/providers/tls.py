@@ -16,11 +16,16 @@ from ragkit.errors import ConfigError
 from ragkit.secret import Secret
 
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
-_warned = False
+_warned: set[str] = set()
 
 
 def context(
-    ca_file: str = "", cert_file: str = "", key_file: str = "", key_password: Secret | None = None, verify: bool = True
+    ca_file: str = "",
+    cert_file: str = "",
+    key_file: str = "",
+    key_password: Secret | None = None,
+    *,
+    insecure_host: str = "",
 ) -> ssl.SSLContext:
     """Reads files when called. Raises ConfigError for one that is missing or is not what it should be.
 
@@ -28,17 +33,18 @@ def context(
         ca_file: authorities to trust besides those of the system, PEM (any number) or DER (one).
         cert_file: our own certificate with its chain, PEM; the key too, where `key_file` is empty.
         key_password: of the key file.
-        verify: False trusts anyone, and is said aloud once.
+        insecure_host: the one host that this context is for, where its certificate is not to be checked; said
+            aloud once for each. Empty checks.
     """
     # Not ssl.create_default_context: from 3.13 on it is strict about fields that private authorities leave out.
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
-    if verify:
+    if not insecure_host:
         _trust_usual(made)
         if ca_file:
             _trust(made, ca_file)
     else:
-        _warn()
+        _warn(insecure_host)
         made.check_hostname = False
         made.verify_mode = ssl.CERT_NONE
     if cert_file:
@@ -95,10 +101,11 @@ def _reason(error: Exception) -> str:
     return (getattr(error, "reason", None) or "wrong format").replace("_", " ").lower()
 
 
-def _warn() -> None:
-    global _warned
-    if not _warned:
-        _warned = True
+def _warn(host: str) -> None:
+    if host not in _warned:
+        _warned.add(host)
         logging.getLogger("ragkit").warning(
-            "TLS certificates are not verified: anybody on the way can read and change what is sent, keys included"
+            "the certificate of %s is not checked, as insecure_tls_host says: anybody on the way can read and change"
+            " what is sent, keys included; `ragkit doctor tls` tells how to trust it rightly",
+            host,
         )

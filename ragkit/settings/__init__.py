@@ -87,6 +87,7 @@ class Settings:
         "seconds to wait for an answer to begin", 0.1, 86_400, default=60.0, env="GIGACHAT_TIMEOUT"
     )
     retries: int = _whole(5, "times that a failed request is sent again", 0, 20, env="GIGACHAT_MAX_RETRIES")
+    deadline: float = _decimal("seconds that a request may take with all its repeats", 0.1, 86_400, default=120.0)
     proxy: Secret = _secret("proxy; empty takes HTTPS_PROXY, and none for this machine", kind="proxy")
 
     temperature: float | None = _decimal("how free answers are", 0, 100)
@@ -148,7 +149,9 @@ class Settings:
     gigachat_cert_file: str = _text("client certificate", env="GIGACHAT_CERT_FILE", kind="file")
     gigachat_key_file: str = _text("key of the client certificate", env="GIGACHAT_KEY_FILE", kind="file")
     gigachat_key_password: Secret = _secret("password of that key", env="GIGACHAT_KEY_FILE_PASSWORD")
-    gigachat_verify: bool = _flag(True, "check the certificate of the service", env="GIGACHAT_VERIFY_SSL_CERTS")
+    gigachat_verify: bool = _flag(
+        True, "check the certificate; false needs insecure_tls_host", env="GIGACHAT_VERIFY_SSL_CERTS"
+    )
     gigachat_client: str = _text("X-Client-ID: the owner of files and pictures")
 
     base_url: str = _text("address of an OpenAI-compatible API", kind="url")
@@ -162,7 +165,15 @@ class Settings:
     auth_scheme: str = _text("word before the key: Bearer, Api-Key, or - for none; empty takes the preset's")
     headers: Secret = _secret("headers sent along, as `name: value, name: value`", kind="headers")
     ca_file: str = _text("certificate trusted besides the system's, for that address", kind="file")
-    verify: bool = _flag(True, "check the certificate of that address")
+    verify: bool = _flag(True, "check the certificate of that address; false needs insecure_tls_host")
+    insecure_tls_host: str = field(
+        default="",
+        metadata={
+            "kind": "hosts",
+            "about": "hosts whose certificates are not checked, with commas; never from ragkit.toml",
+            "own_word": True,
+        },
+    )
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def __repr__(self) -> str:
@@ -202,9 +213,11 @@ def load_settings(
 
     file = _upwards(here, FILE, Path.is_file)
     if file is not None:
+        base = file.resolve().parent if file.is_symlink() else file.parent  # not next to a link that others may set
         for name, value in _read(file).items():
             _known(name, f"in {file}")
-            values[name], origins[name] = _value(name, value, str(file), file.parent), str(file)
+            _allowed(name, file)
+            values[name], origins[name] = _value(name, value, str(file), base), str(file)
             if isinstance(values[name], Secret):
                 _only_ours(file, name)
     for variable, name in _ELSEWHERE.items():
@@ -288,6 +301,15 @@ def _known(name: str, where: str) -> None:
     raise ConfigError(
         f"unknown setting {name!r} {where}", hint or "`ragkit config` lists the settings: " + ", ".join(_FIELDS)
     )
+
+
+def _allowed(name: str, file: Path) -> None:
+    """Raises ConfigError for what only the user may say: a file may come with a stranger's folder."""
+    if _FIELDS[name].metadata.get("own_word"):
+        raise ConfigError(
+            f"{name} stands in {file}: it is never read from a {FILE}",
+            f"set {PREFIX}{name.upper()} in the environment, for the one command that needs it",
+        )
 
 
 def _value(name: str, value: object, origin: str, base: Path) -> Any:

@@ -16,6 +16,7 @@ FAR = 1 << 62  # above every sensible number, below what SQLite can hold
 
 _UNITS = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 _WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|[0-9a-f]*:[0-9a-f:.]+")
 _SHOWN = 200  # characters of a value in an error
 
 
@@ -100,6 +101,8 @@ def _text(value: object, kind: str, base: Path, said: str) -> str:
         value = str(value)
     if not isinstance(value, str):
         raise ConfigError(f"{said}, which is no text", "put it between quotes")
+    if kind == "hosts":
+        return _hosts(value, said)
     if kind == "url" and value:
         if not value.startswith(("http://", "https://")):
             raise ConfigError(f"{said}, which is no address", "begin it with https://, or http:// for this machine")
@@ -107,6 +110,14 @@ def _text(value: object, kind: str, base: Path, said: str) -> str:
     if kind == "file" and value:
         return str(folder(value, base, said))
     return value
+
+
+def _hosts(value: str, said: str) -> str:
+    """Names in lower case with commas between them; one that stands for several is none."""
+    names = [name.strip().lower() for name in value.split(",") if name.strip()]
+    if wrong := [name for name in names if not _HOST.fullmatch(name)]:
+        raise ConfigError(f"{said}, in which {wrong[0]!r} is no name of a host", "write host, other.host: no address")
+    return ",".join(names)
 
 
 def _number(value: object, *, size: bool) -> int | None:

@@ -10,17 +10,22 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from faults import Faults, say
 
-from ragkit.errors import ConfigError, ConnectionFailed
+from ragkit.errors import BadResponse, ConfigError, ConnectionFailed
 from ragkit.providers.authorization import ApiKey
+from ragkit.providers.gigachat import GigaChat
 from ragkit.providers.http import Http, Reply
+from ragkit.providers.openai import OpenAICompatible
 from ragkit.providers.retry import Retry
 from ragkit.providers.slots import Slots
 from ragkit.providers.tls import context
 from ragkit.secret import Secret
+from ragkit.services import connect
+from ragkit.settings import load_settings
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates of this test")
 
@@ -128,11 +133,72 @@ def test_a_missing_client_certificate_is_guessed(papers: Papers) -> None:
     assert "GIGACHAT_CERT_FILE" in caught.value.hint
 
 
-def test_verification_ends_only_on_demand_and_is_said_once(papers: Papers, caplog: pytest.LogCaptureFixture) -> None:
+def openai(server: Faults, **more: Any) -> OpenAICompatible:
+    return OpenAICompatible(server.url, "key", chat_model="m", retries=0, **more)
+
+
+def test_verification_ends_for_a_named_host_and_is_said_once(papers: Papers, caplog: pytest.LogCaptureFixture) -> None:
+    """By its name alone, however the port; the warning names it, once in a run."""
     with server_of(papers) as server, caplog.at_level(logging.WARNING, logger="ragkit"):
-        assert get(server, verify=False) == {"ok": 1}
-        assert get(server, verify=False) == {"ok": 1}
-    assert len([record for record in caplog.records if "not verified" in record.message]) <= 1
+        for _ in range(2):
+            with openai(server, insecure_hosts=["localhost"]) as service, pytest.raises(BadResponse):
+                service.models()  # the server says {"ok": 1}, which is no list of models
+    assert len(server.requests) == 2
+    assert len([record for record in caplog.records if "localhost is not checked" in record.message]) == 1
+
+
+@pytest.mark.parametrize("named", ["127.0.0.1", "host", "ocalhost", "localhost.", "xlocalhost"])
+def test_another_name_ends_nothing(papers: Papers, named: str) -> None:
+    untrusted = pytest.raises(ConnectionFailed, match="not trusted")
+    with server_of(papers) as server, openai(server, insecure_hosts=[named]) as service, untrusted:
+        service.models()
+    assert not server.requests
+
+
+@pytest.mark.parametrize("who", [{"credentials": "aWQ6c2VjcmV0"}, {"user": "u", "password": "secret"}])
+def test_a_key_that_lasts_is_not_shown_to_an_unchecked_host(papers: Papers, who: dict[str, str]) -> None:
+    """Before anything is sent; a token of 30 minutes may go, as the hint says."""
+    with server_of(papers) as server:
+        trusting: dict[str, Any] = {
+            "base_url": server.url,
+            "auth_url": f"{server.url}/oauth",
+            "insecure_hosts": ["localhost"],
+        }
+        refused = pytest.raises(ConfigError, match="is not sent to localhost")
+        with GigaChat(**who, **trusting, retries=0) as giga, refused as caught:  # type: ignore[arg-type]  # as in `get`
+            giga.models()
+        assert "GIGACHAT_ACCESS_TOKEN" in caught.value.hint
+        assert "GIGACHAT_CA_BUNDLE_FILE" in caught.value.hint
+        assert not server.requests
+        with GigaChat(access_token="token", **trusting, retries=0) as giga, pytest.raises(BadResponse):
+            giga.models()
+        assert len(server.requests) == 1
+
+
+def test_checks_that_are_switched_off_need_a_name(papers: Papers) -> None:
+    """GIGACHAT_VERIFY_SSL_CERTS=false alone is an error with the cure; with a name, that host alone is unchecked."""
+    with server_of(papers) as server:
+        environ = {
+            "GIGACHAT_ACCESS_TOKEN": "token",
+            "GIGACHAT_BASE_URL": server.url,
+            "GIGACHAT_VERIFY_SSL_CERTS": "false",
+            "RAGKIT_RETRIES": "0",
+        }
+        with pytest.raises(ConfigError, match="no host is named") as caught:
+            connect(load_settings(environ=environ, cwd="/"))
+        assert "GIGACHAT_CA_BUNDLE_FILE" in caught.value.hint
+        assert "RAGKIT_INSECURE_TLS_HOST" in caught.value.hint
+        for named, trusted in (("api.giga.chat", False), ("LocalHost, api.giga.chat", True)):
+            settings = load_settings(environ={**environ, "RAGKIT_INSECURE_TLS_HOST": named}, cwd="/")
+            with connect(settings) as service, pytest.raises(BadResponse if trusted else ConnectionFailed):
+                service.models()
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("named", ["*", "https://localhost", "localhost:443", "*.sberbank.ru", "a b"])
+def test_no_pattern_names_a_host(named: str) -> None:
+    with pytest.raises(ConfigError, match="no name of a host"):
+        load_settings(environ={"RAGKIT_INSECURE_TLS_HOST": named}, cwd="/")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from ragkit.errors import BudgetExceeded, ConfigError, ProviderError
 from ragkit.settings import MODES
 from ragkit_cli.exits import DONE, PROVIDER
 from ragkit_cli.options import index_option, json_option, open_index, quiet_option, settings
-from ragkit_cli.pictures import check_picture, draw_curves
+from ragkit_cli.pictures import check_folder, check_picture, draw_curves
 from ragkit_cli.render import count, near_path, number, one_line, out, out_json, say, spent
 from ragkit_cli.trials import Trial, is_paid
 
@@ -84,6 +84,7 @@ def eval_command(
         raise ConfigError("no questions are named", "name a file or a folder; --make drafts a file")
     check_picture(plot)
     chosen = read_set(path, split)
+    _check_sources(chosen, answers=answers, plot=plot)
     budget = _budget(max_tokens, max_cost)
     k = limit or _PLACES
     notes = list(chosen.notes)
@@ -92,8 +93,10 @@ def eval_command(
         trials = Trials(stack, chosen, budget, quiet=quiet)
         firsts = trials.first(index, _modes(modes, all_unless=compare is not None))
         seconds = trials.second(firsts, compare) if compare else []
-        if len(seconds) == 1:
-            firsts = firsts[:1]
+        if len(seconds) < len(firsts) and compare:
+            raise ConfigError(
+                f"--mode names {len(firsts)} modes, and --compare {compare} sets one", "leave one mode for the first"
+            )
         runs = [_run(trial, chosen, k, budget, notes, quiet=quiet) for trial in [*firsts, *seconds]]
         complete = True
         if answers:
@@ -102,10 +105,30 @@ def eval_command(
                 runs[place], done = _answered(runs[place], chosen, budget, notes, quiet=quiet)
                 complete = complete and done
     pairs = _pairs(runs[: len(firsts)], runs[len(firsts) :])
+    failed: OSError | None = None
     if plot:
-        draw_curves(plot, runs, chosen, k)
-    _report(chosen, runs, pairs, notes, meter.usage, plot, as_json=as_json, quiet=quiet)
+        try:
+            draw_curves(plot, runs, chosen, k)
+        except OSError as error:  # what was measured, and paid for, is printed first
+            failed = OSError(error.errno, error.strerror or str(error), plot)
+    drawn = plot if plot and not failed else ""
+    _report(chosen, runs, pairs, notes, meter.usage, drawn, as_json=as_json, quiet=quiet)
+    if failed:
+        raise failed
     return DONE if complete else PROVIDER
+
+
+def _check_sources(chosen: TestSet, *, answers: bool, plot: str | None) -> None:
+    """Raises ConfigError where no ranking can be judged, and one would have to be."""
+    if any(question.answerable and question.sources for question in chosen.questions):
+        return
+    if plot:
+        raise ConfigError("no question has expected sources, so there is no recall to draw", "leave --plot out")
+    if not answers:
+        raise ConfigError(
+            "no question has expected sources, so there is no search to judge",
+            'give questions "sources", or have them answered with --answers',
+        )
 
 
 def _draft(
@@ -125,6 +148,7 @@ def _draft(
 
     if Path(path).exists():
         raise ConfigError(f"{path} exists already", "name another file: somebody may have worked on this one")
+    check_folder(path)
     _budget(max_tokens, max_cost)
     chosen = settings(index=index)
     with open_index(chosen) as rag, metered() as meter:
@@ -204,8 +228,9 @@ def _run(trial: Trial, chosen: TestSet, k: int, budget: Budget, notes: list[str]
                     "write sources as `ragkit list` shows them, or name the index with -i",
                 )
             if lacking:
-                note = f"{count(len(lacking), 'expected source')} not in {near_path(str(trial.rag.path))}, and counted "
-                note += f"as not found: {', '.join(map(one_line, lacking[:3]))}{', …' if len(lacking) > 3 else ''}"
+                are = "is" if len(lacking) == 1 else "are"
+                note = f"{count(len(lacking), 'expected source')} {are} not in {near_path(str(trial.rag.path))}, and count"
+                note += f" as not found: {', '.join(map(one_line, lacking[:3]))}{', …' if len(lacking) > 3 else ''}"
                 notes += [note] if note not in notes else []
         paid = is_paid(trial.settings, "embed") and trial.mode != "lexical"
         requests = ", a request for an embedding each" if paid else ""
@@ -286,7 +311,7 @@ def _report(
     pairs: Sequence[Pair],
     notes: Sequence[str],
     usage: Usage,
-    plot: str | None,
+    plot: str,
     *,
     as_json: bool,
     quiet: bool,
@@ -307,13 +332,16 @@ def _report(
             "runs": [of_run(run) for run in runs],
             "comparisons": [of_pair(pair) for pair in pairs],
             "notes": notes,
-            "plot": plot or "",
+            "plot": plot,
             "usage": payload.of_usage(usage),
         }
         out_json("eval", found)
         return
-    chunks = ", ".join(dict.fromkeys(count(run.chunks, "chunk") for run in runs))
-    out(f"{one_line(chosen.name)}: {count(asked, 'question')} asked of {chunks}; means with 95 % intervals")
+    chunks = " and of ".join(dict.fromkeys(count(run.chunks, "chunk") for run in runs))
+    asking = f"{count(asked, 'question')} asked of {chunks}"
+    if not asked:
+        asking = f"{count(len(chosen.questions), 'question')}, none with expected sources"
+    out(f"{one_line(chosen.name)}: {asking}; means with 95 % intervals")
     out()
     print_runs(runs)
     for pair in pairs:

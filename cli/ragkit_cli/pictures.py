@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,12 +90,22 @@ def check_picture(path: str | None) -> None:
         return
     if not path.lower().endswith(_PICTURES):
         raise ConfigError(f"{path} is to be drawn", f"name a file that ends in {' or '.join(_PICTURES)}")
-    if not Path(path).absolute().parent.is_dir():
-        raise ConfigError(f"the folder of {path} does not exist", "make it, or name another")
+    check_folder(path)
     if path.lower().endswith(".png"):
         from ragkit.evaluation.png import check_png
 
         check_png()
+
+
+def check_folder(path: str) -> None:
+    """Refuse a file that could not be written before the work for it is done."""
+    place = Path(path).absolute()
+    if place.is_dir():
+        raise ConfigError(f"{path} is a folder", "name a file")
+    if not place.parent.is_dir():
+        raise ConfigError(f"the folder of {path} does not exist", "make it, or name another")
+    if not os.access(place if place.exists() else place.parent, os.W_OK):
+        raise ConfigError(f"{path} cannot be written", "name a file in a folder of your own")
 
 
 def draw_curves(path: str, runs: Sequence[Run], chosen: TestSet, k: int) -> None:
@@ -104,8 +115,6 @@ def draw_curves(path: str, runs: Sequence[Run], chosen: TestSet, k: int) -> None
     from ragkit_cli.verdicts import rows_of
 
     found = [run.found for run in runs if run.found]
-    if not found:
-        raise ConfigError("no question has expected sources, so there is no recall to draw", "leave --plot out")
     _, qrels = judgements(chosen.questions)
     drawn = curves(found, qrels, k)
     title = f"Recall by k: {chosen.name}"

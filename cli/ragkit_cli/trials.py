@@ -25,10 +25,20 @@ if TYPE_CHECKING:
     from ragkit.types import Document
 
 _SLICE = 200  # documents that are indexed at once where there is a limit, which is looked at between slices
-# Settings that change how an index is asked and answered from, not what is in it.
-_OF_ASKING = frozenset(
-    {"index", "mode", "limit", "passages", "query_model", "query_prefix", "chat_provider", "chat_model", "temperature"}
-    | {"top_p", "repetition_penalty", "max_answer_tokens", "rounds", "slots", "timeout", "retries"}
+# Settings that change how an index is asked and answered from, not what is in it: trying them embeds nothing anew.
+OF_ASKING = frozenset(
+    {"index", "mode", "limit", "passages", "route", "query_model", "query_prefix", "candidates", "mmr"}
+    | {"rerank", "rerank_provider", "rerank_model", "rerank_base_url", "rerank_api_key", "rerank_style", "rerank_price"}
+    | {"chat_provider", "chat_model", "gigachat_model", "temperature", "top_p", "repetition_penalty", "rounds"}
+    | {"max_answer_tokens", "update_interval", "profanity_check", "session"}
+    | {"context_tokens", "parents", "prompt_template"}
+    | {"embed_price", "prompt_price", "completion_price", "currency"}
+    | {"slots", "batch_items", "timeout", "retries", "proxy", "workers", "max_file_size"}
+    | {"api_key", "openai_api_key", "embed_api_key", "auth_scheme", "headers", "ca_file", "verify"}
+    | {"gigachat_credentials", "gigachat_scope", "gigachat_access_token", "gigachat_user", "gigachat_password"}
+    | {"gigachat_auth_url", "gigachat_ca_file", "gigachat_cert_file", "gigachat_key_file", "gigachat_key_password"}
+    | {"gigachat_verify", "gigachat_client"}
+    | {"image_provider", "image_model", "image_base_url", "image_api_key"}
 )
 
 
@@ -67,7 +77,7 @@ class Trials:
         changes = _changes(compared)
         base = firsts[0]
         place = base.index
-        if "index" in changes or _OF_ASKING.issuperset(changes):
+        if "index" in changes or OF_ASKING.issuperset(changes):
             asked = settings(**{"index": str(base.settings.index), **changes})
             rag = base.rag if set(changes) == {"mode"} else self._open(asked)
             if "index" in changes:
@@ -76,7 +86,7 @@ class Trials:
         else:
             asked, rag, _ = self._made(settings(**changes), None, self._set.documents or _documents(base.rag))
             place = ""
-        label = near_path(changes["index"]) if set(changes) == {"index"} else compared
+        label = near_path(changes["index"]) if set(changes) == {"index"} else _said(changes, asked)
         if "mode" in changes:
             return [Trial(asked.mode if len(changes) == 1 else label, asked.mode, place, asked, rag)]
         return [Trial(f"{each.mode}, {label}", each.mode, place, asked, rag) for each in firsts]
@@ -98,11 +108,11 @@ class Trials:
         every = list(documents)
         if index:
             _check_own(rag, {document.source for document in every})
-        say(
-            f"Indexing {count(len(every), 'document')}{f' into {near_path(index)}' if index else ''} …",
-            quiet=self._quiet,
-        )
-        bill = Bill(self._budget if is_paid(asked, "embed") else None)
+        paid = is_paid(asked, "embed")
+        where = f" into {near_path(index)}" if index else ""
+        by = ", with requests for embeddings" if paid else ""
+        say(f"Indexing {count(len(every), 'document')}{where}{by} …", quiet=self._quiet)
+        bill = Bill(self._budget if paid else None)
         size = _SLICE if bill.limited else len(every)
         for start in range(0, len(every), size):
             part = every[start : start + size]
@@ -138,6 +148,14 @@ def _changes(compared: str) -> dict[str, str]:
     return changes
 
 
+def _said(changes: dict[str, str], asked: Settings) -> str:
+    """The changes as they were written, but for secrets: reports and pictures are passed on."""
+    from ragkit.secret import Secret
+
+    hidden = {name for name in changes if isinstance(getattr(asked, name), Secret)}
+    return ",".join(f"{name}={'…' if name in hidden else value}" for name, value in changes.items())
+
+
 def _documents(rag: RAG) -> Iterator[Document]:
     """Every document of an index, from the texts that it keeps: no file is read."""
     return (rag.document(info.source) for info in rag.documents() if info.chunks)
@@ -151,6 +169,6 @@ def _check_own(rag: RAG, sources: set[str]) -> None:
         return
     if others:
         raise ConfigError(
-            f"{rag.path} has {len(others)} documents that are not of the collection, such as {others[0]!r}",
+            f"{rag.path} has {count(len(others), 'document')} not of the collection, such as {others[0]!r}",
             "name a new index with -i, or none for one that is not kept",
         )

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from shell import Cli
 from test_cli_json import compare
+
+from ragkit.settings import Settings
+from ragkit_cli.trials import OF_ASKING
 
 ROOT = Path(__file__).parents[2]
 QUESTIONS = [
@@ -87,7 +91,7 @@ def test_a_collection_is_indexed_for_the_purpose(cli: Cli, beir: Path, tmp_path:
     cli("index", tmp_path / "docs", "-i", "mine", "-q")
     refused = cli("eval", beir, "-i", "mine")
     assert refused.code == 2
-    assert "1 documents that are not of the collection, such as 'own.md'" in refused.err
+    assert "1 document not of the collection, such as 'own.md'" in refused.err
     assert cli("status", "-i", "mine", "--json").json["documents"] == 1
 
 
@@ -125,7 +129,7 @@ def test_two_indexes_are_compared(cli: Cli, shelf: Path, questions: Path, tmp_pa
     run = cli("eval", questions, "-i", shelf, "--compare", "small")
     assert run.code == 0
     assert "hybrid, small" in run.out
-    assert "2 expected sources not in small, and counted as not found: contracts/lease.md, windows.txt" in run.err
+    assert "2 expected sources are not in small, and count as not found: contracts/lease.md, windows.txt" in run.err
     assert "No significant difference in nDCG@10 between hybrid and hybrid, small" in run.out
     assert "0 questions better, 2 worse, of 3" in run.out
 
@@ -217,16 +221,70 @@ USAGE = [
     (["questions.jsonl", "--compare", "chunk_siez=4"], "unknown setting 'chunk_siez'"),
     (["questions.jsonl", "--compare", "mode=lexical,fast"], "'fast' is no setting"),
     (["questions.jsonl", "--split", "dev"], "has no split"),
+    (["questions.jsonl", "--mode", "hybrid,lexical", "--compare", "mode=dense"], "--mode names 2"),
+    (["questions.jsonl", "--plot", "."], "ends in .html or .png"),
+    (["questions.jsonl", "--plot", "folder.html"], "folder.html is a folder"),
+    (["--make", "nowhere/drafts.jsonl"], "does not exist"),
 ]
 
 
 @pytest.mark.parametrize(("arguments", "said"), USAGE)
 def test_mistakes_are_named(cli: Cli, shelf: Path, questions: Path, arguments: list[str], said: str) -> None:
-    """Exit code 2, and the reason."""
+    """Exit code 2, and the reason, before anything is measured."""
     assert questions.exists()
+    Path("folder.html").mkdir()
     run = cli("eval", *arguments, "-i", shelf)
     assert run.code == 2
     assert said in run.err
+    assert "Asking" not in run.err
+
+
+def test_questions_without_sources_are_measured_by_their_answers_alone(cli: Cli, shelf: Path, tmp_path: Path) -> None:
+    """There is no ranking to judge: a mistake without --answers, and nothing is said of one with it."""
+    write(tmp_path / "refuse.jsonl", {"question": "Zzyzx qwfp arstd?", "answerable": False})
+    for arguments in ([], ["--compare", "mode=lexical"], ["--answers", "--plot", "recall.html"]):
+        run = cli("eval", "refuse.jsonl", "-i", shelf, *arguments)
+        assert (run.code, "no question has expected sources" in run.err) == (2, True)
+        assert "Answering" not in run.err
+    run = cli("eval", "refuse.jsonl", "-i", shelf, "--answers", "--compare", "mode=lexical")
+    assert run.code == 0
+    assert run.out.startswith("refuse.jsonl: 1 question, none with expected sources; means with 95 % intervals\n")
+    assert "No significant difference in refusal precision" in run.out
+
+
+def test_what_was_measured_is_printed_also_where_the_picture_fails(cli: Cli, shelf: Path, questions: Path) -> None:
+    """A disk may be full by then, and the questions may have cost money."""
+    Path("recall.html").symlink_to("/dev/full")
+    run = cli("eval", questions, "-i", shelf, "--mode", "lexical", "--plot", "recall.html")
+    assert (run.code, "nDCG@10" in run.out, "recall.html" in run.err) == (1, True, True)
+    run = cli("eval", questions, "-i", shelf, "--mode", "lexical", "--plot", "recall.html", "--json")
+    assert (run.code, run.json["plot"], len(run.json["runs"])) == (1, "", 1)  # type: ignore[arg-type]  # JSON
+
+
+def test_what_only_changes_the_asking_makes_no_second_index(cli: Cli, shelf: Path, questions: Path) -> None:
+    """Another order of hits, or another prompt, is tried on the same vectors: they may have cost money."""
+    for change in ("mmr=0.5", "candidates=9,mmr=0.7", "context_tokens=900", "parents=true", "chat_model=x"):
+        run = cli("eval", questions, "-i", shelf, "--mode", "hybrid", "--compare", change, "--json")
+        assert (run.code, [each["index"] for each in run.json["runs"]]) == (0, [str(shelf)] * 2)  # type: ignore[index]
+
+
+def test_what_an_index_is_made_with_is_not_of_asking() -> None:
+    """Asked of the same index, another chunk size would seem to make no difference."""
+    made_with = {"chunk_size", "chunk_overlap", "embed_model", "document_prefix", "dimensions"}
+    services = {"provider", "embed_provider", "base_url", "openai_base_url", "embed_base_url", "gigachat_base_url"}
+    names = {each.name for each in fields(Settings)}
+    assert names >= OF_ASKING
+    assert names - OF_ASKING >= made_with | services
+
+
+def test_a_key_that_is_compared_is_not_shown(cli: Cli, shelf: Path, questions: Path) -> None:
+    """Reports and pictures are passed on."""
+    change = f"index={shelf},embed_api_key=sk-very-secret,mode=lexical"
+    run = cli("eval", questions, "-i", shelf, "--compare", change, "--plot", "recall.html", "--json")
+    assert run.code == 0
+    assert "embed_api_key=…" in run.out
+    for each in (run.out, run.err, Path("recall.html").read_text("utf-8")):
+        assert "sk-very-secret" not in each
 
 
 def test_an_index_that_is_missing_or_of_other_documents_is_named(cli: Cli, questions: Path, beir: Path) -> None:
@@ -252,7 +310,7 @@ def test_recall_is_drawn(cli: Cli, shelf: Path, questions: Path, tmp_path: Path)
         assert (tmp_path / "recall.png").read_bytes().startswith(b"\x89PNG")
     else:
         assert (run.code, run.out) == (2, "")
-        assert "ragkit-search[plots]" in run.err
+        assert "pip install matplotlib" in run.err
 
 
 def test_the_index_is_drawn(cli: Cli, shelf: Path, tmp_path: Path) -> None:

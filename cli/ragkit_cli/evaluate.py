@@ -229,17 +229,22 @@ def _run(trial: Trial, chosen: TestSet, k: int, budget: Budget, notes: list[str]
                 )
             if lacking:
                 are = "is" if len(lacking) == 1 else "are"
-                note = f"{count(len(lacking), 'expected source')} {are} not in {near_path(str(trial.rag.path))}, and count"
+                note = (
+                    f"{count(len(lacking), 'expected source')} {are} not in {near_path(str(trial.rag.path))}, and count"
+                )
                 note += f" as not found: {', '.join(map(one_line, lacking[:3]))}{', …' if len(lacking) > 3 else ''}"
                 notes += [note] if note not in notes else []
-        paid = is_paid(trial.settings, "embed") and trial.mode != "lexical"
-        requests = ", a request for an embedding each" if paid else ""
+        embeds = is_paid(trial.settings, "embed") and trial.mode != "lexical"
+        orders = trial.settings.rerank != "off"
+        kinds = [*(["embeddings"] if embeds else []), *(["the order of the hits"] if orders else [])]
+        requests = f", with requests for {' and '.join(kinds)}" if kinds else ""
         say(f"Asking {count(len(qrels), 'question')}: {one_line(trial.name)}{requests} …", quiet=quiet)
-        bill = Bill(budget if paid else None)
+        bill = Bill(budget if kinds else None)
+        ordered = trial.settings.candidates * trial.settings.chunk_size if orders else 0  # characters, at most
 
         def search(query: str, n: int) -> list[Hit]:
-            if stopped := bill.refuses(len(query)):
-                raise BudgetExceeded(stopped, "run again with a higher limit, or with --mode lexical")
+            if stopped := bill.refuses(len(query) + ordered):
+                raise BudgetExceeded(stopped, "run again with a higher limit, or with a setting that asks no service")
             with bill.item():
                 return trial.rag.search(query, n, mode=trial.mode)
 

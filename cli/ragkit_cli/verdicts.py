@@ -52,9 +52,9 @@ def print_runs(runs: Sequence[Run]) -> None:
     found = [run.found.summary() if run.found else {} for run in runs]
     names = [one_line(run.trial.name) for run in runs]
     if any(found):
-        print_table(["", *names], [[_named(m), *(_cell(means.get(m)) for means in found)] for m in _union(found)])
-        seconds = [statistics.median(run.found.seconds) for run in runs if run.found]
-        out("  ".join(["milliseconds of a search, median:", *(f"{1000 * each:.1f}" for each in seconds)]))
+        rows = [[_named(m), *(_cell(means.get(m)) for means in found)] for m in _union(found)]
+        took = [f"{1000 * statistics.median(run.found.seconds):.1f}" if run.found else "–" for run in runs]
+        print_table(["", *names], [*rows, ["ms a search", *took]])
     answered = [run for run in runs if run.answers]
     if answered:
         if any(found):

@@ -58,6 +58,12 @@ def test_own_questions_are_measured_in_every_mode(cli: Cli, shelf: Path, questio
     assert lines[2].split() == ["hybrid", "dense", "lexical"]
     assert [line.split()[0] for line in lines[3:8]] == ["nDCG@10", "recall@1", "recall@5", "recall@10", "MRR@10"]
     assert lines[3].split()[1] == "1.000"
+    assert lines[8].startswith("ms a search  ")  # the median, in the column of its mode
+    starts = [
+        [each.start() for each in re.finditer(pattern, line)]
+        for pattern, line in ((r"[\d.]+", lines[8]), (r"\w+", lines[2]))
+    ]
+    assert starts[0] == starts[1]
     assert "with fewer than 30 the intervals are a rough guide" in run.err
 
 
@@ -85,7 +91,7 @@ def test_a_collection_is_indexed_for_the_purpose(cli: Cli, beir: Path, tmp_path:
     assert cli("eval", beir, "--mode", "lexical", "-i", "kept", "-q").code == 0
     assert cli("status", "-i", "kept", "--json").json["documents"] == 8
     again = cli("eval", beir, "--mode", "lexical", "-i", "kept", "-q").out
-    assert again.partition("milliseconds")[0] == run.out.partition("milliseconds")[0]
+    assert again.partition("ms a search")[0] == run.out.partition("ms a search")[0]
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "own.md").write_text("My own words.", "utf-8")
     cli("index", tmp_path / "docs", "-i", "mine", "-q")
@@ -168,6 +174,21 @@ def test_answers_of_a_service_keep_to_a_limit(
     dear = cli(*ask, "--max-cost", "1")
     assert dear.code == 2
     assert "nothing has a price" in dear.err
+
+
+@pytest.mark.usefixtures("ragkit_sandbox_env")
+def test_a_model_that_orders_hits_keeps_to_the_limit(
+    cli: Cli, shelf: Path, questions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each search asks it, so each is billed, also where no vector is."""
+    monkeypatch.setenv("RAGKIT_RERANK", "chat")
+    ask = ("eval", questions, "-i", shelf, "--mode", "lexical")
+    free = cli(*ask)
+    assert free.code == 0
+    assert "Billed: " in free.err
+    assert "with requests for the order of the hits" in free.err
+    stopped = cli(*ask, "--max-tokens", "1")
+    assert (stopped.code, "stopped at the limit" in stopped.err) == (6, True)
 
 
 def test_drafts_are_made_and_can_be_asked(cli: Cli, shelf: Path, tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ class Connection:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     tls: TLS = TLS()
     proxy: str = ""
+    pinned: tuple[str, ...] | None = None  # addresses of the host, where they were looked up and judged already
 
     def open(self, authorization: Authorization) -> Http:
         """The door to the service. Raises ConfigError for an address that is none."""
@@ -78,6 +79,7 @@ class Connection:
                 costly=PAID * self.timeout,
             ),
             proxy=self.proxy,
+            pinned=self.pinned,
         )
 
 

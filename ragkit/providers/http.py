@@ -10,7 +10,7 @@ import ssl
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -88,6 +88,7 @@ class Http:
         retry: Retry | None = None,
         timeouts: Timeouts | None = None,
         proxy: str = "",
+        pinned: Sequence[str] | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] | None = None,
     ) -> None:
@@ -96,6 +97,7 @@ class Http:
         Args:
             tls: makes the TLS context at the first https connection; by default the one of `tls.context()`.
             proxy: instead of what the environment says (HTTPS_PROXY, NO_PROXY).
+            pinned: the addresses to connect to, where the name was looked up and judged already.
             clock, sleep: for the waits between tries; `close` ends a wait, unless `sleep` is given.
         """
         self._address = address(base_url)
@@ -119,6 +121,7 @@ class Http:
             timeouts=self._timeouts,
             proxy=proxy_for(self._address, proxy),
             tls=tls or _usual_tls,
+            pinned=pinned,
         )
         weakref.finalize(self, self._network.close)  # for who forgets to close
 

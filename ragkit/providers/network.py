@@ -12,7 +12,7 @@ import ssl
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -92,10 +92,12 @@ class Network:
         timeouts: Timeouts,
         proxy: Proxy | None = None,
         tls: Callable[[], ssl.SSLContext] | None = None,
+        pinned: Sequence[str] | None = None,
     ) -> None:
+        """With `pinned`, only those addresses are connected to and the name is not looked up, but for a proxy."""
         self._address, self._proxy, self._tls = address, proxy, tls
         self._connections, self._timeouts = connections, timeouts
-        self._sockets = _Sockets()
+        self._sockets = _Sockets(None if proxy else pinned)
         self._pool: httpcore.ConnectionPool | None = None
         self._lock = threading.Lock()
 
@@ -207,6 +209,8 @@ class Network:
             case httpcore.TimeoutException():
                 return Lost(f"{where} was silent for {float(patience):g} s", "the service is slow; try again later")
             case httpcore.ConnectError():
+                if isinstance(cause, ssl.SSLError) and self._proxy and self._proxy.scheme == "http":
+                    return untrusted(where, cause)  # the proxy itself speaks no TLS
                 return unconnected(f"the proxy {proxy}" if proxy else where, cause, loopback=loopback)
             case httpcore.ProxyError():
                 return refused_by_proxy(where, proxy, str(error)[:3])  # "407 Proxy Authentication Required"
@@ -245,8 +249,9 @@ def _headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 class _Sockets(httpcore.NetworkBackend):
     """Opens sockets whose waits end with the request, and can shut all of them at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, pinned: Sequence[str] | None = None) -> None:
         self._inner = httpcore.SyncBackend()
+        self._pinned = pinned  # addresses to connect to, whatever the name; TLS asks for the name all the same
         self._open: weakref.WeakSet[_Stream] = weakref.WeakSet()
         self._lock = threading.Lock()
 
@@ -258,8 +263,15 @@ class _Sockets(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        seconds = _left(timeout, httpcore.ConnectTimeout)
-        return self.kept(self._inner.connect_tcp(host, port, seconds, local_address, socket_options))
+        failure: Exception = httpcore.ConnectError()
+        failure.__cause__ = socket.gaierror(socket.EAI_NONAME, "no address")
+        for place in (host,) if self._pinned is None else self._pinned:
+            seconds = _left(timeout, httpcore.ConnectTimeout)
+            try:
+                return self.kept(self._inner.connect_tcp(place, port, seconds, local_address, socket_options))
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+        raise failure
 
     def kept(self, inner: httpcore.NetworkStream) -> httpcore.NetworkStream:
         stream = _Stream(inner, self)

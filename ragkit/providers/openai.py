@@ -317,16 +317,20 @@ class OpenAICompatible:
             yield Image(data, images.media_type(data), each.revised_prompt)
 
     def _fetched(self, url: str) -> bytes:
-        """A picture from the address that the service gave, without our key: it may be another host."""
+        """A picture from the address that the service gave. On another host it gets neither our key nor our trust:
+        an authority that was named for the service may not vouch for others, nor do they see our certificate.
+        """
         from ragkit.providers.address import address
         from ragkit.providers.authorization import ApiKey
         from ragkit.providers.foreign import followed
 
         try:
-            base_url, path = followed(url, address(self._connection.base_url))
-            elsewhere = replace(self._connection, base_url=base_url, headers={}).open(ApiKey(Secret("")))
-            with closing(elsewhere):
-                data = elsewhere.request("GET", path, parse=lambda reply: reply.body)
+            place = followed(url, address(self._connection.base_url))
+            connection = replace(self._connection, base_url=place.base_url, headers={})
+            if place.addresses is not None:
+                connection = replace(connection, tls=TLS(), pinned=place.addresses)
+            with closing(connection.open(ApiKey(Secret("")))) as elsewhere:
+                data = elsewhere.request("GET", place.path, parse=lambda reply: reply.body)
             if not images.media_type(data):
                 raise BadResponse(f"{elsewhere.service} sent {len(data)} bytes that are no picture of a known kind")
         except ProviderError as error:

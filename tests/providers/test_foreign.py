@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-import pytest
+from contextlib import closing
 
-from ragkit.errors import BadResponse
+import pytest
+from faults import Faults, say
+
+from ragkit.errors import BadResponse, ConnectionFailed
 from ragkit.providers.address import address
+from ragkit.providers.authorization import ApiKey
 from ragkit.providers.foreign import followed
+from ragkit.providers.http import Http, Reply
+from ragkit.providers.retry import Retry
+from ragkit.providers.slots import Slots
+from ragkit.secret import Secret
 
 CLOUD = address("https://api.example/v1")
 LOCAL = address("http://127.0.0.1:8000/v1")
@@ -26,7 +34,7 @@ PUBLIC, PRIVATE = "93.184.216.34", "10.0.0.5"
 )
 def test_a_public_place_is_followed(url: str, base: str, path: str) -> None:
     """By https, to any host with public addresses, with its query."""
-    found, rest = followed(url, CLOUD, resolve=lambda _: [PUBLIC, "2606:2800:220:1::1"])
+    found, rest, _ = followed(url, CLOUD, resolve=lambda _: [PUBLIC, "2606:2800:220:1::1"])
     assert found.split("://")[0] == base.split("://")[0]
     assert rest == path
     if url.isascii():
@@ -35,7 +43,7 @@ def test_a_public_place_is_followed(url: str, base: str, path: str) -> None:
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8000/pictures/1.png?x=1", "https://127.0.0.1:9000/1.png"])
 def test_a_server_on_this_machine_may_point_at_itself(url: str) -> None:
-    base, path = followed(url, LOCAL)
+    base, path, _ = followed(url, LOCAL)
     assert base + path == url
 
 
@@ -61,6 +69,9 @@ def test_a_server_on_this_machine_may_point_at_itself(url: str) -> None:
         "https://[fe80::1]/x",
         "https://10.1.2.3:8000/x",
         "https://100.64.0.1/x",
+        "https://[64:ff9b::a9fe:a9fe]/x",
+        "https://[64:ff9b::7f00:1]/x",
+        "https://[2002:7f00:1::]/x",
         "https://0.0.0.0/x",
         "https://224.0.0.1/x",
     ],
@@ -96,4 +107,51 @@ def test_a_refusal_shows_no_query() -> None:
 
 
 def test_a_name_that_only_a_proxy_knows_is_let_through() -> None:
-    assert followed("https://cdn.example/x", CLOUD, resolve=lambda _: [])[0] == "https://cdn.example"
+    """To the proxy: who connects without one is given no address to connect to."""
+    assert followed("https://cdn.example/x", CLOUD, resolve=lambda _: []) == ("https://cdn.example", "/x", ())
+
+
+class Rebinding:
+    """A name that leads to a public place when it is judged, and into this machine from then on."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def __call__(self, _: str) -> list[str]:
+        self.asked += 1
+        return [PUBLIC] if self.asked == 1 else ["127.0.0.1"]
+
+
+def test_a_name_is_looked_up_once() -> None:
+    """The addresses that were judged are those that are given on; the name is not asked again."""
+    resolve = Rebinding()
+    assert followed("https://cdn.example/x", CLOUD, resolve=resolve).addresses == (PUBLIC,)
+    assert resolve.asked == 1
+    assert followed("https://api.example/x", CLOUD, resolve=resolve).addresses is None  # the service's own host
+    assert resolve.asked == 1
+
+
+def reach(where: str, pinned: tuple[str, ...] | None, proxy: str = "") -> object:
+    http = Http(where, ApiKey(Secret("")), slots=Slots(1), retry=Retry(tries=1), pinned=pinned, proxy=proxy)
+    with closing(http):
+        return http.request("GET", "/x", parse=Reply.json)
+
+
+def test_only_the_judged_address_is_connected_to() -> None:
+    """A name that the system has for another machine, or for none, goes where it was judged to go, by its name."""
+    with Faults(say(200, {"ok": 1})) as server:
+        port = server.url.rpartition(":")[2].partition("/")[0]
+        assert reach(f"http://cdn.invalid:{port}", ("127.0.0.1",)) == {"ok": 1}
+        assert server.requests[0].headers["host"] == f"cdn.invalid:{port}"
+        for elsewhere in ((), ("127.0.0.2",)):  # the system's answer for localhost is not asked for
+            with pytest.raises(ConnectionFailed):
+                reach(f"http://localhost:{port}", elsewhere)
+    assert len(server.requests) == 1
+
+
+def test_the_next_address_is_tried() -> None:
+    """Of several, as the system does it; and a proxy looks names up itself."""
+    with Faults(say(200, {"ok": 1})) as server:
+        port = server.url.rpartition(":")[2].partition("/")[0]
+        assert reach(f"http://cdn.invalid:{port}", ("127.0.0.2", "127.0.0.1")) == {"ok": 1}
+        assert reach("http://cdn.invalid", (), f"http://127.0.0.1:{port}") == {"ok": 1}

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
+import select
 import shutil
 import socket
 import ssl
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from faults import Faults, say
+from faults import Faults, Request, say
 
 from ragkit.errors import BadResponse, ConfigError, ConnectionFailed
 from ragkit.providers.authorization import ApiKey
@@ -54,6 +56,7 @@ def papers(tmp_path_factory: pytest.TempPathFactory) -> Papers:
     for name, extra in (
         ("server", "-addext subjectAltName=DNS:localhost"),
         ("client", "-addext basicConstraints=CA:FALSE"),
+        ("pictures", "-addext subjectAltName=DNS:cdn.invalid"),
     ):
         openssl(f"{key} -CA ca.pem -CAkey ca.key -keyout {name}.key -out {name}.pem {extra} -subj", f"/CN={name}")
     openssl("x509 -in ca.pem -outform DER -out ca.der")
@@ -63,9 +66,9 @@ def papers(tmp_path_factory: pytest.TempPathFactory) -> Papers:
     return Papers(folder)
 
 
-def server_of(papers: Papers, *, asks: bool = False) -> Faults:
+def server_of(papers: Papers, *, asks: bool = False, name: str = "server") -> Faults:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(papers.server_pem, papers.server_key)
+    tls.load_cert_chain(getattr(papers, f"{name}_pem"), getattr(papers, f"{name}_key"))
     if asks:
         tls.verify_mode = ssl.CERT_REQUIRED
         tls.load_verify_locations(papers.ca_pem)
@@ -217,6 +220,61 @@ def test_a_wrong_file_is_named(papers: Papers, files: dict[str, str], words: str
     with pytest.raises(ConfigError, match=words) as caught:
         context(**{name: getattr(papers, file) for name, file in files.items()})  # type: ignore[arg-type]  # as above
     assert str(papers.folder) in caught.value.message
+
+
+def test_a_judged_address_is_asked_for_by_its_name(papers: Papers) -> None:
+    """The certificate is compared with the name, whatever address the name was judged by."""
+    with server_of(papers, name="pictures") as server:
+        for name, trusted in (("cdn.invalid", True), ("other.invalid", False)):
+            http = Http(
+                f"https://{name}:{server.port}",
+                ApiKey(Secret("")),
+                slots=Slots(1),
+                tls=lambda: context(papers.ca_pem),
+                retry=Retry(tries=1),
+                pinned=["127.0.0.1"],
+            )
+            with closing(http), nullcontext() if trusted else pytest.raises(ConnectionFailed, match="not trusted"):
+                assert http.request("GET", "/", parse=Reply.json) == {"ok": 1}
+    assert len(server.requests) == 1
+
+
+def test_the_authority_of_a_service_does_not_vouch_for_other_hosts(papers: Papers) -> None:
+    """A picture on another host is fetched with the trust that everybody has; by a proxy that leads to a double."""
+    with server_of(papers, name="pictures") as double:
+
+        def proxy(connection: socket.socket, request: Request) -> bool:
+            if request.method == "CONNECT":
+                return tunnel(connection, double.port)
+            drawn = {"data": [{"url": f"https://cdn.invalid:{double.port}/x.png"}]}
+            return say(200, drawn)(connection, request)
+
+        with Faults(proxy) as way:
+            service = OpenAICompatible(
+                "http://127.0.0.1:1/v1",
+                preset="vllm",
+                image_model="m",
+                ca_file=papers.ca_pem,
+                proxy=way.url.removesuffix("/v1"),
+                retries=0,
+            )
+            with service, pytest.raises(ConnectionFailed, match=r"cdn\.invalid:\d+ is not trusted"):
+                list(service.generate("a cat"))
+            assert [request.method for request in way.requests] == ["POST", "CONNECT"]
+    assert not double.requests
+
+
+def tunnel(connection: socket.socket, port: int) -> bool:
+    """As a proxy does it, until either side hangs up."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    with socket.create_connection(("127.0.0.1", port)) as onward:
+        pair = {connection: onward, onward: connection}
+        while True:
+            for ready in select.select(list(pair), [], [])[0]:
+                piece = ready.recv(65_536)
+                if not piece:
+                    return False
+                pair[ready].sendall(piece)
 
 
 def test_https_to_a_plain_server_is_named() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.util import find_spec
 from itertools import pairwise
@@ -124,6 +125,24 @@ def test_documents_share_grey_when_colours_run_out() -> None:
     assert sum(len(group.points) for group in grouped(drawn(list("abcdefghij")).points)) == 10
 
 
+def test_documents_with_hits_have_a_colour_before_others() -> None:
+    """Where colours run out, a ring around grey would not say whose passage it is."""
+    points = drawn(list("abbccddeeffgghh"), query="?", hits=1).points
+    assert [group.name for group in grouped(points)] == ["a", "b", "c", "d", "e", "f", "2 other documents"]
+    assert [group.name for group in grouped(drawn(list("abb"), query="?", hits=1).points)] == ["b", "a"]
+
+
+def test_what_is_said_of_a_picture_is_true_of_small_ones_too() -> None:
+    """No plane of nothing, no `1 passages`, and no doubt about what is shown whole."""
+    assert told(Map((), 0, 0, (0.0, 0.0))) == "Nothing is indexed, so there is nothing to draw."
+    [one] = drawn(["a"]).points
+    assert told(Map((one,), 1, 1, (0.0, 0.0))) == "1 passage of 1 document."
+    assert told(Map((one, one), 2, 1, (0.0, 0.0))) == "2 passages of 1 document. Their vectors are all alike."
+    assert "the plane shows all of what the vectors differ in." in told(Map((one, one), 2, 2, (0.7, 0.3)))
+    assert "shows 70 % of what the vectors differ in, so what lies near may" in told(drawn(["a", "b"]))
+    assert "a short query often lies apart" in told(drawn(["a", "b"], query="?"))
+
+
 @given(st.lists(st.tuples(st.floats(20, 380), st.floats(20, 280)), min_size=1, max_size=12, unique=True))
 def test_labels_cover_neither_one_another_nor_points(points: list[tuple[float, float]]) -> None:
     """As long as there is room; and they stay inside the picture."""
@@ -184,6 +203,12 @@ def test_a_hostile_document_can_do_nothing_in_a_page() -> None:
     assert ElementTree.fromstring(svg) is not None
 
 
+def test_rings_lie_above_the_query() -> None:
+    """A hit at the same place keeps its ring and its tooltip."""
+    page = map_page(drawn(["a.pdf", "b.pdf"], query="words?", hits=1), "Map")
+    assert page.index("<title>words?") < page.index("<title>1. a.pdf")
+
+
 def test_a_page_says_where_each_passage_stands() -> None:
     """Every point has a tooltip with document, page, heading and words; every hit a row in the table."""
     page = map_page(drawn(["a.pdf", "b.pdf"], query="words?", hits=1, text="Some words"), "Map")
@@ -203,6 +228,37 @@ def test_png_pictures_are_drawn(tmp_path: Path) -> None:
     map_png(tmp_path / "none.png", Map((), 0, 0, (0.0, 0.0)), "empty")
     for name in ("c.png", "m.png", "none.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+
+
+@png
+@pytest.mark.parametrize("sources", ["a", "abc", "abcdefghij" * 20], ids=["one", "three", "many"])
+def test_numbers_stand_beside_their_rings(sources: str) -> None:
+    """Also where a single passage lies on the query, and whatever room the numbers and their lines take."""
+    from ragkit.evaluation.png import map_figure
+
+    found = drawn(list(sources), query="?", hits=9)
+    if len(sources) == 1:
+        found = replace(found, at=(found.points[0].x, found.points[0].y))
+    figure = map_figure(found, "Map")
+    figure.draw_without_rendering()
+    [axes] = figure.axes
+    numbers = {text.get_text(): axes.transData.transform(text.get_position()) for text in axes.texts}
+    assert len(numbers) == min(9, len(sources))
+    for point in found.points[:9]:
+        there = axes.transData.transform((point.x, point.y))
+        assert axes.bbox.contains(*there)
+        assert np.hypot(*(numbers[str(point.hit)] - there)) < 270  # of 1600 pixels: the farthest place that is tried
+
+
+@png
+def test_a_png_names_its_hits() -> None:
+    """It has no tooltips: document, page and line of each ring stand beside it, as far as there is room."""
+    from ragkit.evaluation.png import map_figure
+
+    said = [text.get_text() for text in map_figure(drawn(["договор.pdf"] * 30, query="?", hits=30), "Map").texts]
+    [hits] = [each for each in said if each.startswith("1  ")]
+    assert hits.splitlines()[0] == "1  договор.pdf, page 1, line 1"
+    assert hits.splitlines()[-1] == "… and 11 more"
 
 
 @png

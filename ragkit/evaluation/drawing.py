@@ -20,6 +20,7 @@ COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7")
 GREY = "#b4b4b4"
 INK = "#222222"
 FAINT = "#6a6a6a"
+_ALL = 0.995  # share of the differences from which a plane is said to show all of them
 _CANDIDATES = 24  # places around a point that are tried for its label, at each distance
 
 
@@ -93,11 +94,17 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list
 
 
 def grouped(points: Sequence[Point]) -> list[Group]:
-    """The documents with most points, one colour each, then all others in grey."""
+    """The documents with most points, one colour each, then all others in grey.
+
+    Where there are more documents than colours, those of a query's hits come first, in the order of the hits.
+    """
     by_source: dict[str, list[Point]] = {}
     for point in points:
         by_source.setdefault(point.chunk.source, []).append(point)
     order = sorted(by_source, key=lambda source: (-len(by_source[source]), source))
+    if len(order) > len(COLOURS):
+        hits = sorted((point for point in points if point.hit), key=lambda point: point.hit)
+        order = list(dict.fromkeys([*(point.chunk.source for point in hits), *order]))
     own = len(COLOURS) if len(order) != len(COLOURS) + 1 else len(COLOURS) - 1
     groups = [
         Group(source, colour, tuple(by_source[source])) for source, colour in zip(order, COLOURS[:own], strict=False)
@@ -111,15 +118,24 @@ def grouped(points: Sequence[Point]) -> list[Group]:
 
 def told(drawn: Map) -> str:
     """What the picture shows and what it leaves out, in a sentence or two."""
-    shown = (
-        f"{len(drawn.points)} of {drawn.chunks} passages, taken at even distances,"
-        if len(drawn.points) < drawn.chunks
-        else f"{drawn.chunks} passages"
-    )
-    share = 100 * sum(drawn.explained)
+    if not drawn.chunks:
+        return "Nothing is indexed, so there is nothing to draw."
+    passages = f"{drawn.chunks} passage{'s' * (drawn.chunks != 1)}"
+    documents = f"{drawn.documents} document{'s' * (drawn.documents != 1)}"
+    if len(drawn.points) < drawn.chunks:
+        passages = f"{len(drawn.points)} of {passages}, taken at even distances,"
+    shown = f"{passages} of {documents}."
+    share = sum(drawn.explained)
+    if len(drawn.points) < 2:
+        return shown
+    if not share:
+        return f"{shown} Their vectors are all alike."
+    plane = "all of" if share > _ALL else f"{100 * share:.0f} % of"
+    doubt = "" if share > _ALL else ", so what lies near may still differ"
+    query = "; a short query often lies apart from its hits, which were found by more than the plane shows"
     return (
-        f"{shown} of {drawn.documents} documents. Passages whose vectors are alike lie near each other; "
-        f"the plane shows {share:.0f} % of what the vectors differ in, so what lies near may still differ."
+        f"{shown} Passages whose vectors are alike lie near each other; the plane shows {plane} what the vectors "
+        f"differ in{doubt}{query if drawn.query else ''}."
     )
 
 

@@ -84,23 +84,24 @@ def _found(drawn: Map, put: _Scale, radius: float) -> list[str]:
     query = put(*drawn.at) if drawn.at else None
     taken = [(*query, 14.0)] if query else []
     parts = []
+    if query:
+        x, y = query
+        parts.append(
+            f'<path d="M{x:.1f} {y - 11:.1f}L{x + 11:.1f} {y:.1f}L{x:.1f} {y + 11:.1f}L{x - 11:.1f} {y:.1f}Z"'
+            f' fill="{INK}" stroke="#fff" stroke-width="2"><title>{text(shortened(drawn.query, _TEXT))}</title></path>'
+        )
     boxes = labels(places, _LABEL, (2, 2, _WIDTH - 2, _HEIGHT - 2), taken=taken, near=20.0)
     for (x, y), (lx, ly) in zip(places, boxes, strict=True):
         parts.append(f'<line x1="{x:.1f}" y1="{y:.1f}" x2="{lx:.1f}" y2="{ly:.1f}" stroke="{FAINT}"/>')
     for point, (x, y), (lx, ly) in zip(hits, places, boxes, strict=True):
         tip = text(f"{point.hit}. {where(point.chunk)}\n{shortened(point.chunk.text, _TEXT)}")
         parts.append(
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius + 3.5}" fill="none" stroke="#fff" stroke-width="4"/>'
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius + 3.5}" fill="none" pointer-events="all" stroke="{INK}"'
             f' stroke-width="1.8"><title>{tip}</title></circle>'
             f'<rect x="{lx - _LABEL[0] / 2:.1f}" y="{ly - _LABEL[1] / 2:.1f}" width="{_LABEL[0]}" height="{_LABEL[1]}"'
             f' rx="4" fill="#fff" stroke="{INK}" stroke-width="0.8"/>'
             f'<text x="{lx:.1f}" y="{ly + 4.5:.1f}" text-anchor="middle" fill="{INK}">{point.hit}</text>'
-        )
-    if query:
-        x, y = query
-        parts.append(
-            f'<path d="M{x:.1f} {y - 11:.1f}L{x + 11:.1f} {y:.1f}L{x:.1f} {y + 11:.1f}L{x - 11:.1f} {y:.1f}Z"'
-            f' fill="{INK}" stroke="#fff" stroke-width="2"><title>{text(shortened(drawn.query, _TEXT))}</title></path>'
         )
     return parts
 

@@ -1,4 +1,4 @@
-"""The same pictures as PNG, by matplotlib: the one file that knows it. It is an extra, `ragkit-search[plots]`."""
+"""The same pictures as PNG, by matplotlib: the one file that knows it. It is an extra, `plots`."""
 
 from __future__ import annotations
 
@@ -30,11 +30,14 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.figure import Figure
 
+    from ragkit.types import Chunk
+
 _DPI = 160
 _STYLES = ("-", (0, (5, 3)), (0, (1.5, 2.5)), (0, (7, 2, 1.5, 2)))
 _MARKS = ("o", "s", "^", "D")
 _NAME = 26  # characters of a run
 _DOCUMENT = 24
+_HITS = 20  # lines of the list of hits
 _WRAPPED = 118  # characters of a line of the note below a picture
 
 
@@ -92,11 +95,17 @@ def curves_png(path: str | Path, curves: Sequence[Curve], title: str, about: str
     axes.spines[:].set_visible(False)
     axes.set_xlabel("k: places of the ranking", color=INK)
     axes.set_ylabel("recall@k", color=INK)
-    _write(figure, path, title, about + scale_said(curves))
+    _head(figure, title, about + scale_said(curves))
+    _write(figure, path)
 
 
 def map_png(path: str | Path, drawn: Map, title: str) -> None:
     """The index in two dimensions, a query among its hits. Raises ConfigError without matplotlib."""
+    _write(map_figure(drawn, title), path)
+
+
+def map_figure(drawn: Map, title: str) -> Figure:
+    """The same as a figure, for what else is to be done with it."""
     figure = _figure(10.0, 6.6)
     axes = figure.add_axes((0.02, 0.13, 0.69, 0.79))
     size = 26 if len(drawn.points) <= 300 else 13 if len(drawn.points) <= 1500 else 6
@@ -122,12 +131,14 @@ def map_png(path: str | Path, drawn: Map, title: str) -> None:
     axes.spines[:].set_color("#e4e4e4")
     if drawn.at:
         names.append("the query")
-        handles.append(axes.scatter(*drawn.at, s=90, marker="D", c=INK, edgecolors="white", linewidths=1.4, zorder=6))
+        handles.append(axes.scatter(*drawn.at, s=90, marker="D", c=INK, edgecolors="white", linewidths=1.4, zorder=3))
     _key(figure, handles[::-1], names[::-1])
     _number_hits(figure, axes, drawn, size)
+    _name_hits(figure, drawn)
     about = told(drawn) + (" Rings are the query's hits, in their order." if drawn.query else "")
     heading = f"{title}: “{drawn.query}”" if drawn.query else title
-    _write(figure, path, heading, about)
+    _head(figure, heading, about)
+    return figure
 
 
 def _key(figure: Figure, handles: Sequence[Artist], names: Sequence[str]) -> None:
@@ -149,6 +160,22 @@ def _key(figure: Figure, handles: Sequence[Artist], names: Sequence[str]) -> Non
         handle.set_sizes([45])  # type: ignore[union-attr]  # they are those of scatter
 
 
+def _name_hits(figure: Figure, drawn: Map) -> None:
+    """Where each hit stands, below the key: a picture has no tooltips."""
+    hits = sorted((point for point in drawn.points if point.hit), key=lambda point: point.hit)
+    if not hits:
+        return
+    lines = [f"{point.hit}  {_stands(point.chunk)}" for point in hits[:_HITS]]
+    if len(hits) > _HITS:
+        lines[-1] = f"… and {len(hits) - _HITS + 1} more"
+    figure.text(0.724, 0.63, _plain("\n".join(lines)), size=7.5, color=INK, va="top", linespacing=1.5)
+
+
+def _stands(chunk: Chunk) -> str:
+    page = f"page {chunk.page}, " if chunk.page is not None else ""
+    return f"{short_name(chunk.source, _DOCUMENT)}, {page}line {chunk.line}"
+
+
 def _number_hits(figure: Figure, axes: Any, drawn: Map, size: float) -> None:
     """Rings with numbers beside them. Boxes are placed in pixels, where the size of a letter is known."""
     hits = sorted((point for point in drawn.points if point.hit), key=lambda point: point.hit)
@@ -156,6 +183,7 @@ def _number_hits(figure: Figure, axes: Any, drawn: Map, size: float) -> None:
         return
     with _any_letter():
         figure.draw_without_rendering()  # settles the limits, which the equal scale of both axes changes
+    axes.autoscale(False)  # what is drawn from here on must not move them
     pixel = figure.dpi / 72
     box = axes.bbox
     there = axes.transData.transform([(point.x, point.y) for point in hits])
@@ -170,7 +198,8 @@ def _number_hits(figure: Figure, axes: Any, drawn: Map, size: float) -> None:
     back = axes.transData.inverted().transform(boxes)
     for point, (x, y) in zip(hits, back, strict=True):
         axes.plot([point.x, x], [point.y, y], color=FAINT, linewidth=0.8, zorder=4)
-        axes.scatter(point.x, point.y, s=size * 3, facecolors="none", edgecolors=INK, linewidths=1.2, zorder=5)
+        for colour, line in (("white", 3.0), (INK, 1.2)):
+            axes.scatter(point.x, point.y, s=size * 3, facecolors="none", edgecolors=colour, linewidths=line, zorder=5)
         axes.text(
             x,
             y,
@@ -191,14 +220,18 @@ def _figure(width: float, height: float) -> Figure:
     except ImportError as error:
         raise ConfigError(
             "a PNG is drawn by matplotlib, which is not installed",
-            "run: pip install 'ragkit-search[plots]'; or name a file that ends in .html, which needs nothing",
+            "run: pip install matplotlib; or name a file that ends in .html, which needs nothing",
         ) from error
     return Figure(figsize=(width, height), dpi=_DPI, facecolor="white")
 
 
-def _write(figure: Figure, path: str | Path, title: str, about: str) -> None:
+def _head(figure: Figure, title: str, about: str) -> None:
+    """A title above the picture, and below it what it shows."""
     figure.text(0.02, 0.955, _plain(shortened(title, 90)), size=12, weight="bold", color=INK, va="center")
     figure.text(0.02, 0.015, "\n".join(textwrap.wrap(_plain(about), _WRAPPED)), size=8, color=FAINT, va="bottom")
+
+
+def _write(figure: Figure, path: str | Path) -> None:
     with _any_letter():
         figure.savefig(Path(path), format="png", metadata={"Software": "ragkit"})
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from ragkit.evaluation.drafting import Drafts
     from ragkit.evaluation.mapping import Map
     from ragkit.generative import Layout
-    from ragkit.messages import ChatOptions, Delta, Talk
+    from ragkit.messages import Delta, Talk
     from ragkit.protocols import ChatModel, Chunker, Embedder, Parsers, Store
     from ragkit.reports import DocumentInfo, Finding, IndexReport, IndexStatus, Progress
     from ragkit.rerankers.ordering import Ordering
@@ -211,88 +210,54 @@ class RAG:
         *,
         mode: str = "hybrid",
         where: Where | None = None,
+        route: str | None = None,
+        max_cost: float | None = None,
         agentic: bool = False,
         told: Callable[[Delta], None] | None = None,
         talk: Talk | None = None,
     ) -> Answer:
         """Answer from the k best passages: in the words of the chat model, or without one in those of the documents.
 
-        Where nothing indexed answers, the status is "refused" and `reason` says why. Sentences taken verbatim,
-        without a model, come with source, page and line each.
+        Where nothing indexed answers, the status is "refused"; `refusal` and `reason` say why. Sentences taken
+        verbatim, without a model, come with source, page and line each.
 
         Args:
             question: in any language; the answer is in the same.
+            route: "attachment" gives the model the whole documents that fulfil the conditions, and "auto" does where
+                they are short enough. With a route, "retrieval" too, the first of the notes says why it was that.
+            max_cost: money for the question, where prices are configured; passages that it has no room for are dropped.
             agentic: let the model search by itself, several times and in its own words.
             told: called with each piece of the answer as it is written, and with news of searches.
             talk: the turns before the question, for the chat model; `ragkit.dialogue` keeps them.
 
         Raises:
-            ConfigError: as `search`; or `agentic` without a chat model.
+            ConfigError: as `search`; `agentic` without a chat model, or with a route or a limit; a route that leads
+                nowhere; a limit and no prices.
+            BudgetExceeded: the question would cost more than the limit.
             ProviderError: the service failed; StreamInterrupted holds what had come of the answer.
         """
-        from ragkit.metering import metered  # a search does not need it
+        from ragkit.asking import Index, Writer, ask_agent, ask_index  # a search needs none of it
+        from ragkit.metering import metered
 
-        began = time.perf_counter()
+        conditions = parse_where(where)
+        index = Index(
+            search=lambda query: self.search(query, k, mode=mode, where=where),
+            words=lambda query: self._store.search(query, None, k=1, conditions=conditions),
+            infos=lambda: self._store.documents(conditions),
+            document=self._store.document,
+            idf=self._store.idf,
+            conditions=conditions,
+        )
+        if agentic and (route or max_cost is not None):
+            raise ConfigError("a model that searches by itself knows no route and no limit", "leave one of them out")
+        chat = self._chat_model("search by itself") if agentic else self.chat()
+        writer = Writer(chat, self._layout, self._abilities, talk, told)
         with metered() as meter:
-            if agentic:
-                answer = self._ask_agent(question, k, mode, where, told, talk)
-                found = began
+            if agentic and chat:
+                answer = ask_agent(index, question, writer, chat, self._rounds)
             else:
-                hits = self.search((talk and talk.query) or question, k, mode=mode, where=where)
-                found = time.perf_counter()
-                answer = self._answer(question, hits, told, talk)
-        timings = {"search": found - began, "answer": time.perf_counter() - found}
-        return replace(answer, usage=meter.usage, timings=timings)
-
-    def _answer(
-        self, question: str, hits: list[Hit], told: Callable[[Delta], None] | None, talk: Talk | None
-    ) -> Answer:
-        if self._chat is None:
-            from ragkit.extractive import extract  # a model needs none of it
-
-            return extract(question, hits, idf=self._store.idf, document=self._store.document)
-        from ragkit.generative import Layout, from_passages
-
-        return from_passages(
-            self._chat(),
-            question,
-            hits,
-            document=self._store.document,
-            layout=self._layout or Layout(),
-            history=talk.history if talk else (),
-            nonce=talk.nonce if talk else None,
-            options=_options(talk),
-            told=told,
-        )
-
-    def _ask_agent(
-        self,
-        question: str,
-        k: int,
-        mode: str,
-        where: Where | None,
-        told: Callable[[Delta], None] | None,
-        talk: Talk | None,
-    ) -> Answer:
-        from ragkit.generative.agentic import from_searches
-
-        def search(query: str) -> list[Hit]:
-            return self.search(query, k, mode=mode, where=where)
-
-        if not question.strip():
-            raise ConfigError("the question is empty", "say what to look for")
-        # An index that is missing, or a condition that cannot be, is not the model's to know.
-        self._store.search(question, None, k=1, conditions=parse_where(where))
-        return from_searches(
-            self._chat_model("search by itself"),
-            question,
-            search,
-            document=self._store.document,
-            rounds=self._rounds,
-            history=talk.history if talk else (),
-            options=_options(talk),
-            told=told,
-        )
+                answer = ask_index(index, question, writer, route=route, max_cost=max_cost)
+        return replace(answer, usage=meter.usage)
 
     def ask_file(
         self,
@@ -304,6 +269,7 @@ class RAG:
         route: str = "auto",
         keep: bool = False,
         functions: bool = False,
+        max_cost: float | None = None,
         told: Callable[[Delta], None] | None = None,
         talk: Talk | None = None,
         uploads: Uploads | None = None,
@@ -319,59 +285,40 @@ class RAG:
                 chat model, or "auto" for the one that size, limits and kind of the files speak for.
             keep: leave the files with the service, and use them again when the same bytes are asked about.
             functions: let the model use its own functions, which read several documents. As `keep`, it attaches.
+            max_cost: money for the question, where prices are configured; "auto" searches in a file that is too dear.
             told: called with each piece of the answer as it is written.
             talk: the turns before the question; nothing is searched for.
             uploads: what remembers the files, in place of the user's own memory.
 
         Raises:
             ConfigError: files that cannot be asked about, or not by this route; nothing was sent.
+            BudgetExceeded: the question would cost more than the limit.
             LoadError: passages are searched for, and the files have no text.
         """
-        from ragkit.generative.attached import from_files
+        from ragkit.asking import Writer  # a search needs none of it
+        from ragkit.asking.files import ask_files
         from ragkit.metering import metered
-        from ragkit.routing import RETRIEVAL
-        from ragkit.routing.files import Plan
-        from ragkit.routing.retrieval import answer_by_retrieval
         from ragkit.uploads import Uploads
 
-        paths = [Path(file) for file in ([files] if isinstance(files, str | Path) else files)]
-        if not question.strip():
-            raise ConfigError("the question is empty", "say what to look for in the file")
-        plan = Plan.make(
-            paths,
-            question,
-            route,
-            attaches=keep or functions or talk is not None,
-            searches=self._another is not None,
-            chat=self.chat(),
-            abilities=self._abilities() if self._abilities else None,
-            embedding_model=self._embedder.model,
-            load=self.read_file,
-        )
-        if self._another and plan.route.kind == RETRIEVAL:
-            return answer_by_retrieval(
-                plan.documents,
-                plan.route,
-                opened=self._another,
-                ask=lambda rag: rag.ask(question, k, mode=mode, told=told),
-            )
-        chat = self._chat_model("read a file")
-        began = time.perf_counter()
+        def ask(rag: RAG, left: float | None) -> Answer:
+            return rag.ask(question, k, mode=mode, told=told, max_cost=left)
+
         with metered() as meter:
-            answer = from_files(
-                chat,
+            answer = ask_files(
+                [Path(file) for file in ([files] if isinstance(files, str | Path) else files)],
                 question,
-                paths,
-                uploads=uploads or Uploads(self.uploads),
-                load=plan.load,
+                Writer(self.chat(), self._layout, self._abilities, talk, told),
+                route=route,
                 keep=keep,
                 functions=functions,
-                history=talk.history if talk else (),
-                options=_options(talk),
-                told=told,
+                max_cost=max_cost,
+                embedding_model=self._embedder.model,
+                load=self.read_file,
+                opened=self._another,
+                ask=ask,
+                uploads=uploads or Uploads(self.uploads),
             )
-        notes = answer.notes if talk else (plan.route.reason, *answer.notes)  # in a conversation nothing was chosen
-        return replace(answer, notes=notes, usage=meter.usage, timings={"answer": time.perf_counter() - began})
+        return replace(answer, usage=meter.usage)
 
     @property
     def uploads(self) -> Path:
@@ -464,9 +411,3 @@ class RAG:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-
-def _options(talk: Talk | None) -> ChatOptions | None:
-    from ragkit.messages import ChatOptions  # a search does not need it
-
-    return ChatOptions(session_id=talk.session) if talk else None

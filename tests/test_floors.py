@@ -43,6 +43,7 @@ FLOORS = [  # from the ground up; names are prefixes
         "ragkit.packing",
     ],
     ["ragkit.ingest", "ragkit.reembedding", "ragkit.evaluation", "ragkit.routing", "ragkit.dialogue"],
+    ["ragkit.asking"],
     ["ragkit.rag"],
     ["ragkit.services"],
     ["ragkit.assembly"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,19 +12,21 @@ from toys import ColourEmbedder, Says, colour_rag
 from ragkit.assembly import build
 from ragkit.budget import Prices
 from ragkit.chunking import RecursiveChunker
-from ragkit.errors import ConfigError, UnreadableDocument
+from ragkit.errors import BudgetExceeded, ConfigError, IndexNotFound, UnreadableDocument
 from ragkit.generative.attached import LONGEST_TEXT, from_files
 from ragkit.loaders.isolation import ParserPool
+from ragkit.messages import Message, Talk
 from ragkit.metering import metered, spend
 from ragkit.providers.lengths import estimated_tokens
 from ragkit.rag import RAG
 from ragkit.reports import DocumentInfo
 from ragkit.routing import ATTACHMENT, CONTEXT, RETRIEVAL, WHOLE, Abilities, choose
 from ragkit.routing.material import Material, look, of_index
+from ragkit.routing.money import ANSWER, affordable, check_limit
 from ragkit.routing.retrieval import answer_by_retrieval
-from ragkit.settings import load_settings
+from ragkit.settings import ROUTES, load_settings
 from ragkit.store.local import LocalStore
-from ragkit.types import Answer, Document, FloatMatrix, Status, Usage
+from ragkit.types import Answer, Document, FloatMatrix, Status, Support, Usage, Verification
 from ragkit.uploads import Uploads
 
 QUESTION = "Сколько длится гарантия?"
@@ -114,6 +117,47 @@ def test_a_limit_on_money_decides() -> None:
     assert choose([text(10_000)], QUESTION, abilities=abilities, max_cost=2.0).kind == ATTACHMENT
 
 
+def test_a_limit_that_no_way_keeps_is_an_error() -> None:
+    """Both sums are said; what cannot be estimated is not taken either."""
+    abilities = Abilities(keeps_files=True, prices=Prices(prompt=100.0, embedding=10.0))
+    for route in ROUTES:
+        with pytest.raises(BudgetExceeded, match=r"would cost about .*, and 0\.01 is the limit"):
+            choose([text(10_000)], QUESTION, abilities=abilities, route=route, max_cost=0.01)
+    with pytest.raises(ConfigError, match="cannot be told before"):
+        choose([image()], QUESTION, abilities=abilities, max_cost=1.0)
+
+
+def test_an_answer_has_its_price_too() -> None:
+    """So many tokens as an answer usually has at most are put aside for it."""
+    abilities = Abilities(prices=Prices(prompt=100.0, completion=1_000.0))
+    assert choose([text(500)], QUESTION, abilities=abilities).cost == pytest.approx(
+        (500 + ASKED) * 100 / 1e6 + ANSWER * 1_000 / 1e6
+    )
+    assert affordable(Prices(prompt=100.0, completion=1_000.0), 0.6) in (999, 1_000)
+    assert affordable(Prices(prompt=100.0, completion=1_000.0), 0.4) == 0
+
+
+@pytest.mark.parametrize(("limit", "message"), [(-1.0, "max_cost is -1.0"), (float("nan"), "max_cost is nan")])
+def test_a_limit_is_a_number_that_can_be_kept(limit: float, message: str) -> None:
+    """Not below zero, and not without prices; where no model answers it needs none."""
+    with pytest.raises(ConfigError, match=message):
+        check_limit(limit, Prices(prompt=1.0), answers=True)
+    for prices in (None, Prices(), Prices(completion=1.0)):
+        with pytest.raises(ConfigError, match="no price of a prompt is known") as caught:
+            check_limit(1.0, prices, answers=True)
+        assert "prompt_price" in caught.value.hint
+    check_limit(1.0, None, answers=False)
+
+
+def test_texts_without_files_have_to_fit() -> None:
+    """No service is asked whether it takes them: they are a prompt, and the model's context is known."""
+    notes = Material("note", characters=150_000, tokens=50_000)
+    with pytest.raises(ConfigError, match=r"note has about 50,0\d\d tokens, too many for the 32,768") as caught:
+        choose([notes], QUESTION, route=ATTACHMENT, abilities=Abilities())
+    assert "context_tokens" in caught.value.hint
+    assert choose([notes], QUESTION, route=ATTACHMENT, abilities=INLINE).kind == ATTACHMENT
+
+
 def test_a_way_that_was_asked_for_is_taken() -> None:
     """Whatever the sizes: the service has the last word on its limits."""
     assert choose([text(10**6)], QUESTION, route=ATTACHMENT, abilities=KEEPS).kind == ATTACHMENT
@@ -180,17 +224,42 @@ def test_files_are_looked_at(tmp_path: Path) -> None:
         look([tmp_path / "none.txt"], load)
 
 
+def counted(texts: Sequence[str]) -> tuple[list[int], bool]:
+    return [len(text) for text in texts], False
+
+
 def test_an_index_is_material_too() -> None:
-    """Its texts need no upload, and files that gave nothing are none of it."""
+    """Its texts need no upload, and files that gave nothing are none of it; what may fit is read and counted."""
     infos = [
         DocumentInfo("a.pdf", characters=26_000, size=9),
         DocumentInfo("b.txt", characters=2_600),
         DocumentInfo("c"),
     ]
-    found = of_index(infos)
-    assert [(each.name, each.tokens, each.size) for each in found] == [("a.pdf", 10_000, 0), ("b.txt", 1_000, 0)]
-    assert choose(found, QUESTION, abilities=KEEPS).kind == ATTACHMENT
-    assert choose(found * 3, QUESTION, abilities=KEEPS).kind == RETRIEVAL
+    documents = {each.source: Document(each.source, "я" * each.characters) for each in infos}
+    read: list[str] = []
+
+    def document(source: str) -> Document:
+        read.append(source)
+        return documents[source]
+
+    rough = of_index(infos, document, limit=3_000, count=counted)
+    assert [(each.name, each.size, each.document) for each in rough] == [("a.pdf", 0, None), ("b.txt", 0, None)]
+    assert 10_000 < (rough[0].tokens or 0) < 10_200  # a token has 2.6 letters; a header and marks are counted too
+    assert 1_000 < (rough[1].tokens or 0) < 1_200
+    assert not read
+    exact = of_index(infos, document, limit=10_000, count=counted)
+    assert read == ["a.pdf", "b.txt"]
+    assert [each.document for each in exact] == [documents["a.pdf"], documents["b.txt"]]
+    assert 26_000 < (exact[0].tokens or 0) < 26_200
+    assert choose(rough, QUESTION, abilities=KEEPS).kind == ATTACHMENT
+    assert choose(rough * 3, QUESTION, abilities=KEEPS).kind == RETRIEVAL
+
+
+def test_many_short_documents_are_many_headers() -> None:
+    """What frames a document in a prompt is a part of what it costs to read it."""
+    infos = [DocumentInfo(f"{n}.txt", characters=10) for n in range(1_000)]
+    notes = of_index(infos, lambda source: Document(source, "0123456789"), limit=30_000, count=counted)
+    assert sum(each.tokens or 0 for each in notes) > 30_000
 
 
 # -- both ways
@@ -351,3 +420,162 @@ def test_a_rag_that_makes_no_other_attaches(tmp_path: Path, lease: Path) -> None
     assert rag.ask_file(lease, "Когда возвращается залог?").mode == "attached"
     with pytest.raises(ConfigError, match="no index can be made here"):
         rag.ask_file(lease, "Когда?", route="retrieval")
+
+
+# -- ragkit.RAG.ask over an index
+
+
+SHELF = [
+    Document(
+        "lease.pdf",
+        "Договор аренды квартиры\n\nЗалог\nАрендодатель возвращает залог в течение десяти рабочих дней.",
+        page_starts=(0, 25),
+        metadata={"title": "Договор"},
+    ),
+    Document("cellar.txt", "Дом.\nКлюч от подвала лежит у консьержки."),
+]
+
+
+def test_a_small_index_is_read_as_a_whole(tmp_path: Path) -> None:
+    """All documents are numbered sources; a quote has the page and line where it stands, and nothing is searched."""
+    model = Says("Срок такой: «возвращает залог в течение десяти рабочих дней» [2]. Ключ «лежит у консьержки» [1].")
+    with rag_with(model, tmp_path) as rag:
+        rag.add(SHELF)
+        answer = rag.ask("Что и когда возвращают?", 1, route="auto")
+    key, deposit = sorted(answer.citations, key=lambda each: each.source)
+    assert (deposit.source, deposit.page, deposit.line, deposit.marker) == ("lease.pdf", 2, 2, "[2]")
+    assert SHELF[0].text[deposit.start : deposit.end] == deposit.quote
+    assert (deposit.verification, key.verification) == (Verification.EXACT, Verification.EXACT)
+    assert (key.source, key.page, key.line) == ("cellar.txt", None, 2)
+    assert [each.support for each in answer.statements] == [Support.VERIFIED] * 2
+    assert (answer.status, answer.mode) == (Status.ANSWERED, "attached")
+    assert [(hit.chunk.source, hit.chunk.text) for hit in answer.hits] == [
+        ("cellar.txt", SHELF[1].text),
+        ("lease.pdf", SHELF[0].text),
+    ]
+    assert re.fullmatch(r"the text of 2 documents has about \d+ tokens: the model reads all of it", answer.notes[0])
+    assert list(answer.timings) == ["read", "answer"]
+    [told] = model.told
+    assert "[2] Договор (lease.pdf), стр. 1–2" in told[-1].content
+
+
+def test_an_invented_quote_of_a_whole_document_is_named(tmp_path: Path) -> None:
+    """Verification is that of passages: a quote that stands nowhere, and an answer without any source."""
+    with rag_with(Says("Он «лежит в синей банке на полке» [1].", "У консьержки."), tmp_path) as rag:
+        rag.add(SHELF)
+        invented = rag.ask("Где ключ?", route="attachment")
+        bare = rag.ask("Где ключ?", route="attachment")
+    assert (invented.status, invented.citations[0].verification) == (Status.PARTIAL, Verification.NOT_FOUND)
+    assert (bare.status, bare.reason) == (Status.PARTIAL, "the answer names no source")
+    assert bare.notes[0] == "the model reads all of the text of 2 documents, as was asked"
+
+
+def test_conditions_choose_what_is_read(tmp_path: Path) -> None:
+    """Only documents that fulfil them are given to the model, or counted."""
+    with rag_with(Says("Да [1]."), tmp_path) as rag:
+        rag.add([*SHELF, Document("long.txt", "Полка с газетами. " * 20_000)])
+        answer = rag.ask("Где ключ?", route="auto", where={"source": "cellar.txt"})
+    assert (answer.mode, [hit.chunk.source for hit in answer.hits]) == ("attached", ["cellar.txt"])
+    assert "cellar.txt has about" in answer.notes[0]
+
+
+def test_a_large_index_is_searched(tmp_path: Path) -> None:
+    """By auto with the numbers as the reason; where all of it was asked for, that is an error with both."""
+    with rag_with(Says("У консьержки [1]."), tmp_path) as rag:
+        rag.add([*SHELF, Document("long.txt", "Полка с газетами. " * 20_000)])
+        answer = rag.ask("Где ключ от подвала?", route="auto")
+        with pytest.raises(ConfigError, match=r"3 documents has about 138,\d+ tokens, too many for the 32,768"):
+            rag.ask("Где ключ?", route="attachment")
+    assert answer.mode == "generative"
+    assert re.match(r"the text of 3 documents has about 138,\d+ tokens, too many", answer.notes[0])
+    assert answer.citations
+
+
+def test_passages_are_the_usual_way(tmp_path: Path) -> None:
+    """Without a route nothing is chosen and nothing said of it; asked for, it is said."""
+    with rag_with(Says("Да [1].", "Да [1]."), tmp_path) as rag:
+        rag.add(SHELF)
+        usual = rag.ask("Где ключ?")
+        asked = rag.ask("Где ключ?", route="retrieval")
+    assert (usual.mode, usual.notes) == ("generative", ())
+    assert (asked.mode, asked.notes) == ("generative", ("passages are searched for, as was asked",))
+
+
+def test_without_a_model_an_index_is_searched(tmp_path: Path) -> None:
+    """By auto with that reason; all of it can be read by nobody. A limit on money holds by itself."""
+    with rag_with(None, tmp_path) as rag:
+        with pytest.raises(IndexNotFound):
+            rag.ask("Где ключ?", route="auto")
+        rag.add(SHELF)
+        answer = rag.ask("Где лежит ключ от подвала?", route="auto", max_cost=1.0)
+        with pytest.raises(ConfigError, match="no chat model is configured") as caught:
+            rag.ask("Где ключ?", route="attachment")
+        with pytest.raises(ConfigError, match="the route is 'both'"):
+            rag.ask("Где ключ?", route="both")
+        with pytest.raises(ConfigError, match="the question is empty"):
+            rag.ask("  ", route="auto")
+    assert (answer.mode, answer.status) == ("extractive", Status.ANSWERED)
+    assert "no chat model is configured that could read a whole document" in answer.notes[0]
+    assert "GIGACHAT_CREDENTIALS" in caught.value.hint
+
+
+def test_what_is_not_in_the_index_is_named(tmp_path: Path) -> None:
+    """Whoever is told that the model reads all of it learns which files gave no text."""
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    (docs / "cellar.txt").write_text(SHELF[1].text, "utf-8")
+    (docs / "letter.doc").write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600))
+    with rag_with(Says("Да [1]."), tmp_path) as rag:
+        rag.index_folder(docs)
+        answer = rag.ask("Где ключ?", route="auto")
+    assert answer.mode == "attached"
+    assert answer.notes[1].startswith("letter.doc could not be read: ")
+
+
+def test_a_limit_on_money_chooses_and_shortens(tmp_path: Path) -> None:
+    """What is too dear as a whole is searched; of passages as many go as can be paid for, the others are named."""
+    model = Says("Да [1].", "Да [1].", "Да [1].")
+    shelves = [Document(f"{n}.txt", f"Полка {n}. " + f"Ключ номер {n} лежит на полке. " * 20) for n in range(20)]
+    with rag_with(model, tmp_path, prompt_price=1_000.0, completion_price=1_000.0) as rag:
+        rag.add(shelves)
+        whole = rag.ask("Где ключ?", route="auto", max_cost=100.0)
+        parts = rag.ask("Где ключ?", route="auto", max_cost=4.0)
+        fewer = rag.ask("Где ключ?", route="auto", max_cost=1.6)
+        for route in (None, "auto", "attachment"):
+            with pytest.raises(BudgetExceeded):
+                rag.ask("Где ключ?", route=route, max_cost=0.51)
+        with pytest.raises(ConfigError, match="no route and no limit"):
+            rag.ask("Где ключ?", agentic=True, max_cost=1.0)
+    assert whole.mode == "attached"
+    assert (parts.mode, len(parts.hits)) == ("generative", 6)
+    assert re.search(r"would cost \d+\.?\d*, and 4 is the limit", parts.notes[0])
+    assert fewer.dropped
+    assert 0 < len(fewer.hits) < 6
+    prompts = ["".join(message.content for message in messages) for messages in model.told]
+    assert estimated_tokens(prompts[2]) <= 1_100
+    with rag_with(model, tmp_path) as rag, pytest.raises(ConfigError, match="no price of a prompt is known"):
+        rag.ask("Где ключ?", max_cost=1.0)
+
+
+def test_a_limit_on_money_holds_for_files_too(tmp_path: Path, lease: Path) -> None:
+    """A file that is too dear is searched, by auto; where it was to be attached that is an error."""
+    lease.write_text("\n".join([lease.read_text("utf-8"), *(f"Полка {n}: газеты." for n in range(900))]), "utf-8")
+    with rag_with(Says("Да.", "Десять рабочих дней [1]."), tmp_path, prompt_price=1_000.0) as rag:
+        assert rag.ask_file(lease, "Когда возвращается залог?", max_cost=100.0).mode == "attached"
+        parts = rag.ask_file(lease, "Когда возвращается залог?", max_cost=3.0)
+        with pytest.raises(BudgetExceeded):
+            rag.ask_file(lease, "Когда возвращается залог?", route="attachment", max_cost=3.0)
+    assert parts.mode == "generative"
+    assert "3 is the limit" in parts.notes[0]
+
+
+def test_earlier_turns_go_with_whole_documents(tmp_path: Path) -> None:
+    """They stand between the rules and the question, and count for what fits."""
+    model = Says("Да [1].", "Да [1].")
+    turns = (Message("user", "Где ключ? " * 1_050), Message("assistant", "У консьержки."))
+    with rag_with(model, tmp_path, context_tokens=6_000) as rag:
+        rag.add(SHELF)
+        assert rag.ask("А залог?", route="auto", talk=Talk(turns[1:], nonce="0" * 32)).mode == "attached"
+        assert "too many for the 6,000" in rag.ask("А залог?", route="auto", talk=Talk(turns)).notes[0]
+    assert model.told[0][1] == turns[1]
+    assert "<data-00000000" in model.told[0][-1].content

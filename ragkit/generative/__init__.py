@@ -121,7 +121,7 @@ def after(history: Sequence[Message], messages: Sequence[Message]) -> list[Messa
     return [messages[0], *history, *messages[1:]]
 
 
-def counter(chat: ChatModel, budget: int) -> Callable[[Sequence[str]], tuple[list[int], bool]]:
+def counter(chat: ChatModel | None, budget: int) -> Callable[[Sequence[str]], tuple[list[int], bool]]:
     """Counts tokens: as the service does, where it can and where an estimate is not far below the budget."""
 
     def count(texts: Sequence[str]) -> tuple[list[int], bool]:

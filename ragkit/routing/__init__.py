@@ -16,6 +16,7 @@ from ragkit.generative.attached import LONGEST_TEXT
 from ragkit.providers.lengths import estimated_tokens
 from ragkit.providers.wire.files import LIMITS, TYPES
 from ragkit.routing.material import Material
+from ragkit.routing.money import ANSWER, check_cost
 from ragkit.settings import NO_CHAT_MODEL, ROUTES
 from ragkit.types import Usage
 
@@ -52,7 +53,7 @@ class Route:
     """The way that was chosen, and in one sentence why.
 
     `estimated_tokens` is what this question is billed that way, with the vectors that it needs; None where nobody can
-    say before. `cost` is money for them, 0 where no prices are configured.
+    say before. `cost` is money for them and for an answer of ANSWER tokens, 0 where no prices are configured.
     """
 
     kind: str
@@ -72,24 +73,42 @@ def choose(
     max_cost: float | None = None,
     indexed: bool = False,
 ) -> Route:
-    """Which way to answer. A way that was asked for is taken, unless it leads nowhere.
+    """Which way to answer. A way that was asked for is taken, unless it leads nowhere or is too dear.
+
+    Of files that were asked to be attached, the service has the last word on its limits; texts without files have to
+    fit into what the model takes.
 
     Args:
         abilities: of the chat service; None where there is none, so that nothing can be attached.
         passages: tokens that retrieval sends with a question.
         whole: tokens up to which documents are read as a whole, where both ways are open.
-        max_cost: money for one question, above which nothing is attached by itself.
+        max_cost: money for one question, above which nothing is attached by itself, and no way is taken.
         indexed: whether vectors cost nothing more: the documents have them, or no service makes them.
 
     Raises:
         ConfigError: an unknown route, nothing to ask about, or a way that leads nowhere.
         LoadError: only retrieval is open, and there is no text.
+        BudgetExceeded: the only way that is open costs more than the limit.
     """
-    if route not in ROUTES:
-        raise ConfigError(f"the route is {route!r}", f"choose one of: {', '.join(ROUTES)}")
+    check_route(route)
     if not materials:
         raise ConfigError("there is nothing to ask about", "name a file, or index a folder")
     ways = _Ways(materials, question, abilities.prices if abilities else Prices(), passages, indexed)
+    chosen = _only_way(ways, route, abilities) or _by_itself(ways, abilities or Abilities(), whole, max_cost)
+    # Passages are as many as can be paid for; the vectors that find them are not fewer for it.
+    check_cost(chosen.estimated_tokens, chosen.cost if chosen.kind == ATTACHMENT else ways.vectors, max_cost)
+    return chosen
+
+
+def check_route(route: str) -> None:
+    """Raises ConfigError for an unknown one."""
+    if route not in ROUTES:
+        raise ConfigError(f"the route is {route!r}", f"choose one of: {', '.join(ROUTES)}")
+
+
+def _only_way(ways: _Ways, route: str, abilities: Abilities | None) -> Route | None:
+    """The way that was asked for, or the only one that is open; None where there is a choice."""
+    materials = ways.materials
     if route == RETRIEVAL:
         if ways.blind:
             raise ConfigError(
@@ -105,10 +124,17 @@ def choose(
             )
         return ways.retrieval("no chat model is configured that could read a whole document: passages are searched for")
     if route == ATTACHMENT:
+        obstacle = _context(materials, ways.texts + ways.asked, abilities)
+        if obstacle and not any(each.size for each in materials):
+            raise ConfigError(
+                obstacle,
+                "narrow the documents with conditions, let the route be auto, or set context_tokens to what the model "
+                "takes",
+            )
         return ways.attachment(f"the model reads all of {_named(materials)}, as was asked")
     if ways.blind:
         return ways.attachment(f"{ways.blind.name} is {_A[ways.blind.kind]}: only the model can make something of it")
-    return _by_itself(ways, abilities, whole, max_cost)
+    return None
 
 
 class _Ways:
@@ -124,12 +150,17 @@ class _Ways:
         self.asked = estimated_tokens(question)
         self._prices = prices
         self._passages = passages
-        self._indexed = indexed
+        self._embedded = 0 if indexed else self.texts
 
     @property
     def cost(self) -> float:
         """Money for attaching."""
-        return self._prices.of(Usage(prompt_tokens=self.texts + self.asked))
+        return self._prices.of(Usage(prompt_tokens=self.texts + self.asked, completion_tokens=ANSWER))
+
+    @property
+    def vectors(self) -> float:
+        """Money for what retrieval has to embed first."""
+        return self._prices.of(Usage(embedding_tokens=self._embedded))
 
     def attachment(self, reason: str) -> Route:
         if any(each.tokens is None for each in self.materials):
@@ -143,9 +174,9 @@ class _Ways:
             if error and len(self.unread) == len(self.materials):
                 raise error
             reason += f"; no text of {', '.join(each.name for each in self.unread)} could be read"
-        embedded = 0 if self._indexed else self.texts
-        usage = Usage(prompt_tokens=min(self._passages, self.texts) + self.asked, embedding_tokens=embedded)
-        return Route(RETRIEVAL, reason, usage.total_tokens, self._prices.of(usage))
+        usage = Usage(prompt_tokens=min(self._passages, self.texts) + self.asked, embedding_tokens=self._embedded)
+        cost = self._prices.of(usage + Usage(completion_tokens=ANSWER))
+        return Route(RETRIEVAL, reason, usage.total_tokens, cost)
 
 
 def _by_itself(ways: _Ways, abilities: Abilities, whole: int, max_cost: float | None) -> Route:
@@ -177,6 +208,10 @@ def _obstacle(materials: Sequence[Material], tokens: int, abilities: Abilities) 
     for each in materials:
         if said := _too_much(each, abilities) if each in uploaded else _outside(each):
             return said
+    return _context(materials, tokens, abilities)
+
+
+def _context(materials: Sequence[Material], tokens: int, abilities: Abilities) -> str:
     if tokens + RESERVED > abilities.context:
         return f"{_named(materials)} has about {tokens:,} tokens, too many for the {abilities.context:,} of the model"
     return ""
@@ -192,7 +227,7 @@ def _too_much(file: Material, abilities: Abilities) -> str:
 def _outside(text: Material) -> str:
     if text.error:
         return f"the service keeps no files, and {text.name} gave no text"
-    if text.characters > LONGEST_TEXT:
+    if text.size and text.characters > LONGEST_TEXT:
         return f"{text.name} has {text.characters:,} characters, and {LONGEST_TEXT:,} fit into a question"
     return ""
 

@@ -42,14 +42,17 @@ class Plan:
         abilities: Abilities | None,
         embedding_model: str,
         load: Callable[[Path], Document],
+        max_cost: float | None = None,
     ) -> Self:
-        """Choose. Files that are to be attached are not read for it.
+        """Choose. Files that are to be attached are not read for it, unless there is a limit on money.
 
         Args:
             attaches: what is asked for can only be done with files that are attached.
             searches: an index can be made for them.
+            max_cost: money for the question.
 
         Raises:
+            BudgetExceeded: the question costs more.
             ConfigError: an unknown route, or one that leads nowhere.
             LoadError: only retrieval is open, and there is no text.
         """
@@ -61,9 +64,13 @@ class Plan:
         if route == RETRIEVAL and not searches:
             raise ConfigError("no index can be made here to search in files", "open one with ragkit.open")
         if route == ATTACHMENT or (route == AUTO and (attaches or not searches)):
-            names = ", ".join(path.name for path in paths)
-            why = ", as was asked" if route == ATTACHMENT or attaches else ": no index can be made here to search in"
-            return cls(Route(ATTACHMENT, f"the model reads all of {names}{why}"), (), load)
+            if max_cost is None:
+                names = ", ".join(path.name for path in paths)
+                why = (
+                    ", as was asked" if route == ATTACHMENT or attaches else ": no index can be made here to search in"
+                )
+                return cls(Route(ATTACHMENT, f"the model reads all of {names}{why}"), (), load)
+            route = ATTACHMENT
         abilities = replace(abilities or Abilities(), keeps_files=isinstance(chat, FileStore))
         materials = look(paths, load)
         chosen = choose(
@@ -71,6 +78,7 @@ class Plan:
             question,
             route=route,
             abilities=abilities if chat else None,
+            max_cost=max_cost,
             indexed=is_offline(embedding_model),
         )
         known = dict(zip(paths, materials, strict=True))

@@ -10,12 +10,14 @@ from pathlib import Path
 
 from ragkit.errors import ConfigError, LoadError
 from ragkit.generative.attached import is_image
+from ragkit.generative.whole import as_source
 from ragkit.providers.lengths import estimated_tokens
 from ragkit.providers.wire.files import TYPES
 from ragkit.reports import DocumentInfo
 from ragkit.types import Document
 
 _LETTERS = 2.6  # of a token of Russian; English has more, so that no text is taken for shorter than it is
+_MOST_LETTERS = 8  # of a token, on average, in any language: what has more characters than that needs no counting
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,29 @@ def look(
     return [_looked_at(path, load, count, alone=names.count(path.name) == 1) for path in paths]
 
 
-def of_index(documents: Iterable[DocumentInfo]) -> list[Material]:
-    """The documents of an index as material: texts without files. Their tokens are estimated by characters alone."""
+def of_index(
+    infos: Iterable[DocumentInfo],
+    document: Callable[[str], Document],
+    *,
+    limit: int,
+    count: Callable[[Sequence[str]], tuple[list[int], bool]],
+) -> list[Material]:
+    """The documents of an index that have text, as material: texts without files, with what frames them in a prompt.
+
+    They are read and counted where they may have `limit` tokens or fewer; otherwise characters are enough.
+    """
+    found = [each for each in infos if each.characters]
+    frame = estimated_tokens(as_source(Document("", "")))
+    if sum(each.characters for each in found) // _MOST_LETTERS + frame * len(found) > limit:
+        return [
+            Material(each.source, characters=each.characters, tokens=round(each.characters / _LETTERS) + frame)
+            for each in found
+        ]
+    documents = [document(each.source) for each in found]
+    counts, _ = count([as_source(each) for each in documents])
     return [
-        Material(each.source, characters=each.characters, tokens=round(each.characters / _LETTERS))
-        for each in documents
-        if each.characters
+        Material(each.source, characters=len(each.text), tokens=tokens, document=each)
+        for each, tokens in zip(documents, counts, strict=True)
     ]
 
 

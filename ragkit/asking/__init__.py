@@ -1,0 +1,249 @@
+"""A question to an index: answered from its passages, by a model that searches it, or from its whole documents.
+
+It knows an index by what it gives, and a model by its seam; an answer has the same shape whichever way it came.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ragkit.errors import ConfigError
+from ragkit.types import Answer, Refusal, Status
+
+if TYPE_CHECKING:
+    from ragkit.filters import Condition
+    from ragkit.generative import Layout
+    from ragkit.messages import ChatOptions, Delta, Message, Talk
+    from ragkit.protocols import ChatModel
+    from ragkit.reports import DocumentInfo
+    from ragkit.routing import Abilities
+    from ragkit.types import Document, Hit
+
+_MOST_GAPS = 3  # documents that are named one by one for what is missing of them
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """As much of an index as a question needs. Of its documents there are those that fulfil the conditions.
+
+    `search` gives the best passages for a query; `words` those that have a word of a query, at no cost.
+    """
+
+    search: Callable[[str], list[Hit]]
+    words: Callable[[str], list[Hit]]
+    infos: Callable[[], list[DocumentInfo]]
+    document: Callable[[str], Document]
+    idf: Callable[[Sequence[str]], Mapping[str, float]]
+    conditions: Sequence[Condition] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Who writes the answer and how. Without `chat` it is made of the documents' own sentences.
+
+    `abilities` are those of the chat service; asked for only where a way is chosen, or a limit on money given.
+    """
+
+    chat: ChatModel | None = None
+    layout: Layout | None = None
+    abilities: Callable[[], Abilities] | None = None
+    talk: Talk | None = None
+    told: Callable[[Delta], None] | None = None
+
+    @property
+    def history(self) -> tuple[Message, ...]:
+        return self.talk.history if self.talk else ()
+
+    @property
+    def options(self) -> ChatOptions | None:
+        from ragkit.messages import ChatOptions  # where no model writes none of it is needed
+
+        return ChatOptions(session_id=self.talk.session) if self.talk else None
+
+
+def ask_index(
+    index: Index, question: str, writer: Writer, *, route: str | None = None, max_cost: float | None = None
+) -> Answer:
+    """From passages, or where `route` is "attachment", or "auto" decides so, from whole documents.
+
+    With a route the first of the notes says which way it was, and why.
+
+    Raises:
+        ConfigError: an empty question, an unknown route or one that leads nowhere, a limit without prices.
+        BudgetExceeded: the question costs more than the limit; the chat model was not asked.
+    """
+    if route is None and max_cost is None:
+        return _from_passages(index, question, writer, None)
+    from ragkit.routing import RETRIEVAL, check_route
+    from ragkit.routing.money import check_limit
+
+    check_route(route or RETRIEVAL)
+    abilities = writer.abilities() if writer.abilities else None
+    check_limit(max_cost, abilities.prices if abilities else None, answers=writer.chat is not None)
+    if route in (None, RETRIEVAL):
+        answer = _from_passages(index, question, writer, max_cost)
+        return _noted(answer, "passages are searched for, as was asked") if route else answer
+    return _by_route(index, question, writer, str(route), max_cost)
+
+
+def ask_agent(index: Index, question: str, writer: Writer, chat: ChatModel, rounds: int) -> Answer:
+    """By a model that searches by itself, at most `rounds` times. Where nothing is indexed it is not asked."""
+    from ragkit.generative.agentic import from_searches
+
+    _check(question)
+    began = time.perf_counter()
+    # An index that is missing, or a condition that cannot be, is not the model's to know.
+    if not index.words(question) and _is_empty(index.infos()):
+        return _nothing_indexed(index, question, "agentic")
+    answer = from_searches(
+        chat,
+        question,
+        index.search,
+        document=index.document,
+        rounds=rounds,
+        history=writer.history,
+        options=writer.options,
+        told=writer.told,
+    )
+    return replace(answer, timings={"search": 0.0, "answer": time.perf_counter() - began})
+
+
+def _from_passages(index: Index, question: str, writer: Writer, max_cost: float | None) -> Answer:
+    from ragkit.metering import metered
+
+    began = time.perf_counter()
+    with metered() as meter:
+        hits = index.search((writer.talk and writer.talk.query) or question)
+    found = time.perf_counter()
+    if not hits:
+        answer = _without_hits(index, question, "generative" if writer.chat else "extractive")
+    elif writer.chat is None:
+        from ragkit.extractive import extract  # a model needs none of it
+
+        answer = extract(question, hits, idf=index.idf, document=index.document)
+    else:
+        answer = _written(writer.chat, index, question, hits, writer, max_cost, meter.usage.cost)
+    return replace(answer, timings={"search": found - began, "answer": time.perf_counter() - found})
+
+
+def _written(
+    chat: ChatModel,
+    index: Index,
+    question: str,
+    hits: list[Hit],
+    writer: Writer,
+    max_cost: float | None,
+    spent: float,
+) -> Answer:
+    """By the model, from as many of the hits as its prompt and the money left have room for."""
+    from ragkit.generative import Layout, from_passages
+
+    layout = writer.layout or Layout()
+    if max_cost is not None and writer.abilities:
+        from ragkit.routing.money import affordable
+
+        room = affordable(writer.abilities().prices, max_cost - spent)
+        layout = replace(layout, budget=min(layout.budget, room))
+    return from_passages(
+        chat,
+        question,
+        hits,
+        document=index.document,
+        layout=layout,
+        history=writer.history,
+        nonce=writer.talk.nonce if writer.talk else None,
+        options=writer.options,
+        told=writer.told,
+    )
+
+
+def _by_route(index: Index, question: str, writer: Writer, route: str, max_cost: float | None) -> Answer:
+    from ragkit.generative import counter
+    from ragkit.routing import ATTACHMENT, AUTO, WHOLE, Abilities, choose
+    from ragkit.routing.material import of_index
+
+    _check(question)
+    began = time.perf_counter()
+    infos = index.infos()
+    if _is_empty(infos):
+        return _nothing_indexed(index, question, "attached" if writer.chat else "extractive")
+    abilities = (writer.abilities() if writer.abilities else None) or Abilities()
+    chat, context = writer.chat, abilities.context
+    most = 0 if chat is None else min(WHOLE, context) if route == AUTO else context
+    materials = of_index(infos, index.document, limit=most, count=counter(chat, context))
+    asked = "\n".join([question, *(message.content for message in writer.history)])
+    chosen = choose(
+        materials,
+        asked,
+        route=route,
+        abilities=replace(abilities, keeps_files=False) if chat else None,
+        max_cost=max_cost,
+        indexed=True,
+    )
+    if chat is None or chosen.kind != ATTACHMENT:
+        return _noted(_from_passages(index, question, writer, max_cost), chosen.reason)
+    from ragkit.generative.whole import from_documents
+
+    read = time.perf_counter()
+    answer = from_documents(
+        chat,
+        question,
+        [each.document for each in materials if each.document],
+        template=writer.layout.template if writer.layout else None,
+        history=writer.history,
+        nonce=writer.talk.nonce if writer.talk else None,
+        options=writer.options,
+        told=writer.told,
+    )
+    timings = {"read": read - began, "answer": time.perf_counter() - read}
+    return _noted(replace(answer, timings=timings), chosen.reason, *_gaps(infos))
+
+
+def _check(question: str) -> None:
+    if not question.strip():
+        raise ConfigError("the question is empty", "say what to look for")
+
+
+def _noted(answer: Answer, *notes: str) -> Answer:
+    return replace(answer, notes=(*notes, *answer.notes))
+
+
+def _is_empty(infos: Sequence[DocumentInfo]) -> bool:
+    return not any(each.chunks for each in infos)
+
+
+def _without_hits(index: Index, question: str, mode: str) -> Answer:
+    """A search by words alone may find none; any other finds what is there."""
+    if _is_empty(index.infos()):
+        return _nothing_indexed(index, question, mode)
+    return _refused(question, Refusal.NOTHING_RELEVANT, "no passage has a word of the question", mode)
+
+
+def _nothing_indexed(index: Index, question: str, mode: str) -> Answer:
+    reason = "nothing is indexed that could answer"
+    if index.conditions:
+        shown = " and ".join(
+            f"{each.key}{'=' if each.op == 'glob' else each.op}{each.value}" for each in index.conditions
+        )
+        reason = f"no document with text fulfils the conditions: {shown}"
+    return _refused(question, Refusal.NOTHING_INDEXED, reason, mode)
+
+
+def _refused(question: str, refusal: Refusal, reason: str, mode: str) -> Answer:
+    return Answer(question, "", Status.REFUSED, reason=reason, mode=mode, refusal=refusal)
+
+
+def _gaps(infos: Sequence[DocumentInfo]) -> list[str]:
+    """What of the documents is not in the index, for a reader who is told that the model read all of them."""
+    missing = [each for each in infos if each.problems]
+    notes = [
+        f"{'not all of ' if each.chunks else ''}{each.source} could{'' if each.chunks else ' not'} be read: "
+        f"{each.problems[0].reason}"
+        for each in missing[:_MOST_GAPS]
+    ]
+    if len(missing) > _MOST_GAPS:
+        notes.append(f"{len(missing) - _MOST_GAPS} more could not be read, or not wholly: ragkit list")
+    return notes

@@ -212,6 +212,7 @@ def test_rings_lie_above_the_query() -> None:
 def test_a_page_says_where_each_passage_stands() -> None:
     """Every point has a tooltip with document, page, heading and words; every hit a row in the table."""
     page = map_page(drawn(["a.pdf", "b.pdf"], query="words?", hits=1, text="Some words"), "Map")
+    assert "a.pdf <small>1 passage</small>" in page
     assert page.count("<title>a.pdf, page 1, line 1 · Some words\nSome words</title>") == 1
     assert "<td>1</td><td>a.pdf, page 1, line 1 · Some words</td><td>Some words</td>" in page
 
@@ -256,9 +257,24 @@ def test_a_png_names_its_hits() -> None:
     from ragkit.evaluation.png import map_figure
 
     said = [text.get_text() for text in map_figure(drawn(["договор.pdf"] * 30, query="?", hits=30), "Map").texts]
-    [hits] = [each for each in said if each.startswith("1  ")]
-    assert hits.splitlines()[0] == "1  договор.pdf, page 1, line 1"
+    [hits] = [each for each in said if "line 1\n" in each]
+    assert hits.splitlines()[0] == "\u20071  договор.pdf, page 1, line 1"
     assert hits.splitlines()[-1] == "… and 11 more"
+
+
+@png
+def test_no_text_of_a_png_goes_over_its_edge() -> None:
+    """However wide the letters of a script are."""
+    from ragkit.evaluation.png import curves_figure, map_figure
+
+    wide = "Щ" * 200
+    lines = [Curve(f"{wide}{i}", (0.5,) * 3, (0.4,) * 3, (0.6,) * 3) for i in range(3)]
+    for figure in (map_figure(drawn([wide, "b"], query=wide, hits=2), wide), curves_figure(lines, wide, wide)):
+        figure.draw_without_rendering()
+        names = figure.legends[0].get_texts() if figure.legends else []
+        texts = [*figure.texts, *names, *figure.axes[0].texts]
+        assert len(texts) >= 4
+        assert all(each.get_window_extent().x1 <= figure.bbox.width for each in texts)
 
 
 @png

@@ -110,10 +110,14 @@ def _key(groups: Sequence[Group]) -> str:
     """What each colour means; pointing at a line of it, or going there by the keyboard, fades all others."""
     entries = [
         f'<li class="k{number}" tabindex="0"><span style="background:{group.colour}"></span>'
-        f"<div>{text(group.name)} <small>{len(group.points)}</small></div></li>"
+        f"<div>{text(group.name)} <small>{_passages(len(group.points))}</small></div></li>"
         for number, group in enumerate(groups)
     ]
     return '<ul class="key">\n' + "\n".join(entries) + "\n</ul>"
+
+
+def _passages(n: int) -> str:
+    return f"{n} passage{'s' * (n != 1)}"
 
 
 def _style(groups: int) -> str:

@@ -29,6 +29,7 @@ from ragkit.evaluation.page import short_name, shortened, visible
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
     from ragkit.types import Chunk
 
@@ -38,6 +39,8 @@ _MARKS = ("o", "s", "^", "D")
 _NAME = 26  # characters of a run
 _DOCUMENT = 24
 _HITS = 20  # lines of the list of hits
+_DIGIT = "\u2007"  # a space as wide as a digit
+_RIGHT = 0.985  # of the picture's width: no text goes further
 _WRAPPED = 118  # characters of a line of the note below a picture
 
 
@@ -48,6 +51,11 @@ def check_png() -> None:
 
 def curves_png(path: str | Path, curves: Sequence[Curve], title: str, about: str) -> None:
     """Recall by k: a line for each run, its 95 % interval as a band. Raises ConfigError without matplotlib."""
+    _write(curves_figure(curves, title, about), path)
+
+
+def curves_figure(curves: Sequence[Curve], title: str, about: str) -> Figure:
+    """The same as a figure, for what else is to be done with it."""
     figure = _figure(8.6, 5.0)
     longest = max(len(short_name(curve.name, _NAME)) for curve in curves)
     axes = figure.add_axes((0.085, 0.2, 0.86 - 0.0105 * longest, 0.68))
@@ -69,6 +77,8 @@ def curves_png(path: str | Path, curves: Sequence[Curve], title: str, about: str
             clip_on=False,
             zorder=3,
         )
+    axes.set_xlim(1 - (k == 1) * 0.5, k + (k == 1) * 0.5)
+    axes.set_ylim(low, high + 0.01 * (high - low))
     ends = [curve.means[-1] for curve in curves]
     edge = k + (k - 1 or 1) * 0.03
     for number, (curve, end, place) in enumerate(
@@ -82,11 +92,8 @@ def curves_png(path: str | Path, curves: Sequence[Curve], title: str, about: str
             clip_on=False,
             solid_capstyle="butt",
         )
-        axes.text(
-            edge + (k - 1 or 1) * 0.01, place, _plain(short_name(curve.name, _NAME)), va="center", color=INK, size=9.5
-        )
-    axes.set_xlim(1 - (k == 1) * 0.5, k + (k == 1) * 0.5)
-    axes.set_ylim(low, high + 0.01 * (high - low))
+        name = _plain(short_name(curve.name, _NAME))
+        _fit(figure, axes.text(edge + (k - 1 or 1) * 0.01, place, name, va="center", color=INK, size=9.5))
     axes.set_xticks(places_of(k))
     axes.set_yticks(ticks, [f"{tick:.2f}" for tick in ticks])
     axes.tick_params(colors=FAINT, length=0)
@@ -96,7 +103,7 @@ def curves_png(path: str | Path, curves: Sequence[Curve], title: str, about: str
     axes.set_xlabel("k: places of the ranking", color=INK)
     axes.set_ylabel("recall@k", color=INK)
     _head(figure, title, about + scale_said(curves))
-    _write(figure, path)
+    return figure
 
 
 def map_png(path: str | Path, drawn: Map, title: str) -> None:
@@ -155,7 +162,13 @@ def _key(figure: Figure, handles: Sequence[Artist], names: Sequence[str]) -> Non
         labelcolor=INK,
         handletextpad=0.2,
         borderaxespad=0,
+        title="Passages of each document",
+        title_fontsize=8.5,
+        alignment="left",
     )
+    key.get_title().set_color(FAINT)
+    for name in key.get_texts():
+        _fit(figure, name, left=0.745)
     for handle in key.legend_handles:
         handle.set_sizes([45])  # type: ignore[union-attr]  # they are those of scatter
 
@@ -165,10 +178,10 @@ def _name_hits(figure: Figure, drawn: Map) -> None:
     hits = sorted((point for point in drawn.points if point.hit), key=lambda point: point.hit)
     if not hits:
         return
-    lines = [f"{point.hit}  {_stands(point.chunk)}" for point in hits[:_HITS]]
+    lines = [f"{point.hit}".rjust(2, _DIGIT) + f"  {_stands(point.chunk)}" for point in hits[:_HITS]]
     if len(hits) > _HITS:
         lines[-1] = f"… and {len(hits) - _HITS + 1} more"
-    figure.text(0.724, 0.63, _plain("\n".join(lines)), size=7.5, color=INK, va="top", linespacing=1.5)
+    _fit(figure, figure.text(0.724, 0.62, _plain("\n".join(lines)), size=7.5, color=INK, va="top", linespacing=1.5))
 
 
 def _stands(chunk: Chunk) -> str:
@@ -198,8 +211,10 @@ def _number_hits(figure: Figure, axes: Any, drawn: Map, size: float) -> None:
     back = axes.transData.inverted().transform(boxes)
     for point, (x, y) in zip(hits, back, strict=True):
         axes.plot([point.x, x], [point.y, y], color=FAINT, linewidth=0.8, zorder=4)
-        for colour, line in (("white", 3.0), (INK, 1.2)):
-            axes.scatter(point.x, point.y, s=size * 3, facecolors="none", edgecolors=colour, linewidths=line, zorder=5)
+        for colour, line in (("white", 2.6), (INK, 1.2)):  # wide enough around the dot to leave its colour visible
+            axes.scatter(
+                point.x, point.y, s=max(60, size * 3), facecolors="none", edgecolors=colour, linewidths=line, zorder=5
+            )
         axes.text(
             x,
             y,
@@ -227,8 +242,21 @@ def _figure(width: float, height: float) -> Figure:
 
 def _head(figure: Figure, title: str, about: str) -> None:
     """A title above the picture, and below it what it shows."""
-    figure.text(0.02, 0.955, _plain(shortened(title, 90)), size=12, weight="bold", color=INK, va="center")
-    figure.text(0.02, 0.015, "\n".join(textwrap.wrap(_plain(about), _WRAPPED)), size=8, color=FAINT, va="bottom")
+    _fit(figure, figure.text(0.02, 0.955, _plain(shortened(title, 90)), size=12, weight="bold", color=INK, va="center"))
+    below = "\n".join(textwrap.wrap(_plain(about), _WRAPPED))
+    _fit(figure, figure.text(0.02, 0.015, below, size=8, color=FAINT, va="bottom"))
+
+
+def _fit(figure: Figure, text: Text, *, left: float | None = None) -> None:
+    """Make the letters smaller where they would go over the edge; `left` is where they begin, where that is not known.
+
+    Scripts differ in how wide their letters are: a count of characters says little.
+    """
+    with _any_letter():
+        box = text.get_window_extent()
+    room = _RIGHT * figure.bbox.width - (box.x0 if left is None else left * figure.bbox.width)
+    if box.width > room:
+        text.set_fontsize(float(text.get_fontsize()) * room / box.width)
 
 
 def _write(figure: Figure, path: str | Path) -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import NoReturn
+
+_living: weakref.WeakValueDictionary[int, Secret] = weakref.WeakValueDictionary()  # by identity: equal ones may die
 
 
 class Secret:
     """Text that `str`, `repr`, formatting and pickling do not give away; `reveal` does, where it is sent."""
 
-    __slots__ = ("_value",)
+    __slots__ = ("__weakref__", "_value")
 
     def __init__(self, value: str) -> None:
         self._value = value
+        if value:
+            _living[id(self)] = self
 
     @classmethod
     def of(cls, value: str | Secret) -> Secret:
@@ -41,3 +46,8 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret is not written anywhere")
+
+
+def revealed() -> set[str]:
+    """Every secret that this program holds at the moment: for who takes them out of what is logged."""
+    return {secret.reveal() for reference in _living.valuerefs() if (secret := reference())}

@@ -181,7 +181,9 @@ def _write_bug(error: Exception, *, as_json: bool) -> None:
     hint = "please report it, with the traceback that the command prints " + ("without --json" if as_json else "here")
     write_error("bug", message, hint, as_json=as_json)
     if not as_json:
-        say(escape("".join(traceback.format_exception(error)).rstrip()))
+        from ragkit.redaction import redacted
+
+        say(escape(redacted("".join(traceback.format_exception(error)).rstrip())))
 
 
 def _complete() -> NoReturn:

@@ -78,7 +78,10 @@ def to_json(value: Mapping[str, object]) -> str:
 
 
 def write_error(code: str, message: str, hint: str, *, as_json: bool) -> None:
-    """What went wrong and what to do, on stderr."""
+    """What went wrong and what to do, on stderr, with no secret that a service or a library may have repeated."""
+    from ragkit.redaction import redacted  # needed for a mistake only
+
+    message, hint = redacted(message), redacted(hint)
     if as_json:
         say(to_json({"error": {"code": code, "message": message, "hint": hint}}))
         return

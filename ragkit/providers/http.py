@@ -38,6 +38,7 @@ from ragkit.providers.multipart import Form
 from ragkit.providers.network import Answer, Network, Timeouts
 from ragkit.providers.retry import Retry
 from ragkit.providers.slots import Slots, Ticket
+from ragkit.secret import Secret
 
 __all__ = ["Events", "Http", "Reply", "Timeouts"]
 
@@ -104,6 +105,7 @@ class Http:
         self._authorization = authorization
         self._slots = slots
         self._headers = dict(headers or {})
+        self._watched = [Secret(value) for value in secrets_in(self._headers)]  # kept out of logs while this lives
         self._retry = retry or Retry()
         self._timeouts = timeouts or Timeouts()
         self._clock = clock

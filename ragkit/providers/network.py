@@ -22,6 +22,7 @@ import httpcore
 from ragkit.errors import ConfigError
 from ragkit.providers.address import Address, Proxy
 from ragkit.providers.lost import Lost, operating_system, refused_by_proxy, unconnected, untrusted
+from ragkit.redaction import guard
 
 PIECE = 256 * 1024  # bytes taken from a socket at once; a reply with 16 vectors is about 350 KB
 IDLE = 30.0  # seconds for which an unused connection is kept
@@ -95,6 +96,7 @@ class Network:
         pinned: Sequence[str] | None = None,
     ) -> None:
         """With `pinned`, only those addresses are connected to and the name is not looked up, but for a proxy."""
+        guard()
         self._address, self._proxy, self._tls = address, proxy, tls
         self._connections, self._timeouts = connections, timeouts
         self._sockets = _Sockets(None if proxy else pinned)

@@ -144,9 +144,18 @@ def test_drafts_are_the_same_each_time_and_spread_over_documents() -> None:
     assert {str(row["sources"]).partition("#")[0].strip("[]'") for row in two} == {"lease.md", "pages.pdf"}
 
 
+def test_fewer_drafts_than_were_wanted_are_said() -> None:
+    """Fifty asked for, a handful made: not in silence, with a model or without."""
+    found = draft_questions(list(DOCUMENTS), DOCUMENTS.__getitem__, n=500)
+    said = f"{len(found.rows)} of 500 questions: the documents have no more passages to ask about"
+    assert found.notes == (said,)
+    written = draft_questions(list(DOCUMENTS), DOCUMENTS.__getitem__, n=500, chat=Author())
+    assert written.notes[-1] == "0 of 500 questions: the documents have no more passages to ask about"
+
+
 def test_documents_without_prose_give_no_drafts() -> None:
     """It is said rather than an empty file written."""
-    with pytest.raises(ConfigError, match="none of 1 documents"):
+    with pytest.raises(ConfigError, match="no passage of 20 words"):
         draft_questions(["table.txt"], DOCUMENTS.__getitem__)
 
 
@@ -204,8 +213,8 @@ def test_replies_that_are_of_no_use_are_counted() -> None:
     assert found.rows == ()
     assert len(author.asked) == 8
     assert sorted(found.notes) == [
-        "1 passages gave no question: the answer does not stand in the passage",
-        "1 passages gave no question: the reply has no question",
+        "1 passage gave no question: the answer does not stand in the passage",
+        "1 passage gave no question: the reply has no question",
         "6 passages gave no question: the reply is not a JSON object",
     ]
     same = '{"question": "What grows on the roof?", "answer": "moss"}'

@@ -42,7 +42,7 @@ def test_a_collection_is_read(beir: Path) -> None:
     assert [(document.source, document.title) for document in found.documents] == [("d1", "Залог"), ("2", "")]
     assert found.queries == {"q1": "возврат залога", "q2": "warranty"}
     assert found.qrels == {"q1": {"d1": 2}, "q2": {"2": 1}}
-    assert found.notes == ("1 documents have no text and are not indexed",)
+    assert found.notes == ("1 document has no text and is not indexed",)
 
 
 def test_a_split_is_a_file_of_judgements(beir: Path) -> None:
@@ -60,6 +60,15 @@ def test_a_split_is_a_file_of_judgements(beir: Path) -> None:
         read_beir(beir, "../qrels/dev")
 
 
+def test_a_first_line_with_a_grade_is_no_heading(beir: Path) -> None:
+    """Some collections write grades as 1.0, and have no heading: the first judgement is not lost."""
+    (beir / "qrels.tsv").write_text("q1\td1\t2.0\nq2\t2\t1.0\nq2\t2\t1\n", "utf-8")
+    assert read_beir(beir).qrels == {"q1": {"d1": 2}, "q2": {"2": 1}}
+    (beir / "qrels.tsv").write_text("q1\td1\t0.5\nq2\t2\t1\n", "utf-8")
+    with pytest.raises(ConfigError, match=r"line 1: the grade is '0\.5'"):
+        read_beir(beir)
+
+
 def test_what_cannot_be_found_is_counted(beir: Path) -> None:
     """A judged document that is not in the corpus, or empty, is a note: it counts as not found."""
     with (beir / "qrels.tsv").open("a") as file:
@@ -72,6 +81,9 @@ BROKEN = [
     ("qrels.tsv", "q9\td1\t1", "line 5: no query is called 'q9'"),
     ("qrels.tsv", "q1\td1", "line 5 has 2 columns, not 3"),
     ("qrels.tsv", "q1\td1\thigh", "line 5: the grade is 'high'"),
+    ("qrels.tsv", "q1\td1\t0.5", "line 5: the grade is '0.5'"),
+    ("qrels.tsv", "q1\td1\tnan", "line 5: the grade is 'nan'"),
+    ("qrels.tsv", "q1\td1\t0", "line 5: 'd1' was graded 2 for 'q1' before, now 0"),
     ("queries.jsonl", '{"_id": "q4"}', "line 4: 'text' is missing"),
     ("queries.jsonl", '{"_id": "q1", "text": "again"}', "line 4: a second query 'q1'"),
     ("queries.jsonl", '{"_id": "q4", "text": ', "line 4 is not JSON"),

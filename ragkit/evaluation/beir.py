@@ -57,18 +57,24 @@ def read_beir(path: str | Path, split: str | None = None) -> Beir:
     if not qrels:
         raise ConfigError(f"no judgement of {folder} is above 0", "a relevant document has the grade 1 or more")
     unknown = {name for grades in qrels.values() for name in grades} - {document.source for document in documents}
-    notes = [
-        f"{len(empty)} documents have no text and are not indexed" if empty else "",
-        f"{len(every) - len(qrels)} judged queries have no relevant document and are left out"
-        if len(qrels) < len(every)
-        else "",
-        f"{len(unknown)} relevant documents are not in the corpus, or empty, and cannot be found: "
-        f"{', '.join(sorted(unknown)[:3])}{', …' if len(unknown) > 3 else ''}"
-        if unknown
-        else "",
-    ]
+    notes = []
+    if empty:
+        notes.append(
+            _counted(len(empty), "document has no text and is", "documents have no text and are") + " not indexed"
+        )
+    if left := len(every) - len(qrels):
+        one, many = "judged query has no relevant document and is", "judged queries have no relevant document and are"
+        notes.append(_counted(left, one, many) + " left out")
+    if unknown:
+        named = f"{', '.join(sorted(unknown)[:3])}{', …' if len(unknown) > 3 else ''}"
+        lost = _counted(len(unknown), "relevant document is", "relevant documents are")
+        notes.append(f"{lost} not in the corpus, or empty, and cannot be found: {named}")
     asked = {id: text for id, text in queries.items() if id in qrels}
-    return Beir(tuple(documents), asked, {id: qrels[id] for id in asked}, tuple(note for note in notes if note))
+    return Beir(tuple(documents), asked, {id: qrels[id] for id in asked}, tuple(notes))
+
+
+def _counted(n: int, one: str, many: str) -> str:
+    return f"{n} {one if n == 1 else many}"
 
 
 def _documents(path: Path) -> tuple[list[Document], list[str]]:
@@ -115,16 +121,28 @@ def _judgements(path: Path, queries: dict[str, str]) -> dict[str, dict[str, int]
                 "separate query, document and grade by tabs",
             )
         query, document, grade = columns
-        try:
-            value = int(grade)
-        except ValueError as error:
-            if number == 1:
-                continue  # the heading
-            raise ConfigError(f"{at(path, number)}: the grade is {grade!r}", "grades are whole numbers") from error
+        value = _grade(grade)
+        if value is None and number == 1:
+            continue  # the heading
+        if value is None or not value.is_integer():
+            raise ConfigError(f"{at(path, number)}: the grade is {grade!r}", "grades are whole numbers")
         if query not in queries:
             raise ConfigError(f"{at(path, number)}: no query is called {query!r}", f"its _id must stand in {QUERIES}")
-        judged.setdefault(query, {})[document] = value
+        before = judged.setdefault(query, {}).setdefault(document, int(value))
+        if before != value:
+            raise ConfigError(
+                f"{at(path, number)}: {document!r} was graded {before} for {query!r} before, now {int(value)}",
+                "keep one of the two",
+            )
     return judged
+
+
+def _grade(text: str) -> float | None:
+    """A number, which some collections write as 1.0; None for a word, such as a heading."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _relevant(grades: dict[str, int]) -> dict[str, int]:

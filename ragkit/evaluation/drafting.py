@@ -93,13 +93,13 @@ def draft_questions(
     passages = _passages(sources, document, n)
     if not passages:
         raise ConfigError(
-            f"none of {len(sources)} documents has a passage of {_FEWEST_WORDS} words to ask about",
+            f"no passage of {_FEWEST_WORDS} words to ask about stands in the documents ({len(sources)})",
             "index documents with running text",
         )
     if chat is None:
         known = _frequencies(passages)
         rows = [_row(chunk, **_extract(chunk, known, len(passages)), by=EXTRACTIVE) for chunk in passages[:n]]
-        return Drafts(tuple(rows), EXTRACTIVE)
+        return Drafts(tuple(rows), EXTRACTIVE, _fewer(len(rows), n))
     return _asked(chat, passages, n, Bill(budget, reply=_REPLY))
 
 
@@ -144,6 +144,13 @@ def _row(chunk: Chunk, *, question: str, answer: str, by: str, note: str = "") -
         row["answer"] = answer
     row |= {"draft": True, "by": by, "passage": " ".join(chunk.text.split())}
     return row | ({"note": note} if note else {})
+
+
+def _fewer(found: int, wanted: int) -> tuple[str, ...]:
+    """A note where the documents gave fewer drafts than were wanted."""
+    if found >= wanted:
+        return ()
+    return (f"{found} of {wanted} questions: the documents have no more passages to ask about",)
 
 
 # -- Without a model
@@ -210,8 +217,12 @@ def _asked(chat: ChatModel, passages: Sequence[Chunk], n: int, bill: Bill) -> Dr
             failures[failure] += 1
         else:
             rows.append(_row(chunk, question=question, answer=answer, by=completion.model or chat.chat_model))
-    notes = [f"{count} passages gave no question: {failure}" for failure, count in failures.most_common()]
-    return Drafts(tuple(rows), chat.chat_model, (*notes, *([stopped] if stopped else [])), not stopped)
+    notes = [
+        f"{count} passage{'s' * (count != 1)} gave no question: {failure}" for failure, count in failures.most_common()
+    ]
+    exhausted = len(passages) < _TRIES * n
+    ended = (stopped,) if stopped else _fewer(len(rows), n) if exhausted else ()
+    return Drafts(tuple(rows), chat.chat_model, (*notes, *ended), not stopped)
 
 
 def _prompt(chunk: Chunk) -> list[Message]:

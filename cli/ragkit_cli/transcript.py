@@ -28,11 +28,14 @@ def read(path: Path) -> list[Turn]:
     Raises ConfigError for what holds no conversation, and for a place where none can be written.
     """
     if not path.exists():
-        if not path.absolute().parent.is_dir():
-            raise ConfigError(f"{path.absolute().parent} is no folder", "make it, or name a file elsewhere")
+        folder = path.absolute().parent
+        if not folder.is_dir():
+            raise ConfigError(f"{folder} is no folder", "make it, or name a file elsewhere")
+        _check_writable(folder, path)
         return []
     if not path.is_file():
         raise ConfigError(f"{path} is no file", "name a file for the conversation")
+    _check_writable(path, path)
     turns = []
     for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
         if line.strip():
@@ -43,6 +46,12 @@ def read(path: Path) -> list[Turn]:
                     f"line {number} of {path} is no turn of a conversation", "name another file, or take the line out"
                 ) from error
     return turns
+
+
+def _check_writable(place: Path, path: Path) -> None:
+    """Before a question is paid for whose answer could not be kept."""
+    if not os.access(place, os.W_OK):
+        raise ConfigError(f"{path} cannot be written", "name a file for the conversation in a folder of your own")
 
 
 def append(path: Path, turn: Turn) -> None:

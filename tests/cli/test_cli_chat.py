@@ -10,6 +10,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -147,6 +148,29 @@ def test_a_file_that_holds_no_conversation_is_left_alone(
     assert said in run.err
     assert chat(FIRST, options=("-i", shelf, "--history", tmp_path / "none" / "x")).code == 2
     assert chat(FIRST, options=("-i", shelf, "--history", tmp_path)).code == 2
+
+
+def test_a_history_that_cannot_be_written_is_refused_before_the_first_question() -> None:
+    """A file of somebody else, or a new one in a folder of somebody else: each answer would be paid for and lost."""
+    read = """
+import os, sys
+from pathlib import Path
+from ragkit.errors import ConfigError
+from ragkit_cli import transcript
+if os.getuid() == 0:  # root may write anything
+    os.setuid(65534)
+for name in ("old.jsonl", "new.jsonl"):
+    try:
+        transcript.read(Path(sys.argv[1]) / name)
+    except ConfigError as error:
+        print(error.message.removeprefix(sys.argv[1] + "/"))
+"""
+    with tempfile.TemporaryDirectory() as place:  # the test's own folder is closed to other users
+        (Path(place) / "old.jsonl").touch(0o444)
+        Path(place).chmod(0o555)
+        done = subprocess.run([sys.executable, "-c", read, place], capture_output=True, text=True, check=False)
+        Path(place).chmod(0o755)
+    assert done.stdout.splitlines() == ["old.jsonl cannot be written", "new.jsonl cannot be written"], done.stderr
 
 
 def test_a_history_without_its_last_newline_is_gone_on_with(chat: Piped, shelf: Path, tmp_path: Path) -> None:

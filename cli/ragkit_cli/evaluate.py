@@ -8,26 +8,23 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ragkit.errors import BudgetExceeded, ConfigError, ProviderError
+from ragkit.errors import ConfigError
 from ragkit.settings import MODES
 from ragkit_cli.exits import DONE, PROVIDER
 from ragkit_cli.options import index_option, json_option, open_index, quiet_option, settings
 from ragkit_cli.pictures import check_folder, check_picture, draw_curves
 from ragkit_cli.render import count, near_path, number, one_line, out, out_json, say, spent
-from ragkit_cli.trials import Trial, is_paid
+from ragkit_cli.trials import is_paid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ragkit.budget import Budget
-    from ragkit.evaluation import Evaluation
     from ragkit.evaluation.sets import TestSet
-    from ragkit.types import Answer, Hit, Usage
+    from ragkit.types import Usage
     from ragkit_cli.verdicts import Pair, Run
 
 _PLACES = 10  # of a ranking that are judged
 _DRAFTS = 50
-_REPLY = 300  # tokens of a first answer, for a limit to begin with
 
 
 @click.command("eval")
@@ -73,6 +70,7 @@ def eval_command(
     """
     from ragkit.evaluation.sets import read_set
     from ragkit.metering import metered
+    from ragkit_cli.measuring import answered, budget_of, run
     from ragkit_cli.trials import Trials
 
     quiet = quiet or as_json
@@ -85,7 +83,7 @@ def eval_command(
     check_picture(plot)
     chosen = read_set(path, split)
     _check_sources(chosen, answers=answers, plot=plot)
-    budget = _budget(max_tokens, max_cost)
+    budget = budget_of(max_tokens, max_cost)
     k = limit or _PLACES
     notes = list(chosen.notes)
     with ExitStack() as stack:
@@ -97,12 +95,12 @@ def eval_command(
             raise ConfigError(
                 f"--mode names {len(firsts)} modes, and --compare {compare} sets one", "leave one mode for the first"
             )
-        runs = [_run(trial, chosen, k, budget, notes, quiet=quiet) for trial in [*firsts, *seconds]]
+        runs = [run(trial, chosen, k, budget, notes, quiet=quiet) for trial in [*firsts, *seconds]]
         complete = True
         if answers:
             answering = [0, len(firsts)] if seconds else [0]
             for place in answering:
-                runs[place], done = _answered(runs[place], chosen, budget, notes, quiet=quiet)
+                runs[place], done = answered(runs[place], chosen, budget, notes, quiet=quiet)
                 complete = complete and done
     pairs = _pairs(runs[: len(firsts)], runs[len(firsts) :])
     failed: OSError | None = None
@@ -145,11 +143,12 @@ def _draft(
     from ragkit.evaluation import write_questions
     from ragkit.evaluation.drafting import EXTRACTIVE
     from ragkit.metering import metered
+    from ragkit_cli.measuring import budget_of
 
     if Path(path).exists():
         raise ConfigError(f"{path} exists already", "name another file: somebody may have worked on this one")
     check_folder(path)
-    _budget(max_tokens, max_cost)
+    budget_of(max_tokens, max_cost)
     chosen = settings(index=index)
     with open_index(chosen) as rag, metered() as meter:
         rag.status()  # raises IndexNotFound
@@ -185,19 +184,6 @@ def _draft(
     return DONE if drafts.complete else PROVIDER
 
 
-def _budget(max_tokens: int | None, max_cost: float | None) -> Budget:
-    """The limits. Raises ConfigError for one on money where nothing has a price."""
-    from ragkit.budget import Budget
-
-    chosen = settings()
-    if max_cost is not None and not (chosen.embed_price or chosen.prompt_price or chosen.completion_price):
-        raise ConfigError(
-            f"--max-cost is {max_cost:g}, and nothing has a price",
-            "set embed_price, prompt_price and completion_price, or use --max-tokens",
-        )
-    return Budget(max_tokens=max_tokens, max_cost=max_cost)
-
-
 def _modes(said: str | None, *, all_unless: bool) -> list[str]:
     """The modes named; without any all of them, or when comparing the one that is set."""
     if said is None:
@@ -207,89 +193,6 @@ def _modes(said: str | None, *, all_unless: bool) -> list[str]:
         if mode not in MODES:
             raise ConfigError(f"the mode is {mode!r}", f"choose some of: {', '.join(MODES)}")
     return named
-
-
-def _run(trial: Trial, chosen: TestSet, k: int, budget: Budget, notes: list[str], *, quiet: bool) -> Run:
-    """Ask every question that has expected sources."""
-    from ragkit.evaluation import evaluate, judgements, pages_by
-    from ragkit.evaluation.bill import Bill
-    from ragkit.evaluation.questions import missing
-    from ragkit_cli.verdicts import Run
-
-    queries, qrels = judgements(chosen.questions)
-    found: Evaluation | None = None
-    if qrels:
-        if not chosen.documents:
-            known = {info.source: info.pages for info in trial.rag.documents() if info.chunks}
-            lacking = missing(chosen.questions, known)
-            if len(lacking) == len({name for grades in qrels.values() for name in grades}):
-                raise ConfigError(
-                    f"none of the expected sources is in {trial.rag.path}, such as {lacking[0]!r}",
-                    "write sources as `ragkit list` shows them, or name the index with -i",
-                )
-            if lacking:
-                are = "is" if len(lacking) == 1 else "are"
-                note = (
-                    f"{count(len(lacking), 'expected source')} {are} not in {near_path(str(trial.rag.path))}, and count"
-                )
-                note += f" as not found: {', '.join(map(one_line, lacking[:3]))}{', …' if len(lacking) > 3 else ''}"
-                notes += [note] if note not in notes else []
-        embeds = is_paid(trial.settings, "embed") and trial.mode != "lexical"
-        orders = trial.settings.rerank != "off"
-        kinds = [*(["embeddings"] if embeds else []), *(["the order of the hits"] if orders else [])]
-        requests = f", with requests for {' and '.join(kinds)}" if kinds else ""
-        say(f"Asking {count(len(qrels), 'question')}: {one_line(trial.name)}{requests} …", quiet=quiet)
-        bill = Bill(budget if kinds else None)
-        ordered = trial.settings.candidates * trial.settings.chunk_size if orders else 0  # characters, at most
-
-        def search(query: str, n: int) -> list[Hit]:
-            if stopped := bill.refuses(len(query) + ordered):
-                raise BudgetExceeded(stopped, "run again with a higher limit, or with a setting that asks no service")
-            with bill.item():
-                return trial.rag.search(query, n, mode=trial.mode)
-
-        found = evaluate(
-            search,
-            queries,
-            qrels,
-            k=k,
-            name=trial.name,
-            pages=pages_by(trial.rag.document),
-        )
-    return Run(trial, trial.rag.status().chunks, found, None)
-
-
-def _answered(run: Run, chosen: TestSet, budget: Budget, notes: list[str], *, quiet: bool) -> tuple[Run, bool]:
-    """Have every question answered, as far as the limit goes; and whether that was all of them."""
-    from dataclasses import replace
-
-    from ragkit.evaluation import pages_by, score_answers
-    from ragkit.evaluation.bill import Bill
-
-    trial, questions = run.trial, chosen.questions
-    paid = is_paid(trial.settings, "chat")
-    requests = f", {count(len(questions), 'request')} to the chat model" if paid else ""
-    say(f"Answering {count(len(questions), 'question')}: {one_line(trial.name)}{requests} …", quiet=quiet)
-    bill = Bill(budget if paid else None, reply=_REPLY)
-    answers: dict[str, Answer] = {}
-    stopped = ""
-    for question in questions:
-        if stopped := bill.refuses(len(question.text) + trial.settings.passages * trial.settings.chunk_size):
-            break
-        try:
-            with bill.item():
-                answers[question.id] = trial.rag.ask(question.text, trial.settings.passages, mode=trial.mode)
-        except ProviderError as error:  # what was paid for is judged
-            if not answers:
-                raise
-            stopped = f"the service failed: {error.message}"
-            break
-    if stopped:
-        notes.append(f"only the first {len(answers)} of {len(questions)} questions were answered: {stopped}")
-    if not answers:
-        return run, False
-    scores = score_answers(questions, answers, pages=pages_by(trial.rag.document))
-    return replace(run, answers=scores), not stopped
 
 
 def _pairs(firsts: Sequence[Run], seconds: Sequence[Run]) -> list[Pair]:

@@ -108,7 +108,8 @@ def answered(run: Run, chosen: TestSet, budget: Budget, notes: list[str], *, qui
             stopped = f"the service failed: {error.message}"
             break
     if stopped:
-        notes.append(f"only the first {len(answers)} of {len(questions)} questions were answered: {stopped}")
+        done = f"only the first {len(answers)}" if answers else "none"
+        notes.append(f"{done} of {len(questions)} questions were answered: {stopped}")
     if not answers:
         return run, False
     scores = score_answers(questions, answers, pages=pages_by(trial.rag.document))

@@ -171,6 +171,9 @@ def test_answers_of_a_service_keep_to_a_limit(
     assert 0 < stopped.json["usage"]["total_tokens"] <= most  # type: ignore[index]  # JSON
     assert 0 < stopped.json["runs"][0]["answers"][0]["questions"] < 4  # type: ignore[index]  # JSON
     assert "of 4 questions were answered: stopped at the limit" in str(stopped.json["notes"])
+    nothing = cli(*ask, "--max-tokens", 1, "-q")
+    assert (nothing.code, "answers" in nothing.out) == (6, False)
+    assert "none of 4 questions were answered: stopped at the limit" in cli(*ask, "--max-tokens", 1).err
     dear = cli(*ask, "--max-cost", "1")
     assert dear.code == 2
     assert "nothing has a price" in dear.err

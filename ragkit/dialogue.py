@@ -53,6 +53,7 @@ class Answering(Protocol):
         *,
         mode: str = "hybrid",
         where: Where | None = None,
+        route: str | None = None,
         told: Callable[[Delta], None] | None = None,
         talk: Talk | None = None,
     ) -> Answer: ...
@@ -96,7 +97,8 @@ class Dialogue:
     Args:
         session: the name under which GigaChat caches what the turns have in common; a new one unless it is given.
         turns: of a conversation that goes on.
-        k: passages to answer from; `mode` and `where` as for `RAG.ask`.
+        k: passages to answer from; `mode`, `where` and `route` as for `RAG.ask`. The reason for a route is told where
+            it is another than for the question before.
     """
 
     def __init__(
@@ -108,6 +110,7 @@ class Dialogue:
         k: int = 6,
         mode: str = "hybrid",
         where: Where | None = None,
+        route: str | None = None,
     ) -> None:
         self.session = session or str(uuid4())
         self.turns = list(turns)
@@ -119,6 +122,8 @@ class Dialogue:
         self._k = k
         self._mode = mode
         self._where = where
+        self._route = route
+        self._why = ""  # the route that was taken last
         self._nonce = new_nonce()
         self._rewriting = str(uuid4())  # in the session of the answers it would be in the way of what is cached there
         self._first = 0  # of the turns that go with a question
@@ -177,12 +182,23 @@ class Dialogue:
             return self._rag.ask_file(self.file, question, keep=True, told=told, talk=talk, uploads=self._lent)
         chat = self._rag.chat()
         if chat is None:
-            return self._rag.ask(question, self._k, mode=self._mode, where=self._where, told=told)
-        self.rewritten = self._rewrite(chat, question)
+            return self._ask(question, told, None)
+        # Nothing is searched for in whole documents, and the turns go with them.
+        self.rewritten = "" if self._route == "attachment" else self._rewrite(chat, question)
         if self.rewritten and searching:
             searching(self.rewritten)
         talk = Talk(self._history(), self.session, self._nonce, self.rewritten)
-        return self._rag.ask(question, self._k, mode=self._mode, where=self._where, told=told, talk=talk)
+        return self._ask(question, told, talk)
+
+    def _ask(self, question: str, told: Callable[[Delta], None] | None, talk: Talk | None) -> Answer:
+        answer = self._rag.ask(
+            question, self._k, mode=self._mode, where=self._where, route=self._route, told=told, talk=talk
+        )
+        if self._route and answer.notes:
+            why, *others = answer.notes
+            answer = replace(answer, notes=tuple(others)) if why == self._why else answer
+            self._why = why
+        return answer
 
     def _rewrite(self, chat: ChatModel, question: str) -> str:
         """The question as it would be without the conversation; empty where it is that already, or no use comes."""

@@ -152,7 +152,9 @@ def test_a_limit_is_a_number_that_can_be_kept(limit: float, message: str) -> Non
 def test_texts_without_files_have_to_fit() -> None:
     """No service is asked whether it takes them: they are a prompt, and the model's context is known."""
     notes = Material("note", characters=150_000, tokens=50_000)
-    with pytest.raises(ConfigError, match=r"note has about 50,0\d\d tokens, too many for the 32,768") as caught:
+    with pytest.raises(
+        ConfigError, match=r"note has with the question about 50,0\d\d tokens, too many for the 32,768"
+    ) as caught:
         choose([notes], QUESTION, route=ATTACHMENT, abilities=Abilities())
     assert "context_tokens" in caught.value.hint
     assert choose([notes], QUESTION, route=ATTACHMENT, abilities=INLINE).kind == ATTACHMENT
@@ -484,10 +486,12 @@ def test_a_large_index_is_searched(tmp_path: Path) -> None:
     with rag_with(Says("У консьержки [1]."), tmp_path) as rag:
         rag.add([*SHELF, Document("long.txt", "Полка с газетами. " * 20_000)])
         answer = rag.ask("Где ключ от подвала?", route="auto")
-        with pytest.raises(ConfigError, match=r"3 documents has about 138,\d+ tokens, too many for the 32,768"):
+        with pytest.raises(
+            ConfigError, match=r"3 documents has with the question about 139,\d+ tokens, too many for the 32,768"
+        ):
             rag.ask("Где ключ?", route="attachment")
     assert answer.mode == "generative"
-    assert re.match(r"the text of 3 documents has about 138,\d+ tokens, too many", answer.notes[0])
+    assert re.match(r"the text of 3 documents has with the question about 139,\d+ tokens, too many", answer.notes[0])
     assert answer.citations
 
 

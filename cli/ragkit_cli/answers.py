@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from ragkit.errors import ConfigError
-from ragkit.settings import NO_CHAT_MODEL, ROUTES
+from ragkit.settings import NO_CHAT_MODEL
 from ragkit_cli.exits import DONE, NOTHING
 from ragkit_cli.options import (
     exit_code_option,
@@ -19,27 +18,14 @@ from ragkit_cli.options import (
     mode_option,
     open_index,
     quiet_option,
+    route_of,
+    route_option,
     settings,
     text_of,
     where_option,
 )
-from ragkit_cli.render import (
-    colours,
-    count,
-    cut,
-    escape,
-    excerpt,
-    one_line,
-    out,
-    out_json,
-    out_part,
-    place,
-    say,
-    spent,
-    style,
-    width,
-    wrap,
-)
+from ragkit_cli.passages import explanation, print_hits
+from ragkit_cli.render import count, cut, escape, one_line, out, out_json, out_part, place, say, spent, style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -49,9 +35,7 @@ if TYPE_CHECKING:
     from ragkit.types import Answer, Citation, Hit
 
 LONGEST_QUOTE = 100  # columns of one that was not found
-LINES_OF_A_HIT = 5  # of a passage's eight or so; `show` prints all of it
-
-_WORD = re.compile(r"\w+")
+MOST_NEAREST = 3  # passages that are named where a question is refused
 
 
 @click.command("search")
@@ -108,7 +92,8 @@ def search_command(
 @mode_option
 @where_option
 @click.option("--file", "files", metavar="PATH", multiple=True, type=click.Path(), help="Ask about this file instead.")
-@click.option("--route", type=click.Choice(ROUTES), help="Search in the file, or attach it; auto chooses by its size.")
+@route_option("retrieval, but auto for a file")
+@click.option("--max-cost", metavar="MONEY", type=click.FloatRange(min=0), help="What the question may cost.")
 @click.option("--keep", is_flag=True, help="Leave the file with the service, for the next question.")
 @click.option("--functions", is_flag=True, help="Let the model use its own functions, which read several files.")
 @click.option("--agentic", is_flag=True, help="Let the model search by itself, several times.")
@@ -125,6 +110,7 @@ def ask_command(
     where: tuple[str, ...],
     files: tuple[str, ...],
     route: str | None,
+    max_cost: float | None,
     keep: bool,
     functions: bool,
     agentic: bool,
@@ -139,6 +125,7 @@ def ask_command(
     \b
     ragkit ask "В какой срок возвращается залог?"
     ragkit ask "How long is the warranty?" --json
+    ragkit ask --route auto -w "source=contracts/*" "Чем отличаются договоры?"
     ragkit ask --file contract.pdf "Кто стороны договора?"
 
     Answer a question from the documents, each statement with its source. A chat model writes the answer where
@@ -148,8 +135,10 @@ def ask_command(
     text = text_of(question, "question")
     if files and (agentic or where):
         raise ConfigError("--file asks about a file, --agentic and --where about the index", "leave one of them out")
-    if (route or keep or functions) and not files:
-        raise ConfigError("--route, --keep and --functions are for files", "name one with --file")
+    if (keep or functions) and not files:
+        raise ConfigError("--keep and --functions are for files", "name one with --file")
+    if agentic and (route or max_cost is not None):
+        raise ConfigError("--agentic asks as often as the model likes", "leave it out, or --route and --max-cost")
     chosen = settings(index=index, passages=limit, mode=mode, route=route, chat_model=model)
     stream = Streamed(wanted=not as_json, quiet=quiet)
     with open_index(chosen) as rag, stream:
@@ -162,10 +151,20 @@ def ask_command(
                 route=chosen.route,
                 keep=keep,
                 functions=functions,
+                max_cost=max_cost,
                 told=stream.told,
             )
         else:
-            answer = rag.ask(text, chosen.passages, mode=chosen.mode, where=where, agentic=agentic, told=stream.told)
+            answer = rag.ask(
+                text,
+                chosen.passages,
+                mode=chosen.mode,
+                where=where,
+                route=None if agentic else route_of(chosen),
+                max_cost=max_cost,
+                agentic=agentic,
+                told=stream.told,
+            )
     if as_json:
         from ragkit_cli import payload  # text needs no JSON
 
@@ -181,45 +180,6 @@ def _related(rag: RAG, hits: list[Hit]) -> list[Hit]:
 
     related = [hit for hit in hits if hit.scores.get("lexical", 1.0) > 0]
     return related if len(related) < len(hits) and is_offline(rag.status().embedding_model) else hits
-
-
-def print_hits(query: str, hits: list[Hit], *, explain: bool) -> None:
-    """Passages by number, with the lines that have most of the query."""
-    from ragkit.words import terms  # the search has loaded it
-
-    wanted = frozenset(terms(query))
-    for number, hit in enumerate(hits, 1):
-        if number > 1:
-            out()
-        heading = f"  › {one_line(hit.chunk.heading)}" if hit.chunk.heading else ""
-        score = style(f"({hit.score:.2f})  #{hit.id}", "dim")
-        out(f"{number}. {place(hit.chunk)}{heading}  {score}")
-        if explain:
-            out(f"   {_explanation(hit)}")
-        lines = wrap(escape(hit.chunk.text), width() - 3)
-        lines = [cut(line, width() - 3) for line in lines]
-        for line in excerpt(lines, LINES_OF_A_HIT, lambda line: sum(term in wanted for term in terms(line))):
-            out(f"   {_highlighted(line, wanted)}")
-
-
-def _explanation(hit: Hit) -> str:
-    def leg(name: str, score: float) -> str:
-        rank = f" (place {hit.ranks[name]})" if name in hit.ranks else ""
-        return f"{name} {score:.3f}{rank}"
-
-    return " · ".join(leg(name, score) for name, score in hit.scores.items())
-
-
-def _highlighted(line: str, wanted: frozenset[str]) -> str:
-    """The line with the words of the query, in any inflection, in colour."""
-    if not colours(sys.stdout):
-        return line
-    from ragkit.words import terms
-
-    def in_colour(word: re.Match[str]) -> str:
-        return word[0] if wanted.isdisjoint(terms(word[0])) else style(word[0], "yellow")
-
-    return _WORD.sub(in_colour, line)
 
 
 class Streamed:
@@ -267,6 +227,8 @@ def print_answer(
             say(escape(answer.reason), quiet=quiet)
     if explain:
         _print_evidence(answer)
+    elif answer.status == "refused":
+        _say_nearest(answer, quiet=quiet)
     for note in (*answer.notes, *answer.dropped):
         say(escape(note), quiet=quiet)
     if answer.mode == "extractive":
@@ -285,11 +247,25 @@ def _print_citation(citation: Citation) -> None:
         out(f"{citation.marker} {place(citation)}")
 
 
+def _say_nearest(answer: Answer, *, quiet: bool) -> None:
+    nearest = [hit for hit in answer.hits if hit.id][:MOST_NEAREST]
+    if nearest:
+        say("The nearest passages:", quiet=quiet)
+    for hit in nearest:
+        heading = f"  › {one_line(hit.chunk.heading)}" if hit.chunk.heading else ""
+        say(f"  #{hit.id}  {place(hit.chunk)}{heading}", quiet=quiet)
+
+
 def _print_evidence(answer: Answer) -> None:
     out()
-    out(f"Made from {count(len(answer.hits), 'passage')}, {_timings(answer.timings)}:")
+    read = "document" if answer.mode == "attached" else "passage"
+    made = "Refused after reading" if answer.status == "refused" else "Made from"
+    out(f"{made} {count(len(answer.hits), read)}, {_timings(answer.timings)}:")
     for hit in answer.hits:
-        out(f"  #{hit.id}  {place(hit.chunk)}  ({hit.score:.2f})  {_explanation(hit)}".rstrip())
+        if not hit.id:  # a whole document, which nobody searched for
+            out(f"  {one_line(hit.chunk.source)}")
+            continue
+        out(f"  #{hit.id}  {place(hit.chunk)}  ({hit.score:.2f})  {explanation(hit)}".rstrip())
 
 
 def _timings(timings: Mapping[str, float]) -> str:

@@ -13,9 +13,20 @@ import click
 
 from ragkit.errors import ConfigError, RagkitError
 from ragkit.settings import NO_CHAT_MODEL
-from ragkit_cli.answers import Streamed, print_answer, print_hits
+from ragkit_cli.answers import Streamed, print_answer
 from ragkit_cli.exits import DONE, exit_of
-from ragkit_cli.options import index_option, limit_option, mode_option, open_index, quiet_option, settings, where_option
+from ragkit_cli.options import (
+    index_option,
+    limit_option,
+    mode_option,
+    open_index,
+    quiet_option,
+    route_of,
+    route_option,
+    settings,
+    where_option,
+)
+from ragkit_cli.passages import print_hits
 from ragkit_cli.render import count, escape, near_path, one_line, out, place, say, spent, style, write_error
 
 if TYPE_CHECKING:
@@ -33,6 +44,7 @@ HELP = """/file PATH     ask about this file from now on; /file alone asks the i
 @limit_option("Passages to answer from; 6 unless the setting `passages` says else.")
 @mode_option
 @where_option
+@route_option("retrieval")
 @click.option("-m", "--model", metavar="NAME", help="The model that answers.")
 @click.option(
     "--history", metavar="FILE", type=click.Path(), help="Go on with the conversation in this file, and keep it there."
@@ -44,6 +56,7 @@ def chat_command(
     limit: int | None,
     mode: str | None,
     where: tuple[str, ...],
+    route: str | None,
     model: str | None,
     history: str | None,
     verbose: bool,
@@ -63,13 +76,19 @@ def chat_command(
     from ragkit.dialogue import Dialogue  # help needs none of it
     from ragkit_cli import transcript
 
-    chosen = settings(index=index, passages=limit, mode=mode, chat_model=model)
+    chosen = settings(index=index, passages=limit, mode=mode, route=route, chat_model=model)
     kept = Path(history) if history else None
     turns = transcript.read(kept) if kept else []
     with _ended_in_order(), open_index(chosen) as rag:
         offline = rag.chat() is None
         with Dialogue(
-            rag, session=chosen.session, turns=turns, k=chosen.passages, mode=chosen.mode, where=where
+            rag,
+            session=chosen.session,
+            turns=turns,
+            k=chosen.passages,
+            mode=chosen.mode,
+            where=where,
+            route=route_of(chosen),
         ) as dialogue:
             chat = Chat(dialogue, kept, verbose=verbose, quiet=quiet, currency=chosen.currency)
             if offline:

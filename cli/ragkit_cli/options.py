@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ragkit.errors import ConfigError
-from ragkit.settings import MODES, load_settings
+from ragkit.settings import MODES, ROUTES, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,6 +40,17 @@ exit_code_option = click.option("--exit-code", is_flag=True, help="Exit with 4 w
 def limit_option(about: str) -> Callable[[Decorated], Decorated]:
     """-n/--limit, with what it limits."""
     return click.option("-n", "--limit", metavar="N", type=click.IntRange(min=1), help=about)
+
+
+def route_option(usual: str) -> Callable[[Decorated], Decorated]:
+    """--route, with what is done without it."""
+    about = f"From passages, or from whole documents; auto chooses by size and cost. Without it {usual}."
+    return click.option("--route", type=click.Choice(ROUTES), help=about)
+
+
+def route_of(chosen: Settings) -> str | None:
+    """The route of a question to the index; None where nobody chose one: passages, and nothing is said of it."""
+    return None if chosen.origin("route") == "default" else chosen.route
 
 
 def settings(**arguments: object) -> Settings:

@@ -162,6 +162,7 @@ def _written(
 
 def _by_route(index: Index, question: str, writer: Writer, route: str, max_cost: float | None) -> Answer:
     from ragkit.generative import counter
+    from ragkit.prompts import grounded
     from ragkit.routing import ATTACHMENT, AUTO, WHOLE, Abilities, choose
     from ragkit.routing.material import of_index
 
@@ -174,10 +175,11 @@ def _by_route(index: Index, question: str, writer: Writer, route: str, max_cost:
     chat, context = writer.chat, abilities.context
     most = 0 if chat is None else min(WHOLE, context) if route == AUTO else context
     materials = of_index(infos, index.document, limit=most, count=counter(chat, context))
-    asked = "\n".join([question, *(message.content for message in writer.history)])
+    template = writer.layout.template if writer.layout else None
+    rest = [*writer.history, *grounded(question, (), template=template)]  # of the prompt
     chosen = choose(
         materials,
-        asked,
+        "\n".join(message.content for message in rest),
         route=route,
         abilities=replace(abilities, keeps_files=False) if chat else None,
         max_cost=max_cost,
@@ -192,7 +194,7 @@ def _by_route(index: Index, question: str, writer: Writer, route: str, max_cost:
         chat,
         question,
         [each.document for each in materials if each.document],
-        template=writer.layout.template if writer.layout else None,
+        template=template,
         history=writer.history,
         nonce=writer.talk.nonce if writer.talk else None,
         options=writer.options,

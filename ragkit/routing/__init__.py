@@ -213,7 +213,10 @@ def _obstacle(materials: Sequence[Material], tokens: int, abilities: Abilities) 
 
 def _context(materials: Sequence[Material], tokens: int, abilities: Abilities) -> str:
     if tokens + RESERVED > abilities.context:
-        return f"{_named(materials)} has about {tokens:,} tokens, too many for the {abilities.context:,} of the model"
+        return (
+            f"{_named(materials)} has with the question about {tokens:,} tokens, too many for the "
+            f"{abilities.context:,} of the model"
+        )
     return ""
 
 

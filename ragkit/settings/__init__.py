@@ -63,7 +63,11 @@ class Settings:
     passages: int = _whole(6, "chunks that an answer is made from", 1, 1_000)
     route: str = field(
         default="auto",
-        metadata={"kind": "choice", "about": "how files are asked about: in passages, or whole", "choices": ROUTES},
+        metadata={
+            "kind": "choice",
+            "about": "what answers: passages, or whole documents; unset it is retrieval for the index, auto for a file",
+            "choices": ROUTES,
+        },
     )
     workers: int = _whole(0, "processes that read files; 0 is one for each CPU", 0, 256)
     max_file_size: int = _whole(512 << 20, "bytes of the largest file that is read; KiB, MiB, GiB work", 1, size=True)

@@ -132,10 +132,47 @@ def test_ask_refuses_what_is_not_in_the_documents(cli: Cli, shelf: Path) -> None
     """A question that no document touches is refused; exit code 4 only where --exit-code asks."""
     question = "Кто изобрёл синхрофазотрон?"
     answer = cli("ask", question, "--json", "-i", shelf).json
-    assert answer["status"] == "refused"
+    assert (answer["status"], answer["refusal"]) == ("refused", "nothing_relevant")
     assert answer["citations"] == []
-    assert cli("ask", question, "-i", shelf).code == 0
+    assert answer["hits"]
+    run = cli("ask", question, "-i", shelf)
+    assert (run.code, run.out) == (0, f"{answer['reason']}\n")
+    assert run.err.startswith("The nearest passages:\n  #")
+    assert cli("ask", question, "-i", shelf, "-q").err == ""
+    explained = cli("ask", question, "-i", shelf, "--explain")
+    assert "nearest" not in explained.err
+    assert "Refused after reading" in explained.out
     assert cli("ask", question, "--exit-code", "-i", shelf).code == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "refusal", "reason"),
+    [
+        (
+            ["-w", "source=nowhere/*"],
+            "nothing_indexed",
+            "no document with text fulfils the conditions: source=nowhere/*",
+        ),
+        (["--mode", "lexical"], "nothing_relevant", "no passage has a word of the question"),
+        ([], "nothing_relevant", "no passage is about what the question asks"),
+    ],
+)
+def test_a_refusal_has_one_reason(cli: Cli, shelf: Path, arguments: list[str], refusal: str, reason: str) -> None:
+    """A word for machines and a sentence for people."""
+    found = cli("ask", "Qwxzj vkpfd?", *arguments, "--json", "-i", shelf).json
+    assert (found["refusal"], found["reason"]) == (refusal, reason)
+    assert bool(found["hits"]) is (arguments == [])
+
+
+def test_a_route_needs_a_model_to_read_all_of_it(cli: Cli, shelf: Path) -> None:
+    """Without one `auto` searches and says why; `attachment` says what is missing. A limit on money holds anyway."""
+    run = cli("ask", "--route", "auto", "--max-cost", "1", "How long is the warranty of the kettle?", "-i", shelf)
+    assert (run.code, "twenty-four months" in run.out) == (0, True)
+    assert "no chat model is configured that could read a whole document" in run.err
+    run = cli("ask", "--route", "attachment", "How long is the warranty?", "-i", shelf)
+    assert (run.code, run.out) == (2, "")
+    assert "no chat model is configured that could read" in run.err
+    assert "GIGACHAT_CREDENTIALS" in run.err
 
 
 def test_ask_explains_what_it_read(cli: Cli, shelf: Path) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from shell import Cli
 
+from ragkit.types import Refusal
+
 DOCS = (Path(__file__).parents[2] / "docs" / "json.md").read_text("utf-8")
 MAPS = {"scores", "ranks", "metadata", "timings"}  # their keys are data
 ELSEWHERE = {"answer": {"hits": "search"}, "show": {"passages": "search"}}  # "each as in ragkit.search/1"
@@ -130,6 +132,16 @@ def compare(name: str, found: dict[str, object], absent: tuple[str, ...] = ()) -
         if place in table:
             allowed = set(table[place].replace("true or false", "bool").split(" or "))
             assert {kind.replace("true or false", "bool") for kind in kinds} <= allowed, place
+
+
+def test_the_words_for_a_refusal_are_documented(cli: Cli, shelf: Path) -> None:
+    """Each reason that an answer can have is in its row, and a refused answer has the fields of any other."""
+    row = re.search(r"^\| `refusal` .*", DOCS, re.MULTILINE)
+    assert row
+    assert set(re.findall(r"`(\w+)`", row[0])) == {"refusal", *Refusal}
+    found = cli("ask", "Кто изобрёл синхрофазотрон?", "--json", "-i", shelf).json
+    assert found["refusal"] in set(Refusal)
+    compare("answer", found, absent=("statements[", "citations["))
 
 
 def test_errors_are_objects_too(cli: Cli, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -86,6 +87,90 @@ def test_a_short_file_is_attached_and_a_long_one_searched(cli: Cli, docs: Path, 
     assert cli("ask", "--file", docs / "windows.txt", "--keep", "Где ключ?").code == 2
 
 
+@pytest.mark.usefixtures("indexed")
+def test_a_small_index_is_read_as_a_whole_where_asked(cli: Cli, sandbox: Sandbox) -> None:
+    """The way and its reason are on stderr, or in `notes`; the object has the same fields, the citation its line."""
+    usual = cli("ask", QUESTION, "--json")
+    assert (usual.json["mode"], usual.json["notes"]) == ("generative", [])
+    embedded = sandbox.stats.routes["POST /embeddings"]
+    run = cli("ask", "--route", "auto", QUESTION)
+    assert (run.code, "десяти рабочих дней" in run.out) == (0, True)
+    assert "[1] contracts/lease.md  line 9" in run.out
+    reason = re.search(
+        r"^the text of 3 documents has about \d+ tokens: the model reads all of it$", run.err, re.MULTILINE
+    )
+    assert reason
+    assert "letter.doc could not be read" in run.err
+    whole = cli("ask", "--route", "auto", QUESTION, "--json").json
+    assert (whole["mode"], set(whole)) == ("attached", set(usual.json))
+    assert whole["notes"][0] == reason[0]  # type: ignore[index]  # JSON
+    assert sandbox.stats.routes["POST /embeddings"] == embedded
+    one = cli("ask", "--route", "attachment", "-w", "source=kettle.md", "How long is the warranty?", "--explain")
+    assert "the model reads all of kettle.md, as was asked" in one.err
+    assert "Made from 1 document, read" in one.out
+    assert one.out.rstrip().endswith("kettle.md")
+    parts = cli("ask", "--route", "retrieval", QUESTION)
+    assert "passages are searched for, as was asked" in parts.err
+
+
+@pytest.mark.usefixtures("indexed")
+def test_a_large_index_is_searched_or_refused(cli: Cli, docs: Path) -> None:
+    """`--route auto` says why; `--route attachment` fails with both numbers, and says what helps."""
+    (docs / "long.txt").write_text("Полка, где лежат старые газеты. " * 5_000, "utf-8")
+    cli("index", docs)
+    run = cli("ask", "--route", "auto", QUESTION)
+    assert "десяти рабочих дней" in run.out
+    assert re.search(
+        r"has with the question about \d+,\d+ tokens, too many for the 32,768 of the model: passages are searched",
+        run.err,
+    )
+    all_of_it = cli("ask", "--route", "attachment", QUESTION)
+    assert (all_of_it.code, all_of_it.out) == (2, "")
+    assert re.search(r"has with the question about \d+,\d+ tokens, too many for the 32,768 of the model", all_of_it.err)
+    assert "context_tokens" in all_of_it.err
+
+
+@pytest.mark.usefixtures("indexed")
+def test_a_setting_chooses_the_route_of_the_index_too(cli: Cli) -> None:
+    """Also of a conversation; a model that searches by itself is asked for by a flag, and knows no route."""
+    Path("ragkit.toml").write_text('route = "auto"', "utf-8")
+    assert cli("ask", QUESTION, "--json").json["mode"] == "attached"
+    assert cli("ask", "--agentic", QUESTION, "--json").json["mode"] == "agentic"
+    for flag in (["--route", "auto"], ["--max-cost", "1"]):
+        assert cli("ask", "--agentic", *flag, QUESTION).code == 2
+
+
+@pytest.mark.usefixtures("indexed")
+def test_what_a_question_may_cost(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without prices a limit cannot be held; with them it chooses the way, drops passages, and in the end fails."""
+    unpriced = cli("ask", "--max-cost", "1", QUESTION)
+    assert (unpriced.code, "no price of a prompt is known" in unpriced.err) == (2, True)
+    assert "prompt_price" in unpriced.err
+    monkeypatch.setenv("RAGKIT_PROMPT_PRICE", "1000")
+    monkeypatch.setenv("RAGKIT_COMPLETION_PRICE", "1000")
+    assert cli("ask", "--route", "auto", "--max-cost", "5", QUESTION, "--json").json["mode"] == "attached"
+    parts = cli("ask", "--route", "auto", "--max-cost", "1.2", QUESTION)
+    assert re.search(r"would cost 1\.\d+, and 1\.2 is the limit: passages are searched for", parts.err)
+    assert "was left out: there was no room for it" in parts.err
+    over = cli("ask", "--max-cost", "0.6", QUESTION, "--json")
+    assert (over.code, over.out) == (6, "")
+    assert json.loads(over.err)["error"]["code"] == "budget"
+
+
+@pytest.mark.usefixtures("indexed")
+def test_a_service_that_refuses_a_topic_is_told(cli: Cli, sandbox: Sandbox) -> None:
+    """A refusal is no failure: its reason and the nearest passages, and 4 only with --exit-code."""
+    sandbox.inject("blacklist")
+    run = cli("ask", QUESTION)
+    assert run.code == 0
+    assert "the service refuses this topic (finish_reason blacklist)" in run.err
+    assert re.search(r"^The nearest passages:\n  #\d+  contracts/lease.md  line \d+  › ", run.err, re.MULTILINE)
+    sandbox.inject("blacklist")
+    found = cli("ask", QUESTION, "--json", "--exit-code")
+    assert (found.code, found.json["status"], found.json["refusal"]) == (4, "refused", "filtered")
+    assert found.json["hits"]
+
+
 def test_a_file_is_asked_about_without_any_key(cli: Cli, docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own sentences answer; no index is made where one stands, and the temporary one is gone."""
     monkeypatch.setenv("RAGKIT_PROVIDER", "offline")
@@ -101,7 +186,7 @@ def test_a_file_is_asked_about_without_any_key(cli: Cli, docs: Path, monkeypatch
     assert cli("ask", "--file", docs / "letter.doc", "Что здесь?").code != 0
     assert not list(temporary.iterdir())
     assert not Path(".ragkit").exists()
-    assert cli("ask", "--route", "auto", "Что здесь?").code == 2
+    assert cli("ask", "--keep", "Что здесь?").code == 2
 
 
 def test_files_are_managed_from_the_shell(cli: Cli, docs: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from ragkit_cli import payload
+from ragkit_cli.certificates import tls_command
 from ragkit_cli.exits import DONE, INDEX
 from ragkit_cli.options import index_option, json_option, open_index, quiet_option, settings
 from ragkit_cli.render import columns, count, near_path, number, one_line, out, out_json, say, size, style
@@ -46,7 +47,7 @@ def status_command(index: str | None, as_json: bool) -> int:
     return DONE
 
 
-@click.command("doctor")
+@click.group("doctor", invoke_without_command=True)
 @index_option
 @json_option
 @quiet_option
@@ -54,10 +55,13 @@ def doctor_command(index: str | None, as_json: bool, quiet: bool) -> int:
     """
     \b
     ragkit doctor
+    ragkit doctor tls
 
     Read the whole index again, verify checksums, counts and caches, and say what mends what is wrong. Exit
-    code 5 where something is.
+    code 5 where something is. `doctor tls` looks at the hosts of the services instead.
     """
+    if click.get_current_context().invoked_subcommand:
+        return DONE
     with open_index(settings(index=index)) as rag:
         findings = rag.check()
     sound = all(finding.ok for finding in findings)
@@ -73,6 +77,9 @@ def doctor_command(index: str | None, as_json: bool, quiet: bool) -> int:
             out(f"       run: {one_line(finding.hint)}" if not finding.ok else f"       {one_line(finding.hint)}")
     say("The index is sound." if sound else "The index is not sound.", quiet=quiet)
     return DONE if sound else INDEX
+
+
+doctor_command.add_command(tls_command)
 
 
 @click.command("config")

@@ -8,12 +8,13 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING
 
 from ragkit.secret import Secret
 
 if TYPE_CHECKING:
+    import ssl
+
     from ragkit.providers.authorization import Authorization
     from ragkit.providers.http import Http
 
@@ -55,20 +56,15 @@ class Connection:
 
     def open(self, authorization: Authorization) -> Http:
         """The door to the service. Raises ConfigError for an address that is none."""
-        from ragkit.providers.address import address
         from ragkit.providers.http import Http, Timeouts
         from ragkit.providers.retry import Retry
         from ragkit.providers.slots import Slots
-        from ragkit.providers.tls import context
 
-        tls = self.tls
-        host = address(self.base_url).host
-        insecure = host if host in tls.insecure_hosts else ""
         return Http(
             self.base_url,
             authorization,
             slots=Slots(self.slots),
-            tls=partial(context, tls.ca_file, tls.cert_file, tls.key_file, tls.key_password, insecure_host=insecure),
+            tls=self.context,
             headers=self.headers,
             retry=Retry(tries=self.retries + 1),
             timeouts=Timeouts(
@@ -81,6 +77,15 @@ class Connection:
             proxy=self.proxy,
             pinned=self.pinned,
         )
+
+    def context(self) -> ssl.SSLContext:
+        """Whom to trust on the way to this host. Raises ConfigError for a file that cannot be used."""
+        from ragkit.providers.address import address
+        from ragkit.providers.tls import context
+
+        tls, host = self.tls, address(self.base_url).host
+        insecure = host if host in tls.insecure_hosts else ""
+        return context(tls.ca_file, tls.cert_file, tls.key_file, tls.key_password, insecure_host=insecure)
 
 
 class Door:

@@ -20,7 +20,7 @@ from ragkit.errors import ConfigError, ProviderError
 from ragkit.messages import Balance, ChatOptions, Image, ImageOptions, Message, Model, RemoteFile, TokenCount
 from ragkit.prompts import language_of
 from ragkit.providers.batches import Limits, in_batches
-from ragkit.providers.connection import TLS
+from ragkit.providers.connection import TLS, Connection
 from ragkit.providers.openai import OpenAICompatible
 from ragkit.providers.presets import Preset
 from ragkit.providers.wire import files, images, models, tokens
@@ -144,6 +144,12 @@ class GigaChat(OpenAICompatible):
                 "GigaChat has no key", "set GIGACHAT_CREDENTIALS to the authorization key of your project"
             )
         return self._connection.open(authorization)
+
+    @property
+    def connections(self) -> tuple[Connection, ...]:
+        """Of the API, and of the service that gives tokens where it is asked."""
+        tokens = [replace(self._connection, base_url=self._auth_url)] if self._credentials else []
+        return (self._connection, *tokens)
 
     def _check_lasting(self, url: str) -> None:
         """What lasts for months is not shown to a host that may be anybody. Raises ConfigError."""

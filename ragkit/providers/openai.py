@@ -107,6 +107,11 @@ class OpenAICompatible:
         return self._connection.open(ApiKey(key, scheme))
 
     @property
+    def connections(self) -> tuple[Connection, ...]:
+        """Every connection that it may open, for who looks at how it is reached."""
+        return (self._connection,)
+
+    @property
     def http(self) -> Http:
         """The door itself, for what has no verb here. Raises ConfigError where the key is missing."""
         return self._http
@@ -257,6 +262,7 @@ class OpenAICompatible:
         document_prefix: str = "",
         query_prefix: str = "",
         dimensions: int = 0,
+        revision: str = "",
         batch_items: int = 0,
     ) -> RemoteEmbedder:
         """An Embedder on this service; empty values are the preset's. `RemoteEmbedder` tells the rest."""
@@ -273,6 +279,7 @@ class OpenAICompatible:
             document_prefix=document_prefix,
             query_prefix=query_prefix,
             dimensions=dimensions,
+            revision=revision,
             limits=Limits(
                 batch_items or preset.batch_items, preset.batch_bytes, preset.batch_tokens, self._connection.slots
             ),

@@ -62,7 +62,9 @@ class Answering(Protocol):
         self,
         files: str | Path | Sequence[str | Path],
         question: str,
+        k: int = 6,
         *,
+        mode: str = "hybrid",
         keep: bool = False,
         told: Callable[[Delta], None] | None = None,
         talk: Talk | None = None,
@@ -136,7 +138,7 @@ class Dialogue:
         *,
         searching: Callable[[str], None] | None = None,
     ) -> Answer:
-        """The answer, with all that the turn was billed. `searching` is told the rewritten question, before its search.
+        """The answer, with all that the turn was billed. `searching` is told what a follow-up will be searched as.
 
         Raises as `RAG.ask` or `RAG.ask_file`; the conversation is as it was then.
         """
@@ -176,6 +178,10 @@ class Dialogue:
     def _answer(
         self, question: str, told: Callable[[Delta], None] | None, searching: Callable[[str], None] | None
     ) -> Answer:
+        if (
+            self.file is not None and self._rag.chat() is None
+        ):  # nothing is uploaded, and nobody understands a follow-up
+            return self._why_once(self._rag.ask_file(self.file, question, self._k, mode=self._mode, told=told))
         if self.file is not None:  # nothing is searched for, so the question may lean on the turns before it
             self._lent = self._lent or Lent(self._rag.uploads)
             talk = Talk(self._history(), self.session, self._nonce)
@@ -185,8 +191,8 @@ class Dialogue:
             return self._ask(question, told, None)
         # Nothing is searched for in whole documents, and the turns go with them.
         self.rewritten = "" if self._route == "attachment" else self._rewrite(chat, question)
-        if self.rewritten and searching:
-            searching(self.rewritten)
+        if searching and self.turns and self._route != "attachment":
+            searching(self.rewritten or question)
         talk = Talk(self._history(), self.session, self._nonce, self.rewritten)
         return self._ask(question, told, talk)
 
@@ -194,11 +200,15 @@ class Dialogue:
         answer = self._rag.ask(
             question, self._k, mode=self._mode, where=self._where, route=self._route, told=told, talk=talk
         )
-        if self._route and answer.notes:
-            why, *others = answer.notes
-            answer = replace(answer, notes=tuple(others)) if why == self._why else answer
-            self._why = why
-        return answer
+        return self._why_once(answer) if self._route else answer
+
+    def _why_once(self, answer: Answer) -> Answer:
+        """Without the reason for its route, the first note, where that is the one for the question before."""
+        if not answer.notes:
+            return answer
+        why, *others = answer.notes
+        said, self._why = self._why, why
+        return replace(answer, notes=tuple(others)) if why == said else answer
 
     def _rewrite(self, chat: ChatModel, question: str) -> str:
         """The question as it would be without the conversation; empty where it is that already, or no use comes."""

@@ -80,10 +80,12 @@ def test_a_follow_up_is_searched_in_a_form_of_its_own(opened: Callable[[Says | N
 def test_a_useless_rewriting_falls_back_to_the_question(opened: Callable[[Says | None], RAG], said: str) -> None:
     """An empty, absurdly long, unchanged one, or one that tells the conversation again, is not searched for."""
     model = Says("За десять дней [1].", said, "Не знаю [1].")
+    heard: list[str] = []
     dialogue = Dialogue(opened(model))
     dialogue.ask(FIRST)
-    answer = dialogue.ask(FOLLOWING)
+    answer = dialogue.ask(FOLLOWING, searching=heard.append)
     assert (dialogue.rewritten, answer.status) == ("", Status.ANSWERED)
+    assert heard == [FOLLOWING]
     assert FOLLOWING in model.told[2][-1].content
 
 
@@ -150,8 +152,8 @@ def test_answers_share_a_session_and_rewritings_have_their_own(opened: Callable[
     assert Dialogue(rag, session="mine").session == "mine"
 
 
-def test_without_a_model_answers_quote_the_documents(opened: Callable[[Says | None], RAG]) -> None:
-    """Nothing is rewritten, and nothing is billed."""
+def test_without_a_model_answers_quote_the_documents(opened: Callable[[Says | None], RAG], tmp_path: Path) -> None:
+    """Nothing is rewritten, and nothing is billed; an image has no passages."""
     dialogue = Dialogue(opened(None))
     assert "десяти рабочих дней" in dialogue.ask(FIRST).text
     answer = dialogue.ask("Сколько действует гарантия на чайник?")
@@ -159,7 +161,8 @@ def test_without_a_model_answers_quote_the_documents(opened: Callable[[Says | No
     assert dialogue.usage.total_tokens == 0
     with pytest.raises(ConfigError, match="is empty"):
         dialogue.ask("  ")
-    dialogue.about(Path(__file__))
+    (tmp_path / "cat.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+    dialogue.about(tmp_path / "cat.jpg")
     with pytest.raises(ConfigError, match="no chat model"):
         dialogue.ask(FIRST)
 
@@ -221,3 +224,18 @@ def test_a_file_is_uploaded_once_and_deleted_at_the_end(
         service = rag.chat()
         assert isinstance(service, ragkit.GigaChat)
         assert [file.name for file in service.files()] == ["kept.txt"]
+
+
+def test_without_a_model_a_file_is_answered_from_its_passages(
+    opened: Callable[[Says | None], RAG], tmp_path: Path
+) -> None:
+    """As `RAG.ask_file` does it: nothing is uploaded, and the reason is said."""
+    kettle = tmp_path / "kettle.txt"
+    kettle.write_text(KETTLE, "utf-8")
+    with Dialogue(opened(None)) as dialogue:
+        dialogue.about(kettle)
+        answer, again = (dialogue.ask("Сколько действует гарантия на чайник?") for _ in range(2))
+    assert "двадцать четыре" in answer.text
+    assert again.notes == ()
+    assert [each.source for each in answer.citations] == ["kettle.txt"]
+    assert "no chat model is configured" in answer.notes[0]

@@ -163,7 +163,7 @@ class Chat:
                 if not self.take(_decoded(line, number)):
                     break
             except (RagkitError, OSError) as error:
-                failed = _failed(error)
+                failed = _failed(error, f"line {number}: ")
                 code = code or failed
         return code
 
@@ -233,7 +233,9 @@ class Chat:
         answer = self._dialogue.last
         if answer is None or not answer.hits:
             say("There are no sources: nothing was answered yet." if answer is None else "That answer has no sources.")
-        elif answer.mode == "attached":
+            return
+        out()  # parts them from the answer
+        if answer.mode == "attached":
             for hit in answer.hits:
                 out(place(hit.chunk))
         else:
@@ -251,15 +253,15 @@ class Chat:
         say(f"Saved {count(len(self._dialogue.turns), 'question')} to {escape(str(path))}", quiet=self._quiet)
 
 
-def _failed(error: RagkitError | OSError) -> int:
-    """Say what went wrong; the exit code that it would end another command with."""
+def _failed(error: RagkitError | OSError, line: str = "") -> int:
+    """Say what went wrong, in which line; the exit code that it would end another command with."""
     if isinstance(error, RagkitError):
-        write_error(error.code, error.message, error.hint, as_json=False)
+        write_error(error.code, line + error.message, error.hint, as_json=False)
         if error.usage and error.usage.total_tokens:
             say(f"Billed until then: {spent(error.usage)}")
     else:
         where = f"{error.filename}: " if error.filename else ""
-        write_error("os", f"{where}{error.strerror or error}", "", as_json=False)
+        write_error("os", f"{line}{where}{error.strerror or error}", "", as_json=False)
     return exit_of(error)
 
 
@@ -279,8 +281,7 @@ def _decoded(line: bytes, number: int) -> str:
     try:
         return line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:
-        message = f"line {number} of stdin is not UTF-8 (byte {error.start})"
-        raise ConfigError(message, "convert it, for example with iconv") from error
+        raise ConfigError(f"not UTF-8 (byte {error.start})", "convert it, for example with iconv") from error
 
 
 def _path(text: str) -> Path | None:

@@ -107,6 +107,18 @@ def test_an_error_is_said_and_the_conversation_goes_on(
     assert run.out.count("десяти рабочих дней") >= 1
     for said in ("402", "Hint: ", "/nonsense is none of the commands", "nowhere.txt is no file", "/save PATH"):
         assert said in run.err
+    assert "Error: line 3: /nonsense is none" in run.err  # of many questions, which
+
+
+def test_a_file_is_asked_about_without_a_model(chat: Piped, shelf: Path, docs: Path) -> None:
+    """From its passages, which is said once; an error at each question would be of no use."""
+    run = chat(
+        f"/file {docs / 'kettle.md'}", "How long is the warranty of the kettle?", "/sources", options=("-i", shelf)
+    )
+    assert (run.code, "twenty-four months" in run.out) == (0, True)
+    assert "[1] kettle.md" in run.out
+    assert "1. kettle.md" in run.out
+    assert run.err.count("passages are searched for") == 1
 
 
 def test_a_conversation_is_saved_and_goes_on(chat: Piped, shelf: Path, tmp_path: Path) -> None:
@@ -195,7 +207,7 @@ def test_sources_are_the_passages_of_the_last_answer(chat: Piped, shelf: Path) -
     run = chat("/sources", FIRST, "/sources", "/help", "/quit", FIRST, options=("-i", shelf, "-n", "1"))
     assert "nothing was answered yet" in run.err
     assert "/save PATH" in run.err
-    assert "1. contracts/lease.md" in run.out
+    assert "\n\n1. contracts/lease.md" in run.out
     assert run.out.count("[1] contracts/lease.md") == 1  # nothing comes after /quit
 
 
@@ -203,7 +215,7 @@ def test_a_pipe_that_is_not_utf8(shelf: Path) -> None:
     """The line is named; the others are answered."""
     run = process("chat", "-i", shelf, stdin="\ufeffЗалог?\n".encode() + b"\xcf\xf0\n" + FIRST.encode())
     assert run.returncode == 2
-    assert "line 2 of stdin is not UTF-8" in run.stderr.decode()
+    assert "line 2: not UTF-8 (byte 0)" in run.stderr.decode()
     assert "десяти рабочих дней" in run.stdout.decode()
 
 
@@ -324,7 +336,8 @@ def test_what_is_searched_for_is_shown_where_asked(shelf: Path, capsys: pytest.C
 def test_what_is_no_rewriting_is_not_searched_for(chat: Piped, sandbox: Sandbox) -> None:
     """The sandbox cannot rewrite: it repeats all it was told, which is no question, and the words as asked are used."""
     run = chat(FIRST, SECOND, options=("-v",))
-    assert "Searching for" not in run.err
+    assert run.err.count("Searching for") == 1
+    assert f"Searching for: {SECOND}\n" in run.err
     assert sandbox.stats.routes["POST /chat/completions"] == 3
     assert "одиннадцать месяцев" in run.out
 

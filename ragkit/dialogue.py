@@ -178,15 +178,13 @@ class Dialogue:
     def _answer(
         self, question: str, told: Callable[[Delta], None] | None, searching: Callable[[str], None] | None
     ) -> Answer:
-        if (
-            self.file is not None and self._rag.chat() is None
-        ):  # nothing is uploaded, and nobody understands a follow-up
+        chat = self._rag.chat()
+        if self.file is not None and chat is None:  # its passages are searched for, as in the index
             return self._why_once(self._rag.ask_file(self.file, question, self._k, mode=self._mode, told=told))
         if self.file is not None:  # nothing is searched for, so the question may lean on the turns before it
             self._lent = self._lent or Lent(self._rag.uploads)
             talk = Talk(self._history(), self.session, self._nonce)
             return self._rag.ask_file(self.file, question, keep=True, told=told, talk=talk, uploads=self._lent)
-        chat = self._rag.chat()
         if chat is None:
             return self._ask(question, told, None)
         # Nothing is searched for in whole documents, and the turns go with them.

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragkit.citations import Reader, Verified, verify
+from ragkit.citations.finding import LEAST, find_all, occurrences
 from ragkit.citations.folding import fold, form_of
 from ragkit.positions import Positions
 from ragkit.types import Chunk, Document, Hit, Support, Verification
@@ -214,6 +215,42 @@ def test_documents_are_asked_for_once_and_only_when_needed() -> None:
     assert asked == []
     verify("«Залог не возвращается, если» [1]. «Срок аренды 5–10 лет, скидка» [1].", [hit(LEASE), hit(HOUSE)], document)
     assert asked == ["dogovor.txt"]
+
+
+def test_a_quote_is_found_far_from_its_passage() -> None:
+    """Also set otherwise, over lines, behind pictographs, with a short one; of two places the nearer is told."""
+    filling = "Обычные слова стоят здесь много раз подряд 🙂, и никто их не цитирует.\n" * 2000
+    told = "Арендатор вправе продлить\nсрок аренды ещё на одиннадцать месяцев."
+    document = Document("long.txt", f"{told}\n{filling}{told}\n{filling}{LEASE.text}")
+    last = document.text.rindex(told)
+    for quote, verification, start in (
+        (told, "exact", last),
+        ("**арендатор** вправе продлить срок аренды еще на одиннадцать месяцев", "normalized", last),
+        ("вправе продлить … на одиннадцать месяцев", "normalized", last + told.index("вправе")),
+        ("возвращается арендатору в течение 30 дней", "normalized", document.text.index("возвра-\nщается")),
+        ("срок аренды", "unchecked", last + told.index("срок")),
+        ("срок арены", "not_found", 0),
+        ("Арендатор вправе продлить срок аренды на одиннадцать месяцев", "not_found", 0),
+    ):
+        verified = verify(f"«{quote}» [1]", [hit(document, last - 3000, last - 1000)], lambda _: document)
+        (citation,) = verified.citations
+        assert (citation.verification, citation.start) == (verification, start)
+
+
+BLOCKS = st.text("аб🙂 \n\0\ud800", max_size=40)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from(["ааб бба абб аба а", "ббббббббббббббббб"]) | BLOCKS, max_size=12), st.data())
+def test_many_strings_are_found_as_each_alone(pieces: list[str], data: st.DataObject) -> None:
+    """Each place of each, wherever it stands, with the ends of lines for spaces."""
+    text = "".join(pieces)
+    start = data.draw(st.integers(0, len(text)))
+    text += data.draw(st.sampled_from(["", "".join(map(str, range(20_000)))])) + text
+    taken = text[start : start + data.draw(st.integers(LEAST, 30))].replace("\n", " ")
+    wanted = {string for string in (taken, "ааб бба абб аба а", "б" * LEAST) if len(string) >= LEAST}
+    alone = {string: list(occurrences(text.replace("\n", " "), string)) for string in wanted}
+    assert {string: sorted(places) for string, places in find_all(text, wanted).items()} == alone
 
 
 WORDS = st.lists(

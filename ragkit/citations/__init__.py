@@ -90,12 +90,20 @@ class _Check:
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
+        self._quotes: dict[str, Quote] = {}  # by their words
         self._citations: dict[Citation, None] = {}
         self._passages: dict[int, int] = {}  # a number that was named, and how many citations came before
         self.notes: list[str] = []
 
     def statements(self, text: str, sentences: Sequence[Sentence]) -> tuple[Statement, ...]:
         """One for each. "The contract says [1]:" is as well supported as the quotations behind its colon."""
+        self._quotes = {
+            reading: Quote(reading)
+            for sentence in sentences
+            for quoted in sentence.quoted
+            for reading in quoted.readings
+        }
+        self._sources.expect(self._quotes.values())
         found: list[Statement] = []
         announcing: int | None = None
         for sentence in sentences:
@@ -134,13 +142,13 @@ class _Check:
         results = [self._quote(quoted, sentence.inherited) for quoted in sentence.quoted]
         if any(results) and False not in results:
             return Support.VERIFIED
-        if sentence.numbers and self._copied(sentence):
+        if sentence.numbers and False not in results and self._copied(sentence):
             return Support.VERIFIED
         return Support.NOT_FOUND if numbers or False in results else Support.UNCITED
 
     def _quote(self, quoted: Quoted, inherited: tuple[int, ...]) -> bool | None:
         """Whether a quotation is found; None where it is too short to say."""
-        quotes = [Quote(reading) for reading in quoted.readings]
+        quotes = [self._quotes[reading] for reading in quoted.readings]
         numbers = quoted.numbers or inherited
         if not numbers:
             return self._unmarked(quotes[0])

@@ -1,18 +1,19 @@
 """Where a quote stands in a document: as it is written, or in the form that print and typing do not change.
 
-First inside the passage that the quote is said to come from, then nearest to it, then anywhere. Whole documents are
-searched with `str.find` only; what is folded are passages, and the surroundings of words that the quote has.
+First inside the passage that the quote is said to come from, then anywhere, the nearest first. Whole documents are
+searched for a few words of each quote; what is folded are passages, and the surroundings of these words.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right, insort
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import islice, pairwise
 
+from ragkit.citations.finding import LEAST, find_all, occurrences
 from ragkit.citations.folding import Folded, fold, form_of
 from ragkit.positions import page_of
 from ragkit.types import Document, Verification
@@ -23,12 +24,10 @@ LONGEST_ELISION = 500  # characters that an ellipsis may stand for
 _LEAST_ELIDED = 5  # words of a quote with an ellipsis
 _LONGEST_FOLDED = 20_000  # characters of a passage that is folded whole
 _MARGIN = 300  # characters around a passage that are folded with it
-NEAR = 30_000  # characters around a passage that are searched before the whole document
-_SMALL = 400_000  # characters of a document that is searched more often: ten times take a millisecond or two
+NEAR = 30_000  # characters around a passage that are searched where not the whole document is
 _MOST_WORDS = 6  # of a quote, that are looked for around such a place
 _SLACK = 12  # characters by which a word may stand elsewhere, and a quarter of those before it
 _MOST_FOLDED = 40  # places of words of a quote whose surroundings are folded
-_MOST_SEEN = 3000
 
 _ELLIPSIS = re.compile(r"[ \t]*(?:[\[(<]\s*)?(?:…|\.[ \t]?\.[ \t]?\.)(?:\s*[\])>])?[.…]*")
 _WORD = re.compile(r"[^\W_]+")
@@ -62,7 +61,7 @@ class Quote:
         self.text = text.strip()
         self.whole = form_of(self.text).rstrip(_CLOSES)
         parts = [part for part in _ELLIPSIS.split(self.text) if part.strip()]
-        forms = [form_of(part) for part in parts]
+        forms = [form_of(part) for part in parts] if parts != [self.text] else [self.whole]
         self.parts = [form for form in [*forms[:-1], forms[-1].rstrip(_CLOSES)] if form] if forms else []
         words = _SPOKEN.findall(self.text)
         self.short = len(words) < LEAST_WORDS or sum(map(len, words)) < LEAST_LETTERS
@@ -75,8 +74,8 @@ class Quote:
         self.tail = self.text[last.start() + 1 :] if last else ""
 
     @cached_property
-    def anchors(self) -> list[tuple[str, int]]:
-        return _anchors(self.text)
+    def seeds(self) -> list[tuple[str, int]]:
+        return _seeds(self.text)
 
     @cached_property
     def words(self) -> list[tuple[str, int]]:
@@ -86,10 +85,12 @@ class Quote:
 
 
 class Text:
-    """A document that is searched for quotes."""
+    """A document that is searched for quotes, those of a whole answer: what can be done for all at once is."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, quotes: Collection[Quote] = ()) -> None:
         self.document = document
+        self._quotes = quotes
+        self._found: dict[str, list[int]] = {}  # the offsets of their seeds in the whole text
         self._text = document.text
         self._folded: dict[tuple[int, int], Folded] = {}
         self._lines: list[tuple[int, int]] = [(0, 0)]  # offsets, and the newlines before each
@@ -112,16 +113,17 @@ class Text:
         """Where a quote of the passage [start, end) stands: in it, up to `beyond` from it, or with None anywhere."""
         if not quote.whole:
             return None
-        for at in _occurrences(self._text, quote.text, start, end):
+        for at in occurrences(self._text, quote.text, start, end):
             if self._bounded(at, at + len(quote.text), quote):
                 return Place(at, at + len(quote.text), Verification.EXACT)
         if end - start <= _LONGEST_FOLDED:
             folded = self._fold(max(0, start - _MARGIN), min(len(self._text), end + _MARGIN))
             if place := self._nearest(quote, folded, start, end):
                 return place
-        if beyond is None:
-            return self._anywhere(quote, start, end)
-        return self._around(quote, quote.anchors, start, end, start - beyond, end + beyond) if beyond else None
+        if beyond == 0:
+            return None
+        low, high = (0, len(self._text)) if beyond is None else (max(0, start - beyond), end + beyond)
+        return self._around(quote, self._seeded(quote, low, min(high, len(self._text))), start, end)
 
     def _fold(self, start: int, end: int) -> Folded:
         if (start, end) not in self._folded:
@@ -143,10 +145,10 @@ class Text:
         return Place(first, last, Verification.EXACT if exact else Verification.NORMALIZED)
 
     def _spans(self, quote: Quote, folded: Folded, start: int, end: int) -> Iterator[tuple[int, int]]:
-        for at in _occurrences(folded.form, quote.whole):
+        for at in occurrences(folded.form, quote.whole):
             yield folded.span(at, at + len(quote.whole))
         if quote.elided and quote.provable:
-            for at in _occurrences(folded.form, quote.parts[0]):
+            for at in occurrences(folded.form, quote.parts[0]):
                 if (last := self._rest(quote, folded, at + len(quote.parts[0]), start, end)) is not None:
                     yield folded.span(at, at + 1)[0], last
 
@@ -154,7 +156,7 @@ class Text:
         """The end of the last part of an elided quote whose first part ends at `at` of the form."""
         done = folded.span(at - 1, at)[1]
         for part in quote.parts[1:]:
-            for following in _occurrences(folded.form, part, at, at + LONGEST_ELISION + len(part)):
+            for following in occurrences(folded.form, part, at, at + LONGEST_ELISION + len(part)):
                 first, last = folded.span(following, following + len(part))
                 if self._elidable(done, first, start, end):
                     at, done = following + len(part), last
@@ -173,50 +175,38 @@ class Text:
             return False
         return (start <= first and last <= end) or _BLANK_LINE.search(gap) is None
 
-    def _anywhere(self, quote: Quote, start: int, end: int) -> Place | None:
-        """Nearest to the passage, then in the whole document, by as few searches of it as its size allows."""
-        if place := self._around(quote, quote.anchors, start, end, start - NEAR, end + NEAR):
-            return place
-        if place := self._exact(quote, start, end):
-            return place
-        tried = quote.anchors if len(self._text) <= _SMALL else quote.anchors[:2]
-        for anchor in tried:
-            if place := self._around(quote, [anchor], start, end, 0, len(self._text)):
+    def _seeded(self, quote: Quote, low: int, high: int) -> list[int]:
+        """Where the quote may begin for what of it stands in text[low:high]."""
+        seeds = [seed for seed, _ in quote.seeds]
+        if high - low < len(self._text):
+            found = find_all(self._text[low:high], seeds)
+        else:
+            if not self._found.keys() >= set(seeds):
+                self._found |= find_all(
+                    self._text, {*seeds, *(seed for other in self._quotes for seed, _ in other.seeds)}
+                )
+            found = self._found
+        return [low + at - offset for seed, offset in quote.seeds for at in found[seed]]
+
+    def _around(self, quote: Quote, begins: Collection[int], start: int, end: int) -> Place | None:
+        """Where it begins at about one of these offsets, the nearest to the passage [start, end) first."""
+        nearest = sorted(set(begins), key=lambda at: abs(at - start))
+        size = len(quote.text)
+        for at in nearest:
+            if at >= 0 and self._text.startswith(quote.text, at) and self._bounded(at, at + size, quote):
+                return Place(at, at + size, Verification.EXACT)
+        reach = size // 2 + 60 + (len(quote.parts) - 1) * LONGEST_ELISION
+        for at in islice((at for at in nearest if self._fits(quote, at)), _MOST_FOLDED):
+            first = max(0, at - reach)
+            folded = fold(self._text[first : max(0, at + size + reach)], first)
+            if place := self._nearest(quote, folded, start, end):
                 return place
         return None
 
-    def _exact(self, quote: Quote, start: int, end: int) -> Place | None:
-        """The nearest before or behind the passage; a long text is found faster than a word."""
-        size = len(quote.text)
-        seen = (at for _, at in zip(range(_MOST_SEEN), _occurrences(self._text, quote.text), strict=False))
-        bounded = [at for at in seen if self._bounded(at, at + size, quote)]
-        at = min(bounded, key=lambda at: max(start - at, at + size - end), default=None)
-        return None if at is None else Place(at, at + size, Verification.EXACT)
-
-    def _around(
-        self, quote: Quote, anchors: list[tuple[str, int]], start: int, end: int, low: int, high: int
-    ) -> Place | None:
-        """At the places of anchors in text[low:high], the nearest to the passage [start, end) first."""
-        begins: dict[int, None] = {}  # where the quote may begin
-        for anchor, offset in anchors:
-            seen = _occurrences(self._text, anchor, max(0, low), high)
-            begins.update((at - offset, None) for _, at in zip(range(_MOST_SEEN), seen, strict=False))
-        reach = len(quote.text) // 2 + 60 + (len(quote.parts) - 1) * LONGEST_ELISION
-        folds = 0
-        for at in sorted(begins, key=lambda at: abs(at - start)):
-            if at >= 0 and self._text.startswith(quote.text, at) and self._bounded(at, at + len(quote.text), quote):
-                return Place(at, at + len(quote.text), Verification.EXACT)
-            if folds < _MOST_FOLDED and self._fits(quote, at):
-                folds += 1
-                first, last = max(0, at - reach), max(0, at + len(quote.text) + reach)
-                if place := self._nearest(quote, fold(self._text[first:last], first), start, end):
-                    return place
-        return None
-
     def _fits(self, quote: Quote, start: int) -> bool:
-        """Whether two of the quote's words stand about where they would if it began at `start`, or all it has."""
+        """Whether half of the quote's words stand about where they would if it began at `start`."""
         elided = (len(quote.parts) - 1) * LONGEST_ELISION
-        wanted = min(2, len(quote.words))
+        wanted = (len(quote.words) + 1) // 2
         for word, offset in quote.words:
             slack = _SLACK + offset // 4 + elided
             low, high = start + offset - slack, start + offset + len(word) + slack
@@ -250,40 +240,30 @@ def _inside_word(text: str, first: int, last: int) -> bool:
     return (text[first - 1].isalnum() and text[first].isalnum()) or (text[last - 1].isalnum() and text[last].isalnum())
 
 
-def _occurrences(text: str, wanted: str, start: int = 0, end: int | None = None) -> Iterator[int]:
-    at = text.find(wanted, start, end)
-    while at >= 0:
-        yield at
-        at = text.find(wanted, at + 1, end)
+def _seeds(text: str) -> list[tuple[str, int]]:
+    """What of a quote is looked for in a whole document, with its offset in the quote.
 
-
-def _anchors(text: str) -> list[tuple[str, int]]:
-    """What of a quote is looked for in a whole document, with its offset in the quote; the surest first.
-
-    The longest word of each half, with the letters that begin the next one: rarer than the word, and found as fast.
-    The first letter of the word is left off, for it may have another case. First come the spaces that the quote
-    has, then a line's end.
+    From each half of it as many characters as `find_all` wishes, where two long words meet, for that is rare. The first
+    letter of a word is left off, for it may have another case. Of a shorter quote it is all, and
+    the longest word alone.
     """
-    pairs = [
-        (len(word[0]) if _plain(word[0]) else 0, word.start(), word[0], text[word.end() : next_.start()], next_[0][:3])
-        for word, next_ in pairwise(_WORD.finditer(text))
-        if text[word.end() : next_.start()].isspace()
-    ]
-    if not pairs:
-        word = max(_WORD.finditer(text), key=lambda word: len(word[0]), default=None)
+    words = list(_WORD.finditer(text))
+    if len(text) < LEAST:
+        word = max(words, key=_worth, default=None)
         if word is None:
             return [(text, 0)]
         cut = len(word[0]) > 3
-        return [(word[0][cut:], word.start() + cut)]
-    half = (len(pairs) + 1) // 2
-    anchors = []
-    for size, start, word_, space, letters in sorted((max(p) for p in (pairs[:half], pairs[half:]) if p), reverse=True):
-        cut = size > 0
-        other = "\n" if space == " " else " "
-        anchors += [(word_[cut:] + between + letters, start + cut) for between in (space, other)]
-    return anchors
+        return [(text, 0), (word[0][cut:], word.start() + cut)]
+    # The end of one word and the beginning of the next are rarer together than either.
+    values = [min(_worth(word), LEAST // 2) for word in words]
+    values = [value + following for value, following in pairwise([*values, 0])]
+    bounds = (0, (len(words) + 1) // 2, len(words))
+    best = [max(range(low, high), key=values.__getitem__) for low, high in pairwise(bounds) if high > low]
+    starts = [max(words[index].start() + 1, words[index].end() - LEAST // 2) for index in best] or [0]
+    starts = list(dict.fromkeys(min(start, len(text) - LEAST) for start in starts))
+    return [(text[start : start + LEAST].replace("\n", " "), start) for start in starts]
 
 
-def _plain(word: str) -> bool:
-    """Whether it has no letters that print changes, and is long enough to be rare."""
-    return len(word) > 3 and not ("ё" in word or "fi" in word or "fl" in word or "ff" in word)
+def _worth(word: re.Match[str]) -> int:
+    """Its length, if it has no letters that print changes."""
+    return 0 if "ё" in word[0] or "fi" in word[0] or "fl" in word[0] or "ff" in word[0] else len(word[0])

@@ -33,8 +33,7 @@ from pathlib import Path
 import numpy as np
 
 import ragkit
-from ragkit import words
-from ragkit.ranking import coverage
+from ragkit.relevance import by_words
 from ragkit.sandbox.vectors import embed
 from ragkit.store.local import LocalStore
 from ragkit.types import Document, FloatMatrix, FloatVector
@@ -131,8 +130,7 @@ def measured(folder: Path, own: Sequence[str], away: Sequence[str]) -> tuple[Flo
 
 def row_of(rag: ragkit.RAG, store: LocalStore, sample: FloatMatrix, question: str) -> list[float]:
     answer = rag.ask(question, K)
-    idf = store.idf(words.terms(question))
-    covered = max((coverage(question, f"{hit.chunk.heading}\n{hit.chunk.text}", idf) for hit in answer.hits), default=0)
+    covered = by_words(question, answer.hits, idf=store.idf, title=lambda source: store.document(source).title)
     vector = Hashed().embed_query(question)
     background = sample @ (vector / np.linalg.norm(vector))  # (≤ SAMPLE,)
     # Not `score`: it is stretched to 0 … 1 over the hits, and that of the best is always 1.

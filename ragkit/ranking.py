@@ -21,11 +21,6 @@ from ragkit.types import FloatMatrix, Hit
 DENSE_WEIGHT = 0.4
 OFFLINE_WEIGHT = 0.01
 
-# Coverage of the best of six passages below which a collection is taken not to answer. Over eight sets 3 % of the
-# questions that have an answer fall below it, and 83 % of those asked of a collection about something else (80 to
-# 98 % for Russian, 69 to 95 % for English). On questions of the same field it says less: AUROC .64 to .93.
-RELEVANT = 0.38
-
 _TOP = 5  # hits of a leg that the other leg is asked about
 _NO_AGREEMENT, _FULL_AGREEMENT = 0.55, 0.8  # mean percentile of one leg's top in the other; 0.5 is chance
 _WINDOW = 40  # words: about three sentences

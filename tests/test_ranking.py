@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragkit.errors import ConfigError
-from ragkit.ranking import RELEVANT, coverage, dense_weight, fuse, gram_vectors, merge_neighbours, mmr, varied
+from ragkit.ranking import coverage, dense_weight, fuse, gram_vectors, merge_neighbours, mmr, varied
+from ragkit.relevance import RELEVANT
 from ragkit.types import Chunk, FloatMatrix, Hit
 
 TEXT = "".join(f"Предложение номер {n} этого документа. " for n in range(400))

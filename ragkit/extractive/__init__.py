@@ -13,7 +13,7 @@ from ragkit import words
 from ragkit.extractive.passages import about, quotable
 from ragkit.extractive.question import Question
 from ragkit.positions import Positions
-from ragkit.ranking import RELEVANT, coverage
+from ragkit.relevance import RELEVANT, by_words
 from ragkit.types import Answer, Citation, Document, Hit, Refusal, Status, Verification
 
 MOST_QUOTES = 3
@@ -64,11 +64,9 @@ def extract(
     if not words.terms(question):
         return _refused(question, hits, Refusal.NOTHING_RELEVANT, "the question has no word to look for")
     asked = Question(question, idf)
-    weights = idf(words.terms(question))
-    best = max(coverage(question, f"{hit.chunk.heading}\n{hit.chunk.text}", weights) for hit in hits)
-    if best < RELEVANT:
-        return _refused(question, hits, Refusal.NOTHING_RELEVANT, "no passage is about what the question asks")
     read = cache(document)
+    if by_words(question, hits, idf=idf, title=lambda source: read(source).title) < RELEVANT:
+        return _refused(question, hits, Refusal.NOTHING_RELEVANT, "no passage is about what the question asks")
     chosen = _choose(asked, sorted(_candidates(asked, hits, read), key=lambda candidate: -candidate.score))
     if not chosen:
         return _refused(question, hits, Refusal.NOT_IN_SOURCES, "the passages have no sentence to quote")

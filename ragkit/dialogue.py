@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 from uuid import uuid4
 
 from ragkit.citations.markers import without_markers
-from ragkit.errors import ConfigError
+from ragkit.errors import ConfigError, InvalidRequest, TooLarge
 from ragkit.messages import ChatOptions, Message, Talk
 from ragkit.metering import metered
 from ragkit.prompts import is_no_answer, new_nonce, standalone
@@ -34,6 +34,7 @@ TURNS_TO_REWRITE = 3  # that a follow-up is understood from
 ANSWER_TO_REWRITE = 600  # characters of each answer among them
 LONGEST_ADDITION = 240  # characters that a rewritten question may be longer by: what has more is not the question
 
+_LONG = "a file that is too long to be read whole is searched by ragkit ask --file, or once it is indexed"
 _QUOTED = re.compile(r"«([^«»]+)»|“([^“”]+)”|\"([^\"]+)\"")
 _CUT = ("length", "blacklist", "content_filter", "error")  # reasons to stop that leave no question
 
@@ -184,7 +185,11 @@ class Dialogue:
         if self.file is not None:  # nothing is searched for, so the question may lean on the turns before it
             self._lent = self._lent or Lent(self._rag.uploads)
             talk = Talk(self._history(), self.session, self._nonce)
-            return self._rag.ask_file(self.file, question, keep=True, told=told, talk=talk, uploads=self._lent)
+            try:
+                return self._rag.ask_file(self.file, question, keep=True, told=told, talk=talk, uploads=self._lent)
+            except (InvalidRequest, TooLarge) as error:
+                error.hint = "; ".join([*filter(None, [error.hint]), _LONG])
+                raise
         if chat is None:
             return self._ask(question, told, None)
         # Nothing is searched for in whole documents, and the turns go with them.

@@ -11,7 +11,7 @@ from toys import Says
 
 import ragkit
 from ragkit.dialogue import LONGEST_ADDITION, MOST_CHARACTERS, MOST_TURNS, Dialogue, Turn
-from ragkit.errors import ConfigError, ServerError
+from ragkit.errors import ConfigError, RagkitError, ServerError
 from ragkit.messages import ChatOptions, Completion, Message
 from ragkit.prompts import NO_ANSWER
 from ragkit.rag import RAG
@@ -224,6 +224,21 @@ def test_a_file_is_uploaded_once_and_deleted_at_the_end(
         service = rag.chat()
         assert isinstance(service, ragkit.GigaChat)
         assert [file.name for file in service.files()] == ["kept.txt"]
+
+
+def test_a_file_that_is_too_long_has_a_cure(
+    ragkit_sandbox_env: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A conversation has its file read whole; where the model refuses that, the hint names the other way."""
+    assert ragkit_sandbox_env
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    long = tmp_path / "long.txt"
+    long.write_text("Прибор хранится в шкафу. " * 40_000, "utf-8")
+    with ragkit.open(tmp_path / "index", retries=0) as rag, Dialogue(rag) as dialogue:
+        dialogue.about(long)
+        with pytest.raises(RagkitError) as error:
+            dialogue.ask("Где прибор?")
+    assert "ragkit ask --file" in error.value.hint
 
 
 def test_without_a_model_a_file_is_answered_from_its_passages(

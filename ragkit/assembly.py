@@ -118,5 +118,6 @@ def _embedder(settings: Settings, services: Services) -> Embedder:
         document_prefix=settings.document_prefix,
         query_prefix=settings.query_prefix,
         dimensions=settings.dimensions,
+        revision=settings.embed_revision,
         batch_items=settings.batch_items,
     )

@@ -7,20 +7,24 @@ one would cost.
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from ragkit.budget import Budget
-from ragkit.errors import BudgetExceeded, ConfigError, RagkitError, StoreError
+from ragkit.errors import BudgetExceeded, ConfigError, IndexMismatch, RagkitError, StoreError
 from ragkit.forecast import Forecast
 from ragkit.metering import Meter, metered
-from ragkit.protocols import BatchEmbedder, Embedder, PreparedEmbedder, Writer
-from ragkit.types import FloatMatrix, IntVector, Preparation, Usage
+from ragkit.protocols import BatchEmbedder, Embedder, PreparedEmbedder, WatchedEmbedder, Writer
+from ragkit.types import FloatMatrix, FloatVector, IntVector, Preparation, Usage
 
 EMBED_BATCH = 256  # texts given at once to an embedder that takes one batch at a time
 COMMIT_CHUNKS = 2048  # a commit at least this often; for a service, texts gathered before it is asked
 COMMIT_SECONDS = 5.0
+# Cosine of two vectors of one text by one model, at least. Services are not exact: the same text in another batch
+# differs in the last digits, by far less than this.
+SAME = 0.999
 WORD_INDEX_SECONDS = 30.0  # during a long run readers see what was committed at least this often
 
 
@@ -52,6 +56,7 @@ class EmbeddingRun:
         self._meter = Meter()
         self._unpaid: set[bytes] = set()  # keys that a dry run would have embedded by now
         self._forecast = Forecast()
+        self._recognised = False
         self._committed = self._shown = time.monotonic()
         self._uncommitted = 0
 
@@ -112,9 +117,11 @@ class EmbeddingRun:
         if self._dry_run:
             self.embedded += len(missing)
             self._unpaid.update(missing)
-            if self._service:
+            if self._service and missing:
                 self._forecast.add((key, texts[key]) for key in missing)
+                self._foresee_canary()
         elif self._service and missing:
+            self._recognise()
             self._embed_by(self._service, missing, [texts[key] for key in missing])
         else:
             for i in range(0, len(missing), EMBED_BATCH):
@@ -136,6 +143,41 @@ class EmbeddingRun:
             self._writer.commit()
             self._writer.publish()
             self._shown = time.monotonic()
+
+    def _recognise(self) -> None:
+        """Ask for the vector of one short text before the first ones of a run, and compare it with the kept one.
+
+        A service may exchange its model behind the name, and vectors of two models do not compare. It takes one
+        small request, which is billed; searches do not ask. Raises IndexMismatch before anything is stored.
+        """
+        service, model = self._embedder, self._embedder.model
+        if self._recognised or not isinstance(service, WatchedEmbedder):
+            return
+        text, kept = self._writer.canary(model) or (service.canary, None)
+        now = self._vector_of(service, text)
+        if kept is None:
+            self._writer.keep_canary(model, text, now)
+        elif _nearness(kept, now) < SAME:
+            now = self._vector_of(service, text)  # one answer alone may be somebody else's
+            if (nearness := _nearness(kept, now)) < SAME:
+                raise IndexMismatch(
+                    f"the service answers as {model} with another model than the one that made this index: a text that "
+                    f"was {len(kept)} numbers is {len(now)} now, and their cosine is {nearness:.4f}, below {SAME}",
+                    "set embed_revision to a new word (RAGKIT_EMBED_REVISION=2), and move the index: "
+                    "ragkit index --reembed; searches find less until then",
+                )
+        self._recognised = True
+
+    def _vector_of(self, service: BatchEmbedder, text: str) -> FloatVector:
+        [(_, rows)] = service.embed_batches([text], budget=self._budget)
+        row: FloatVector = rows[0]
+        return row
+
+    def _foresee_canary(self) -> None:
+        if isinstance(self._embedder, WatchedEmbedder) and not self._recognised:
+            text, _ = self._writer.canary(self._embedder.model) or (self._embedder.canary, None)
+            self._forecast.add([(self.key(text), text)])
+            self._recognised = True
 
     def _store(self, keys: Sequence[bytes], vectors: FloatMatrix) -> None:
         if self._moving:
@@ -201,6 +243,14 @@ class EmbeddingRun:
 def preparation_of(embedder: Embedder) -> Preparation:
     """None, unless the embedder says so."""
     return embedder.preparation if isinstance(embedder, PreparedEmbedder) else Preparation()
+
+
+def _nearness(left: FloatVector, right: FloatVector) -> float:
+    """Cosine of two vectors; 0 where they cannot be compared."""
+    if left.shape != right.shape:
+        return 0.0
+    lengths = float(left @ left) * float(right @ right)
+    return float(left @ right) / math.sqrt(lengths) if lengths else 0.0
 
 
 def vector_key(model: str, text: str) -> bytes:

@@ -80,6 +80,16 @@ class BatchEmbedder(Embedder, Protocol):
         ...
 
 
+@runtime_checkable
+class WatchedEmbedder(BatchEmbedder, Protocol):
+    """A model behind a name: whoever runs it may put another one in its place without a word."""
+
+    @property
+    def canary(self) -> str:
+        """A short text. Whether its vector stays the same tells whether the model does."""
+        ...
+
+
 class ChatModel(Protocol):
     """Messages to an answer. Usage goes to the caller's meter, and into the completion."""
 
@@ -188,6 +198,12 @@ class Writer(Protocol):
     def set_model(self, model: str, dimension: int, preparation: Preparation = ...) -> None:
         """Say what makes the vectors. Raises IndexMismatch where another model made those that are there."""
         ...
+
+    def canary(self, model: str) -> tuple[str, FloatVector] | None:
+        """The text that is kept to recognise a model by, and the vector (d,) that the model made of it then."""
+        ...
+
+    def keep_canary(self, model: str, text: str, vector: FloatVector) -> None: ...
 
     def add_vectors(self, keys: Sequence[bytes], vectors: FloatMatrix, *, model: str = "") -> None:
         """(n, d) float32, row i for key i; rows of any length but zero.

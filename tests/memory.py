@@ -43,6 +43,7 @@ class State:
     entries: dict[str, Entry] = field(default_factory=dict)
     vectors: dict[bytes, FloatVector] = field(default_factory=dict)
     dimensions: dict[str, int] = field(default_factory=dict)  # of models that the index may be moved to
+    canaries: dict[str, tuple[str, FloatVector]] = field(default_factory=dict)
     failures: dict[str, tuple[int | None, FileStamp, Sequence[Problem]]] = field(default_factory=dict)
     roots: list[Root] = field(default_factory=list)
     recipes: dict[int, str] = field(default_factory=dict)
@@ -97,6 +98,12 @@ class MemoryWriter:
         if self._now.model not in (None, (model, dimension)):
             raise IndexMismatch(f"{self._now.model} made the vectors, not {(model, dimension)}")
         self._now.model, self._now.preparation = (model, dimension), preparation
+
+    def canary(self, model: str) -> tuple[str, FloatVector] | None:
+        return self._now.canaries.get(model)
+
+    def keep_canary(self, model: str, text: str, vector: FloatVector) -> None:
+        self._now.canaries[model] = text, vector
 
     def add_vectors(self, keys: Sequence[bytes], vectors: FloatMatrix, *, model: str = "") -> None:
         if model:

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import numpy as np
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Count", "Limits", "RemoteEmbedder", "Send"]
 
+CANARY = "Залог возвращается за тридцать дней. The deposit is returned within thirty days."
+
 # More threads than slots: one decodes an answer while the others wait for theirs. (benchmarks/embedding.py)
 _DECODERS = 2
 
@@ -41,6 +44,8 @@ class RemoteEmbedder:
         document_prefix: put before each document; part of `model`, for vectors with and without do not compare.
         query_prefix: put before each query.
         dimensions: asked for, where not 0; part of `model` too.
+        revision: a word of the user's own for the model behind the name, part of `model` too: a new one makes it
+            another model, for services that change theirs without a word.
         count: tokens that each text will be billed, where the service can say; for one request at a time.
     """
 
@@ -53,6 +58,7 @@ class RemoteEmbedder:
         document_prefix: str = "",
         query_prefix: str = "",
         dimensions: int = 0,
+        revision: str = "",
         limits: Limits = Limits(),  # noqa: B008 - frozen
         prices: Prices = Prices(),
         count: Count | None = None,
@@ -62,6 +68,7 @@ class RemoteEmbedder:
         self._document_prefix = document_prefix
         self._query_prefix = query_prefix
         self._dimensions = dimensions
+        self._revision = revision
         self._limits = limits
         self._prices = prices
         self._count = count
@@ -75,9 +82,16 @@ class RemoteEmbedder:
         """
         name = self._model.replace("%", "%25").replace("?", "%3F")
         more = [f"dimensions={self._dimensions}"] if self._dimensions else []
+        if self._revision:
+            more.append(f"revision={quote(self._revision, safe='')}")
         if self._document_prefix:
             more.append(f"prefix={hashlib.sha256(self._document_prefix.encode()).hexdigest()[:8]}")
         return f"{name}?{'&'.join(more)}" if more else name
+
+    @property
+    def canary(self) -> str:
+        """Two languages, so that a change of either shows."""
+        return CANARY
 
     @property
     def preparation(self) -> Preparation:

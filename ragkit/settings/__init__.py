@@ -77,6 +77,7 @@ class Settings:
     chat_provider: str = _text("service for answers, where it is another")
     image_provider: str = _text("service for pictures, where it is another")
     embed_model: str = _text("model that makes vectors of documents")
+    embed_revision: str = _text("word of your own for the version of that model; another word is another model")
     query_model: str = _text("model that makes vectors of queries, where it is another")
     chat_model: str = _text("model that writes answers")
     image_model: str = _text("model that draws")

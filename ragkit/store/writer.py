@@ -7,6 +7,7 @@ safe, and only reopening tells what that is.
 
 from __future__ import annotations
 
+import base64
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,7 +27,7 @@ from ragkit.store.moving import move
 from ragkit.store.segments import APPROXIMATE_FROM, VectorBlock, unit_rows
 from ragkit.store.sizes import BULK_ROWS, SEAL_ROWS, Sizes
 from ragkit.store.wordindex import catch_up
-from ragkit.types import Chunk, Document, FloatMatrix, Preparation
+from ragkit.types import Chunk, Document, FloatMatrix, FloatVector, Preparation
 
 __all__ = ["BULK_ROWS", "SEAL_ROWS", "Writer"]
 
@@ -127,6 +128,20 @@ class Writer:
                 self._catalog.set_meta("embedding_model", model)
                 self._catalog.set_meta("dimension", str(dimension))
                 self._changed = True
+
+    def canary(self, model: str) -> tuple[str, FloatVector] | None:
+        """The text that is kept to recognise a model by, and the unit vector (d,) that the model made of it then."""
+        kept = self._catalog.meta().get(f"canary {model}")
+        if kept is None:
+            return None
+        encoded, _, text = kept.partition(" ")
+        return text, np.frombuffer(base64.b64decode(encoded), dtype="<f4")
+
+    def keep_canary(self, model: str, text: str, vector: FloatVector) -> None:
+        """Keep them from the next commit on."""
+        with self._guarded():
+            encoded = base64.b64encode(unit_rows(vector[None, :])[0].astype("<f4").tobytes()).decode()
+            self._catalog.set_meta(f"canary {model}", f"{encoded} {text}")
 
     def add_vectors(self, keys: Sequence[bytes], vectors: FloatMatrix, *, model: str = "") -> None:
         """Store new vectors, (n, d), under their n keys, none of which is known yet.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_right
-from dataclasses import dataclass
+from functools import cached_property
 
 _DASH = "\\-\u2010-\u2015\u2212\ufe58\ufe63\uff0d"
 _QUOTATION = "\"'`´«»‹›“”„‟‘’‚‛\u02bc\u2032\u2033\u3003「」『』"
@@ -22,8 +22,9 @@ _INVISIBLE = (  # what the frame of a prompt takes out too, and marks that stand
 _MARKUP = "*_|\\\\•▪●◦‣\ufffe\uffff"
 _ODD = "\ufb00-\ufb06\uff01-\uff0c\uff0e-\uff5e№ßİ²³¹⁰⁴-⁹₀-₉\u2150-\u218b™℠"
 _GAP = rf"(?:[\s{_DASH}{_QUOTATION}{_INVISIBLE}{_MARKUP}…]|\.{{2,}}+)"
-# Where something may have to be changed: one class of characters, so that the rest of a text is passed over fast.
-_RUN = re.compile(rf"[\s{_DASH}{_QUOTATION}{_INVISIBLE}{_MARKUP}{_ODD}….>#]+")
+# Where something may have to be changed. Single spaces and ends of lines, most of it by far, are passed over fast.
+_SPECIAL = rf"\s{_DASH}{_QUOTATION}{_INVISIBLE}{_MARKUP}{_ODD}….>#"
+_RUN = re.compile(rf"[{_SPECIAL}](?:(?<![ \n])|(?=[\d{_SPECIAL}]))[{_SPECIAL}]*+")
 # In order: between digits a dash stays, for 5-10 is not 510; other gaps stay as one space, for 1, 5 is not 1,5;
 # the sign of a number stays; lines lose Markdown's marks of quotes and headings; every other gap goes; what NFKC or
 # lower-casing would lengthen is looked up one by one.
@@ -34,82 +35,74 @@ _CHANGED = re.compile(
     rf"|[{_ODD}]"
 )
 _DASHED, _SPACED, _DROPPED = 1, 2, 3
+_WORD = re.compile(r"[^ \n]+")
 _AFTER_LETTER = re.compile(r"[^\W\d_]\Z")
 
 
-@dataclass(frozen=True, slots=True)
 class Folded:
     """A text's form, and where each part of it stands in the text.
 
-    The characters of `form` from `forms[i]` on come from those of the text from `raws[i]` on, one by one, up to
-    `forms[i + 1]`; where `single[i]`, all of them come from the one character at `raws[i]`.
+    Args:
+        text: begins at `offset` of a larger one, to which the spans belong that are asked for.
+        pieces: of the form, each with the span of the text that it comes from. It is what stands there without
+            spaces and ends of lines; where the span is empty, all of it comes from the one character there.
     """
 
-    form: str
-    forms: tuple[int, ...]
-    raws: tuple[int, ...]
-    single: tuple[bool, ...]
+    def __init__(self, text: str, offset: int, pieces: list[tuple[str, int, int]]) -> None:
+        # İ is looked up one by one: what else there is keeps its length when it is lowered.
+        self.form = "".join([piece for piece, _, _ in pieces]).lower().replace("ё", "е").replace("ς", "σ")
+        self._text = text
+        self._offset = offset
+        self._pieces = pieces
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """The span of the text whose form is `form[start:end]`, which is not empty."""
         return self._raw(start), self._raw(end - 1) + 1
 
-    def place(self, offset: int) -> int:
-        """Where in the form the text's character at `offset`, or the first behind it that has a form, stands."""
-        index = bisect_right(self.raws, offset) - 1
-        if index < 0:
-            return 0
-        following = self.forms[index + 1] if index + 1 < len(self.forms) else len(self.form)
-        if self.single[index]:
-            return self.forms[index] if self.raws[index] == offset else following
-        return min(self.forms[index] + offset - self.raws[index], following)
-
     def _raw(self, offset: int) -> int:
-        index = bisect_right(self.forms, offset) - 1
-        return self.raws[index] if self.single[index] else self.raws[index] + offset - self.forms[index]
+        forms, raws, single = self._words
+        index = bisect_right(forms, offset) - 1
+        return raws[index] + self._offset + (0 if single[index] else offset - forms[index])
+
+    @cached_property
+    def _words(self) -> tuple[list[int], list[int], list[bool]]:
+        """Of each word its offset in the form and in the text, and whether it comes from one character."""
+        forms: list[int] = []
+        raws: list[int] = []
+        single: list[bool] = []
+        size = 0
+        for piece, start, end in self._pieces:
+            words = [(start, len(piece))] if start == end else _spans_of_words(self._text, start, end)
+            for at, length in words:
+                forms.append(size)
+                raws.append(at)
+                single.append(start == end)
+                size += length
+        return forms, raws, single
 
 
 def fold(text: str, offset: int = 0) -> Folded:
     """The form of a text that begins at `offset` of a larger one."""
-    pieces: list[str] = []
-    forms: list[int] = []
-    raws: list[int] = []
-    single: list[bool] = []
-    size = done = 0
+    pieces: list[tuple[str, int, int]] = []
+    done = 0
 
-    def put(piece: str, raw: int, alone: bool) -> None:
-        nonlocal size
-        if piece:
-            pieces.append(piece)
-            forms.append(size)
-            raws.append(raw + offset)
-            single.append(alone)
-            size += len(piece)
+    def put(end: int) -> None:
+        if piece := text[done:end].replace(" ", "").replace("\n", ""):
+            pieces.append((piece, done, end))
 
     for run in _RUN.finditer(text):
         at, end = run.span()
-        if end - at == 1 and text[at] in " \n" and not text[end : end + 1].isdigit():  # most of them by far
-            if at > done:  # as `put` does; a call for each word would cost as much as all else
-                pieces.append(text[done:at])
-                forms.append(size)
-                raws.append(done + offset)
-                single.append(False)
-                size += at - done
-            done = end
-            continue
         while at < end:
             match = _CHANGED.match(text, at)
             if match is None:
                 at += 1
                 continue
-            put(text[done:at], done, False)
-            if match.lastindex != _DROPPED:
-                put(_instead(match, pieces), at, True)
+            put(at)
+            if match.lastindex != _DROPPED and (piece := _instead(match, pieces[-1][0] if pieces else "")):
+                pieces.append((piece, at, at))
             at = done = match.end()
-    put(text[done:], done, False)
-    # İ is looked up above: what is left keeps its length when it is lowered.
-    form = "".join(pieces).lower().replace("ё", "е").replace("ς", "σ")
-    return Folded(form, tuple(forms), tuple(raws), tuple(single))
+    put(len(text))
+    return Folded(text, offset, pieces)
 
 
 def form_of(text: str) -> str:
@@ -117,13 +110,17 @@ def form_of(text: str) -> str:
     return fold(unicodedata.normalize("NFC", text)).form
 
 
-def _instead(match: re.Match[str], before: list[str]) -> str:
+def _spans_of_words(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    return [(word.start(), word.end() - word.start()) for word in _WORD.finditer(text, start, end)]
+
+
+def _instead(match: re.Match[str], before: str) -> str:
     """A digit above or below the line is one like others behind a letter, м², and not behind a digit, 10²."""
     if match.lastindex == _DASHED:
         return "-"
     if match.lastindex == _SPACED:
         return " "
     character = match[0]
-    if unicodedata.category(character) == "No" and not (before and _AFTER_LETTER.search(before[-1])):
+    if unicodedata.category(character) == "No" and not _AFTER_LETTER.search(before):
         return character
     return {"ß": "ss", "İ": "i"}.get(character) or unicodedata.normalize("NFKC", character)

@@ -162,7 +162,7 @@ def image_command(
                 name.write_bytes(image.data)  # at once: a later one may fail
                 rows.append(payload.of_image(str(name), image))
                 if not as_json:
-                    out(f"{name}  {size(len(image.data))}  {image.media_type}".rstrip())
+                    out(f"{one_line(str(name))}  {size(len(image.data))}  {image.media_type}".rstrip())
                 for words in filter(None, (image.text, image.revised_prompt)):
                     say(escape(words), quiet=quiet or as_json)
         finally:

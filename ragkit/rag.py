@@ -242,7 +242,7 @@ class RAG:
         conditions = parse_where(where)
         index = Index(
             search=lambda query: self.search(query, k, mode=mode, where=where),
-            words=lambda query: self._store.search(query, None, k=1, conditions=conditions),
+            words=lambda query: self._store.search(query, None, k=k, conditions=conditions),
             infos=lambda: self._store.documents(conditions),
             document=self._store.document,
             idf=self._store.idf,

@@ -12,11 +12,13 @@ from toys import ColourEmbedder, Says, colour_rag
 from ragkit.assembly import build
 from ragkit.budget import Prices
 from ragkit.chunking import RecursiveChunker
+from ragkit.dialogue import Dialogue
 from ragkit.errors import BudgetExceeded, ConfigError, IndexNotFound, UnreadableDocument
 from ragkit.generative.attached import LONGEST_TEXT, from_files
 from ragkit.loaders.isolation import ParserPool
 from ragkit.messages import Message, Talk
 from ragkit.metering import metered, spend
+from ragkit.prompts import NO_ANSWER
 from ragkit.providers.lengths import estimated_tokens
 from ragkit.rag import RAG
 from ragkit.reports import DocumentInfo
@@ -472,6 +474,39 @@ def test_an_invented_quote_of_a_whole_document_is_named(tmp_path: Path) -> None:
     assert bare.notes[0] == "the model reads all of the text of 2 documents, as was asked"
 
 
+def test_a_sentence_in_the_models_own_words_leads_to_a_place(tmp_path: Path) -> None:
+    """Of a whole document the few sentences that have most of its words, one place for each such sentence."""
+    shelf = "\n".join(f"Полка {n}: газеты и журналы за прошлые годы." for n in range(40))
+    long = Document(
+        "house.pdf",
+        f"{shelf}\nКлюч от подвала висит у консьержки.\n{shelf}\nДворник убирает снег зимой.\n{shelf}",
+        page_starts=(0, len(shelf) + 1),
+    )
+    model = Says("Ключи хранит консьержка, от подвала тоже [1]. Зимой снегом занят дворник [1]. It rains [1].")
+    with rag_with(model, tmp_path) as rag:
+        rag.add([long])
+        answer = rag.ask("У кого ключ?", route="attachment")
+    key, snow = answer.citations
+    assert ("консьержки" in key.quote, "Дворник" in snow.quote) == (True, True)
+    assert {each.verification for each in answer.citations} == {Verification.UNCHECKED}
+    assert (key.page, snow.page) == (2, 2)
+    assert snow.line > 30
+    for each in answer.citations:
+        assert long.text[each.start : each.end] == each.quote
+        assert len(each.quote) < 200
+
+
+def test_a_refusal_to_answer_from_all_of_it_names_the_nearest(tmp_path: Path) -> None:
+    """Passages that have words of the question; where none has, the documents themselves."""
+    with rag_with(Says(NO_ANSWER, NO_ANSWER), tmp_path) as rag:
+        rag.add(SHELF)
+        near = rag.ask("Сколько весит ключ?", route="attachment")
+        far = rag.ask("Сколько лет жирафу?", route="attachment")
+    assert [hit.chunk.source for hit in near.hits] == ["cellar.txt"]
+    assert near.hits[0].id
+    assert [(hit.id, hit.chunk.source) for hit in far.hits] == [(0, "cellar.txt"), (0, "lease.pdf")]
+
+
 def test_conditions_choose_what_is_read(tmp_path: Path) -> None:
     """Only documents that fulfil them are given to the model, or counted."""
     with rag_with(Says("Да [1]."), tmp_path) as rag:
@@ -533,7 +568,7 @@ def test_what_is_not_in_the_index_is_named(tmp_path: Path) -> None:
         rag.index_folder(docs)
         answer = rag.ask("Где ключ?", route="auto")
     assert answer.mode == "attached"
-    assert answer.notes[1].startswith("letter.doc could not be read: ")
+    assert "the model reads all of it; letter.doc could not be read: " in answer.notes[0]
 
 
 def test_a_limit_on_money_chooses_and_shortens(tmp_path: Path) -> None:
@@ -546,7 +581,7 @@ def test_a_limit_on_money_chooses_and_shortens(tmp_path: Path) -> None:
         parts = rag.ask("Где ключ?", route="auto", max_cost=4.0)
         fewer = rag.ask("Где ключ?", route="auto", max_cost=1.6)
         for route in (None, "auto", "attachment"):
-            with pytest.raises(BudgetExceeded):
+            with pytest.raises(BudgetExceeded, match=r"0\.51 (is the limit|pays for a prompt of \d+ tokens)"):
                 rag.ask("Где ключ?", route=route, max_cost=0.51)
         with pytest.raises(ConfigError, match="no route and no limit"):
             rag.ask("Где ключ?", agentic=True, max_cost=1.0)
@@ -583,3 +618,20 @@ def test_earlier_turns_go_with_whole_documents(tmp_path: Path) -> None:
         assert "too many for the 6,000" in rag.ask("А залог?", route="auto", talk=Talk(turns)).notes[0]
     assert model.told[0][1] == turns[1]
     assert "<data-00000000" in model.told[0][-1].content
+
+
+def test_a_conversation_takes_a_route_and_tells_its_reason_once(tmp_path: Path) -> None:
+    """Until it is another; where whole documents are read no question is rewritten for a search."""
+    model = Says("У консьержки [1].", "За десять дней [2].", "Да [1].")
+    with rag_with(model, tmp_path) as rag:
+        rag.add(SHELF)
+        with Dialogue(rag, route="attachment") as dialogue:
+            first, second = dialogue.ask("Где ключ?"), dialogue.ask("А залог?")
+            rag.remove("lease.pdf")
+            third = dialogue.ask("А где теперь?")
+    assert first.notes == ("the model reads all of the text of 2 documents, as was asked",)
+    assert second.notes == ()
+    assert third.notes == ("the model reads all of cellar.txt, as was asked",)
+    assert {answer.mode for answer in (first, second, third)} == {"attached"}
+    assert len(model.told) == 3
+    assert "У консьержки" in model.told[1][2].content

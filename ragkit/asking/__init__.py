@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ragkit.errors import ConfigError
+from ragkit.errors import BudgetExceeded, ConfigError
 from ragkit.types import Answer, Refusal, Status
 
 if TYPE_CHECKING:
@@ -141,23 +141,31 @@ def _written(
     """By the model, from as many of the hits as its prompt and the money left have room for."""
     from ragkit.generative import Layout, from_passages
 
-    layout = writer.layout or Layout()
+    layout, room = writer.layout or Layout(), None
     if max_cost is not None and writer.abilities:
         from ragkit.routing.money import affordable
 
         room = affordable(writer.abilities().prices, max_cost - spent)
         layout = replace(layout, budget=min(layout.budget, room))
-    return from_passages(
-        chat,
-        question,
-        hits,
-        document=index.document,
-        layout=layout,
-        history=writer.history,
-        nonce=writer.talk.nonce if writer.talk else None,
-        options=writer.options,
-        told=writer.told,
-    )
+    try:
+        return from_passages(
+            chat,
+            question,
+            hits,
+            document=index.document,
+            layout=layout,
+            history=writer.history,
+            nonce=writer.talk.nonce if writer.talk else None,
+            options=writer.options,
+            told=writer.told,
+        )
+    except BudgetExceeded as error:
+        if room is None:
+            raise
+        raise BudgetExceeded(
+            f"{max_cost:g} pays for a prompt of {room:,} tokens beside an answer, and no passage fits into it",
+            "ask with a higher --max-cost",
+        ) from error
 
 
 def _by_route(index: Index, question: str, writer: Writer, route: str, max_cost: float | None) -> Answer:
@@ -201,7 +209,9 @@ def _by_route(index: Index, question: str, writer: Writer, route: str, max_cost:
         told=writer.told,
     )
     timings = {"read": read - began, "answer": time.perf_counter() - read}
-    return _noted(replace(answer, timings=timings), chosen.reason, *_gaps(infos))
+    if answer.refusal:  # the nearest that words alone find: after the answer nothing more is paid for, or can fail
+        answer = replace(answer, hits=tuple(index.words(question)) or answer.hits)
+    return _noted(replace(answer, timings=timings), "; ".join([chosen.reason, *_gaps(infos)]))
 
 
 def _check(question: str) -> None:
@@ -209,8 +219,8 @@ def _check(question: str) -> None:
         raise ConfigError("the question is empty", "say what to look for")
 
 
-def _noted(answer: Answer, *notes: str) -> Answer:
-    return replace(answer, notes=(*notes, *answer.notes))
+def _noted(answer: Answer, note: str) -> Answer:
+    return replace(answer, notes=(note, *answer.notes))
 
 
 def _is_empty(infos: Sequence[DocumentInfo]) -> bool:

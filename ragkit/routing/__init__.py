@@ -119,7 +119,7 @@ def _only_way(ways: _Ways, route: str, abilities: Abilities | None) -> Route | N
     if abilities is None:
         if route == ATTACHMENT or ways.blind:
             raise ConfigError(
-                f"no chat model is configured that could read {(ways.blind or materials[0]).name}",
+                f"no chat model is configured that could read {ways.blind.name if ways.blind else _named(materials)}",
                 f"{NO_CHAT_MODEL}; what has text can be searched without, by the route retrieval",
             )
         return ways.retrieval("no chat model is configured that could read a whole document: passages are searched for")

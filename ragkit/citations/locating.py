@@ -122,8 +122,20 @@ class Text:
                 return place
         if beyond == 0:
             return None
-        low, high = (0, len(self._text)) if beyond is None else (max(0, start - beyond), end + beyond)
-        return self._around(quote, self._seeded(quote, low, min(high, len(self._text))), start, end)
+        whole, brief = beyond is None, len(quote.text) < LEAST
+        near = NEAR if beyond is None else beyond
+        low, high = (0, len(self._text)) if whole and not brief else (max(0, start - near), end + near)
+        if place := self._around(quote, self._seeded(quote, low, min(high, len(self._text))), start, end):
+            return place
+        return self._first(quote) if whole and brief else None
+
+    def _first(self, quote: Quote) -> Place | None:
+        """Of a quote that proves nothing any place will do, and each pass over the text is for it alone."""
+        cut = len(quote.text) > 3  # its first letter may have another case
+        for at in islice(occurrences(self._text, quote.text[cut:]), _MOST_FOLDED):
+            if place := self._around(quote, [at - cut], at, at):
+                return place
+        return None
 
     def _fold(self, start: int, end: int) -> Folded:
         if (start, end) not in self._folded:
@@ -182,9 +194,8 @@ class Text:
             found = find_all(self._text[low:high], seeds)
         else:
             if not self._found.keys() >= set(seeds):
-                self._found |= find_all(
-                    self._text, {*seeds, *(seed for other in self._quotes for seed, _ in other.seeds)}
-                )
+                expected = {seed for other in self._quotes for seed, _ in other.seeds if len(seed) >= LEAST}
+                self._found |= find_all(self._text, expected.union(seeds))
             found = self._found
         return [low + at - offset for seed, offset in quote.seeds for at in found[seed]]
 
@@ -244,8 +255,8 @@ def _seeds(text: str) -> list[tuple[str, int]]:
     """What of a quote is looked for in a whole document, with its offset in the quote.
 
     From each half of it as many characters as `find_all` wishes, where two long words meet, for that is rare. The first
-    letter of a word is left off, for it may have another case. Of a shorter quote it is all, and
-    the longest word alone.
+    letter of a word is left off, for it may have another case. Of a shorter quote it is the
+    longest word alone.
     """
     words = list(_WORD.finditer(text))
     if len(text) < LEAST:
@@ -253,7 +264,7 @@ def _seeds(text: str) -> list[tuple[str, int]]:
         if word is None:
             return [(text, 0)]
         cut = len(word[0]) > 3
-        return [(text, 0), (word[0][cut:], word.start() + cut)]
+        return [(word[0][cut:], word.start() + cut)]
     # The end of one word and the beginning of the next are rarer together than either.
     values = [min(_worth(word), LEAST // 2) for word in words]
     values = [value + following for value, following in pairwise([*values, 0])]

@@ -25,6 +25,7 @@ from ragkit.providers.words import redacted
 from ragkit.secret import Secret
 from ragkit.types import Usage
 
+AGAIN = "run again; where it stays so, the service or a proxy before it is at fault"
 REFUSALS = frozenset({408, 425, 429, 503, 529})  # statuses of who did not begin to serve the request
 
 
@@ -88,6 +89,8 @@ class Attempts:
             error = ConnectionFailed(error.message, "; ".join(filter(None, (error.hint, hint))))
         elif isinstance(error, Unusable):
             error = error.plain()
+        if isinstance(error, BadResponse | ConnectionFailed):
+            error.hint = error.hint or AGAIN
         if self.wasted != Usage():
             error.usage = self.wasted
         if self.tried > 1 and not self.foreign:

@@ -132,6 +132,14 @@ class Network:
         )
         with self._named(patience):
             response = self._opened().handle_request(request)
+        stream = response.extensions.get("network_stream")
+        if isinstance(stream, _Stream) and not stream.heard:
+            # What was left over of an earlier answer looks like this one. Taken for it, it would be stored under
+            # the wrong texts.
+            response.close()
+            raise Lost(
+                f"{self._address.netloc} had answered before it was asked: that is the answer to another request"
+            )
         assert isinstance(response.stream, Iterable)  # noqa: S101 - for mypy: the library has async streams too
         return Answer(
             response.status, _headers(response.headers), self._packets(response, patience), patience, response.close
@@ -289,13 +297,18 @@ class _Sockets(httpcore.NetworkBackend):
 
 
 class _Stream(httpcore.NetworkStream):
+    """`heard` tells whether anything was read since the last byte was written."""
+
     def __init__(self, inner: httpcore.NetworkStream, sockets: _Sockets) -> None:
         self._inner, self._sockets = inner, sockets
+        self.heard = False
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        self.heard = True
         return self._inner.read(max(max_bytes, PIECE), _left(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self.heard = False
         for start in range(0, len(buffer), PIECE):  # the library copies the rest after every piece it got rid of
             self._inner.write(buffer[start : start + PIECE], _left(timeout, httpcore.WriteTimeout))
 

@@ -161,6 +161,11 @@ class Sender:
             order.budget.settle(hold.tokens, hold.cost, used)
         if ours:
             self.dimension = self.dimension or rows.shape[1]
+            if rows.shape[1] != self.dimension:  # several requests were on their way before the first answer
+                raise BadResponse(
+                    f"{order.model} makes vectors of {self.dimension} numbers, and now of {rows.shape[1]}",
+                    "run again; where it stays so, several models answer under one name",
+                )
         return rows
 
     def _billed(self, usage: Usage, hold: _Hold, sent: Sent) -> Usage:

@@ -1,7 +1,7 @@
 """Every way in which an answer to a request for embeddings breaks, with what must become of it.
 
-`once` is the end of a run where one request meets the fault, `always` where all from the third on do: "right" where
-the run must complete, else the error that it must end with.
+`once` is the end of a run where one request meets the fault, `always` where all from the third on do, or all of them
+where it is to be put up with: "right" where the run must complete, else the error that it must end with.
 """
 
 from __future__ import annotations

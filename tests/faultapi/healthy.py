@@ -125,8 +125,6 @@ class Service:
                 fault = self._hit(self.asked)
                 self.hits += fault
         if fault:
-            while not self.paid and self.asked > self.hits and not wire.gone(0.005):
-                pass  # the first answer comes first: another one would be the pattern for it
             return self._fault(wire, request)
         stays = self._healthy(wire, request)
         if request.path.endswith("/embeddings"):
@@ -136,10 +134,10 @@ class Service:
 
 
 def once(number: int) -> bool:
-    """The second request alone."""
+    """One request for chunks: the first of a run is the one by which it knows the model."""
     return number == 2
 
 
 def always(number: int) -> bool:
-    """From the third request on."""
-    return number > 2
+    """From the third request for chunks on."""
+    return number > 3

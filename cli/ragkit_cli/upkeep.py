@@ -62,8 +62,10 @@ def doctor_command(index: str | None, as_json: bool, quiet: bool) -> int:
     """
     if click.get_current_context().invoked_subcommand:
         return DONE
+    from ragkit.store.engine import sqlite_finding
+
     with open_index(settings(index=index)) as rag:
-        findings = rag.check()
+        findings = [*rag.check(), sqlite_finding()]
     sound = all(finding.ok for finding in findings)
     if as_json:
         out_json("doctor", {"ok": sound, "findings": [payload.of_finding(finding) for finding in findings]})

@@ -13,7 +13,7 @@ from ragkit import words
 from ragkit.extractive.passages import about, quotable
 from ragkit.extractive.question import Question
 from ragkit.positions import Positions
-from ragkit.relevance import RELEVANT, by_words
+from ragkit.relevance import by_words, least_by_words
 from ragkit.types import Answer, Citation, Document, Hit, Refusal, Status, Verification
 
 MOST_QUOTES = 3
@@ -65,7 +65,7 @@ def extract(
         return _refused(question, hits, Refusal.NOTHING_RELEVANT, "the question has no word to look for")
     asked = Question(question, idf)
     read = cache(document)
-    if by_words(question, hits, idf=idf, title=lambda source: read(source).title) < RELEVANT:
+    if by_words(question, hits, idf=idf, title=lambda source: read(source).title) < least_by_words(idf):
         return _refused(question, hits, Refusal.NOTHING_RELEVANT, "no passage is about what the question asks")
     chosen = _choose(asked, sorted(_candidates(asked, hits, read), key=lambda candidate: -candidate.score))
     if not chosen:

@@ -34,14 +34,13 @@ def find_all(text: str, wanted: Collection[str]) -> dict[str, list[int]]:
     parts = [(string, offset) for string in found if len(string) >= LEAST for offset in range(_BLOCK)]
     if not parts:
         return found
-    hashes = _hashes("".join(string[offset : offset + _BLOCK] for string, offset in parts))
+    hashes = np.concatenate(list(_hashes("".join(string[offset : offset + _BLOCK] for string, offset in parts))))
     parts_of = defaultdict(list)
     for hash_, part in zip(hashes.tolist(), parts, strict=True):
         parts_of[hash_].append(part)
     known = np.zeros(1 << _BITS, np.bool_)
     known[hashes] = True
-    for start in range(0, len(text), _PIECE):
-        hashes = _hashes(text[start : start + _PIECE])
+    for start, hashes in zip(range(0, len(text), _PIECE), _hashes(text), strict=True):
         hits = np.flatnonzero(known.take(hashes))
         for index, hash_ in zip(hits.tolist(), hashes[hits].tolist(), strict=True):
             for string, offset in parts_of[hash_]:
@@ -61,16 +60,18 @@ def occurrences(text: str, wanted: str, start: int = 0, end: int | None = None) 
         at = text.find(wanted, at + 1, end)
 
 
-def _hashes(text: str) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Of each whole block, from the low bytes of its characters; a line's end is taken for a space."""
+def _hashes(text: str) -> Iterator[np.ndarray[Any, np.dtype[np.int64]]]:
+    """For each piece of the text those of its whole blocks, from the low bytes of their characters."""
     import numpy as np
 
-    whole = len(text) // _BLOCK * _BLOCK
-    codes = np.array([text]).view(np.uint32)[:whole].astype(np.uint8)
-    breaks = (codes == ord("\n")).view(np.uint8)
-    breaks *= ord(" ") - ord("\n")
-    codes += breaks  # many times faster than by an index
-    blocks = codes.view(np.uint64)
-    blocks *= np.uint64(0x9E3779B97F4A7C15)  # Fibonacci hashing (Knuth, TAOCP 6.4): the high bits depend on all
-    blocks >>= np.uint64(64 - _BITS)
-    return blocks.view(np.int64)
+    buffer = np.empty(1, f"U{min(_PIECE, len(text) + _BLOCK - len(text) % _BLOCK)}")  # the fastest way to code points
+    for start in range(0, len(text), _PIECE):
+        buffer[0] = text[start : start + _PIECE]
+        codes = buffer.view(np.uint32).astype(np.uint8)
+        breaks = (codes == ord("\n")).view(np.uint8)
+        breaks *= ord(" ") - ord("\n")
+        codes += breaks  # many times faster than by an index
+        blocks = codes.view(np.uint64)[: (len(text) - start) // _BLOCK]
+        blocks *= np.uint64(0x9E3779B97F4A7C15)  # Fibonacci hashing (Knuth, TAOCP 6.4): the high bits depend on all
+        blocks >>= np.uint64(64 - _BITS)
+        yield blocks.view(np.int64)

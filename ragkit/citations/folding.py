@@ -12,6 +12,7 @@ import re
 import unicodedata
 from bisect import bisect_right
 from functools import cached_property
+from itertools import accumulate
 
 _DASH = "\\-\u2010-\u2015\u2212\ufe58\ufe63\uff0d"
 _QUOTATION = "\"'`´«»‹›“”„‟‘’‚‛\u02bc\u2032\u2033\u3003「」『』"
@@ -60,25 +61,19 @@ class Folded:
         return self._raw(start), self._raw(end - 1) + 1
 
     def _raw(self, offset: int) -> int:
-        forms, raws, single = self._words
-        index = bisect_right(forms, offset) - 1
-        return raws[index] + self._offset + (0 if single[index] else offset - forms[index])
+        index = bisect_right(self._starts, offset) - 1
+        _, start, end = self._pieces[index]
+        left = offset - self._starts[index]
+        for word in _WORD.finditer(self._text, start, end):
+            size = word.end() - word.start()
+            if left < size:
+                return self._offset + word.start() + left
+            left -= size
+        return self._offset + start  # of one character
 
     @cached_property
-    def _words(self) -> tuple[list[int], list[int], list[bool]]:
-        """Of each word its offset in the form and in the text, and whether it comes from one character."""
-        forms: list[int] = []
-        raws: list[int] = []
-        single: list[bool] = []
-        size = 0
-        for piece, start, end in self._pieces:
-            words = [(start, len(piece))] if start == end else _spans_of_words(self._text, start, end)
-            for at, length in words:
-                forms.append(size)
-                raws.append(at)
-                single.append(start == end)
-                size += length
-        return forms, raws, single
+    def _starts(self) -> list[int]:
+        return list(accumulate((len(piece) for piece, _, _ in self._pieces[:-1]), initial=0))
 
 
 def fold(text: str, offset: int = 0) -> Folded:
@@ -108,10 +103,6 @@ def fold(text: str, offset: int = 0) -> Folded:
 def form_of(text: str) -> str:
     """The form of a quote, whose accents may have been typed apart."""
     return fold(unicodedata.normalize("NFC", text)).form
-
-
-def _spans_of_words(text: str, start: int, end: int) -> list[tuple[int, int]]:
-    return [(word.start(), word.end() - word.start()) for word in _WORD.finditer(text, start, end)]
 
 
 def _instead(match: re.Match[str], before: str) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 from uuid import uuid4
 
 from ragkit.citations.markers import without_markers
-from ragkit.errors import ConfigError, InvalidRequest, TooLarge
+from ragkit.errors import ConfigError, ContentRejected, InvalidRequest, TooLarge
 from ragkit.messages import ChatOptions, Message, Talk
 from ragkit.metering import metered
 from ragkit.prompts import is_no_answer, new_nonce, standalone
@@ -219,7 +219,10 @@ class Dialogue:
             return ""
         turns = self.turns[-TURNS_TO_REWRITE:]
         history = [message for turn in turns for message in _messages(turn, ANSWER_TO_REWRITE)]
-        completion = chat.complete(standalone(history, question), options=ChatOptions(session_id=self._rewriting))
+        try:
+            completion = chat.complete(standalone(history, question), options=ChatOptions(session_id=self._rewriting))
+        except ContentRejected:  # the question as asked will be refused with its reason, or answered
+            return ""
         text = " ".join(completion.text.split())
         if quoted := _QUOTED.fullmatch(text):
             text = next(filter(None, quoted.groups()))

@@ -9,6 +9,7 @@ import pytest
 from toys import Says, colour_rag
 
 from ragkit.assembly import build
+from ragkit.dialogue import Dialogue
 from ragkit.errors import BudgetExceeded, ContentRejected
 from ragkit.generative import Layout, from_passages
 from ragkit.messages import Completion, FunctionCall, Message
@@ -165,6 +166,15 @@ def test_an_answer_is_no_refusal(rag_of: Callable[[Says | None], RAG]) -> None:
     partial = rag_of(Says("Через год.")).ask(QUESTION)
     assert (partial.status, partial.refusal) == (Status.PARTIAL, None)
     assert rag_of(None).ask(QUESTION).refusal is None
+
+
+def test_a_topic_that_is_refused_is_a_turn_of_a_conversation(rag_of: Callable[[Says | None], RAG]) -> None:
+    """Also where the service refuses to rewrite the question: the reason is told, and the conversation goes on."""
+    rag = rag_of(Forbids("Через десять дней [1]."))
+    with Dialogue(rag) as dialogue:
+        dialogue.ask(QUESTION)
+        check(dialogue.ask("А о запретном?"), Refusal.FILTERED)
+    assert [turn.answer for turn in dialogue.turns] == ["Через десять дней [1].", ""]
 
 
 def test_a_prompt_without_room_is_a_limit() -> None:

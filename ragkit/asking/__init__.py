@@ -6,62 +6,22 @@ It knows an index by what it gives, and a model by its seam; an answer has the s
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ragkit.asking.parts import Index, Writer
 from ragkit.errors import BudgetExceeded, ConfigError
 from ragkit.types import Answer, Refusal, Status
 
 if TYPE_CHECKING:
-    from ragkit.filters import Condition
-    from ragkit.generative import Layout
-    from ragkit.messages import ChatOptions, Delta, Message, Talk
     from ragkit.protocols import ChatModel
     from ragkit.reports import DocumentInfo
-    from ragkit.routing import Abilities
-    from ragkit.types import Document, Hit
+    from ragkit.types import Hit
+
+__all__ = ["Index", "Writer", "ask_agent", "ask_index"]
 
 _MOST_GAPS = 3  # documents that are named one by one for what is missing of them
-
-
-@dataclass(frozen=True, slots=True)
-class Index:
-    """As much of an index as a question needs. Of its documents there are those that fulfil the conditions.
-
-    `search` gives the best passages for a query; `words` those that have a word of a query, at no cost.
-    """
-
-    search: Callable[[str], list[Hit]]
-    words: Callable[[str], list[Hit]]
-    infos: Callable[[], list[DocumentInfo]]
-    document: Callable[[str], Document]
-    idf: Callable[[Sequence[str]], Mapping[str, float]]
-    conditions: Sequence[Condition] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Writer:
-    """Who writes the answer and how. Without `chat` it is made of the documents' own sentences.
-
-    `abilities` are those of the chat service; asked for only where a way is chosen, or a limit on money given.
-    """
-
-    chat: ChatModel | None = None
-    layout: Layout | None = None
-    abilities: Callable[[], Abilities] | None = None
-    talk: Talk | None = None
-    told: Callable[[Delta], None] | None = None
-
-    @property
-    def history(self) -> tuple[Message, ...]:
-        return self.talk.history if self.talk else ()
-
-    @property
-    def options(self) -> ChatOptions | None:
-        from ragkit.messages import ChatOptions  # where no model writes none of it is needed
-
-        return ChatOptions(session_id=self.talk.session) if self.talk else None
 
 
 def ask_index(

@@ -19,7 +19,7 @@ from ragkit.routing.retrieval import Adds, answer_by_retrieval
 from ragkit.settings import NO_CHAT_MODEL
 
 if TYPE_CHECKING:
-    from ragkit.asking import Writer
+    from ragkit.asking.parts import Writer
     from ragkit.types import Answer, Document
     from ragkit.uploads import Uploads
 

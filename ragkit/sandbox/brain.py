@@ -78,7 +78,7 @@ def _found(talk: Conversation, said: str, results: list[dict[str, Any]]) -> str 
     if results:
         return _from_results(said, [str(message.get("content") or "") for message in results], told)
     if talk.files:
-        return _from_files(said, talk.files)
+        return _from_files(said, talk.files, told)
     question, found = sources.find([(message["role"], str(message.get("content") or "")) for message in talk.messages])
     return (sources.answer(question, found) or sources.refusal(question, told)) if found else None
 
@@ -143,13 +143,18 @@ def _flat(value: Any) -> str:
     return str(value)
 
 
-def _from_files(question: str, files: list[File]) -> str:
-    """The best sentence of the attached texts, or what can be said about files that are not read."""
+def _from_files(question: str, files: list[File], told: str) -> str:
+    """The best sentence of the attached texts, or what can be said about files that are not read.
+
+    Where the texts are silent: the word that the prompt asks for, or how the first of them begins.
+    """
     texts = [found for file in files if (found := text_of(file)) is not None]
     if texts:
         answer = sources.answer(question, [sources.Source(None, text) for text in texts])
         if answer is not None:
             return answer
+        if word := sources.refusal_word(told):
+            return word
         russian = is_russian(question)
         opening = " ".join(texts[0].split())[:200]
         return (

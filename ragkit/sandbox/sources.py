@@ -40,8 +40,13 @@ def refusal(question: str, told: str = "") -> str:
     Args:
         told: all that was said to the model, where such a word may be asked for: "write only NO_ANSWER".
     """
+    return refusal_word(told) or (REFUSAL_RU if is_russian(question) else REFUSAL_EN)
+
+
+def refusal_word(told: str) -> str:
+    """The word that a prompt asks for where there is no answer; empty where it asks for none."""
     asked = _REFUSAL_WORD.search(told)
-    return asked[1] if asked else REFUSAL_RU if is_russian(question) else REFUSAL_EN
+    return asked[1] if asked else ""
 
 
 def find(messages: list[tuple[str, str]]) -> tuple[str, list[Source]]:

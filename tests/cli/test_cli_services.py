@@ -63,6 +63,14 @@ def test_a_file_can_be_asked_about_without_an_index(cli: Cli, docs: Path, sandbo
     assert sandbox.stats.routes["POST /files"] == 2
 
 
+def test_a_file_that_does_not_say_is_refused(cli: Cli, docs: Path) -> None:
+    """The same state as of an index, whether the file was attached or searched."""
+    for route in ("attachment", "retrieval"):
+        found = cli("ask", "--file", docs / "windows.txt", "--route", route, "Qwxzj vkpfd?", "--json", "--exit-code")
+        assert (found.code, found.json["status"], found.json["refusal"]) == (4, "refused", "not_in_sources")
+        assert found.json["hits"]
+
+
 def test_a_short_file_is_attached_and_a_long_one_searched(cli: Cli, docs: Path, sandbox: Sandbox) -> None:
     """Which way it was and why is said on stderr; both print the same object. `--route` and its setting choose."""
     run = cli("ask", "--file", docs / "windows.txt", "Где ключ от подвала?")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import time
 import uuid
 from pathlib import Path
@@ -24,15 +25,38 @@ def create_index(path: Path) -> None:
         raise StoreError(f"{path} is there and is not an index", "name another place with -i")
     new = path.with_name(f"{path.name}.new-{uuid.uuid4().hex[:8]}")
     try:
-        new.mkdir(mode=0o700, parents=True)
-        (new / "vectors").mkdir(mode=0o700)
-        Catalog.create(new, {"identity": uuid.uuid4().hex, "created": iso(time.time_ns())})
+        _make_folders(path.parent)
+        _fill(new)
         if path.exists():
             path.rmdir()
         new.rename(path)
-        sync_folder(path.parent)
-    except OSError as error:
+    except BaseException as error:
         shutil.rmtree(new, ignore_errors=True)
+        if not isinstance(error, OSError | sqlite3.Error):
+            raise
         if (path / "catalog.sqlite").exists():  # another process was faster
             return
-        raise StoreError(f"cannot make an index at {path}: {error}", "choose a folder that can be written") from error
+        raise _cannot(path, error) from error
+    try:
+        sync_folder(path.parent)
+    except OSError as error:
+        raise _cannot(path, error) from error
+
+
+def _cannot(path: Path, error: Exception) -> StoreError:
+    return StoreError(f"cannot make an index at {path}: {error}", "choose a folder that can be written, and has room")
+
+
+def _make_folders(folder: Path) -> None:
+    """Make the folder and those above it that are missing, durably: an index whose folder is lost is lost."""
+    if folder.is_dir():
+        return
+    _make_folders(folder.parent)
+    folder.mkdir(mode=0o777, exist_ok=True)
+    sync_folder(folder.parent)
+
+
+def _fill(folder: Path) -> None:
+    folder.mkdir(mode=0o700)
+    (folder / "vectors").mkdir(mode=0o700)
+    Catalog.create(folder, {"identity": uuid.uuid4().hex, "created": iso(time.time_ns())})

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import tantivy
@@ -112,9 +112,11 @@ class InvertedIndex:
             with _as_store_errors("cannot write the word index"):
                 writer.commit()
         except BaseException:
-            writer.rollback()
+            for end in (writer.rollback, writer.wait_merging_threads):
+                with suppress(LexicalUnusable), _as_store_errors("cannot write the word index"):  # the first says more
+                    end()
             raise
-        finally:
+        with _as_store_errors("cannot write the word index"):
             writer.wait_merging_threads()
 
     def snapshot(self, weights: Weights) -> Asked:

@@ -43,7 +43,10 @@ class LexicalIndex:
             import shutil  # no search needs it
 
             shutil.rmtree(path, ignore_errors=True)
-            path.parent.mkdir(mode=0o700, exist_ok=True)
+            try:
+                path.parent.mkdir(mode=0o700, exist_ok=True)
+            except OSError as error:
+                raise LexicalUnusable(f"cannot make the word index: {error}", "make room or mend the disk") from error
         return cls(
             InvertedIndex(path and path / "chunks", _CHUNK_FIELDS, new=True),
             InvertedIndex(path and path / "sections", _SECTION_FIELDS, new=True),

@@ -221,6 +221,11 @@ class LocalStore:
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter where a name in the schema is hit
             catalog.close()
             raise unreadable(catalog.path, error) from error
+        except OSError as error:
+            catalog.close()
+            raise StoreError(
+                f"{self.path} cannot be read: {error}", "mend its permissions or the disk, or allow more open files"
+            ) from error
         except BaseException:
             catalog.close()
             raise

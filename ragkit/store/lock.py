@@ -43,16 +43,25 @@ class WriterLock:
             raise IndexLocked(
                 f"{path.parent} is being written by {holder}", "wait until it is done, then run again"
             ) from error
-        os.ftruncate(self._handle, 0)
-        import socket  # 3 ms that readers need not pay
-
-        note = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
-        os.pwrite(self._handle, json.dumps(note).encode(), 0) if hasattr(os, "pwrite") else os.write(
-            self._handle, json.dumps(note).encode()
-        )
+        try:
+            _write_note(self._handle)
+        except OSError as error:
+            os.close(self._handle)
+            raise StoreError(
+                f"{path.parent} cannot be written: {error.strerror}", "make room or mend the disk, and run again"
+            ) from error
 
     def release(self) -> None:
         os.close(self._handle)
+
+
+def _write_note(handle: int) -> None:
+    import socket  # 3 ms that readers need not pay
+
+    note = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+    os.ftruncate(handle, 0)
+    os.lseek(handle, 0, os.SEEK_SET)
+    os.write(handle, json.dumps(note).encode())
 
 
 def _holder(path: Path) -> str:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Self
+from typing import Generic, Self, TypeVar
 
 import numpy as np
 
@@ -30,6 +30,8 @@ from ragkit.store.wordindex import catch_up
 from ragkit.types import Chunk, Document, FloatMatrix, FloatVector, Preparation
 
 __all__ = ["BULK_ROWS", "SEAL_ROWS", "Writer"]
+
+_T = TypeVar("_T")
 
 
 class Writer:
@@ -58,9 +60,15 @@ class Writer:
         self._lock = WriterLock(folder / "writer.lock")
         try:
             self._catalog = Catalog(folder, write=True)
-            self._sweep()
-        except BaseException:
+            try:
+                self._sweep()
+            except BaseException:
+                self._catalog.close()
+                raise
+        except BaseException as error:
             self._lock.release()
+            if isinstance(error, OSError):
+                raise self._cannot(error) from error
             raise
 
     def __enter__(self) -> Self:
@@ -294,7 +302,7 @@ class Writer:
                 self._catalog.rollback()
             if not self._failed:
                 self.publish()
-                with self._guarded():
+                with self._by_itself():
                     compact(self._catalog, self._vectors, self._sizes)
                     self._catalog.checkpoint()
                     self._update_codes()
@@ -326,7 +334,17 @@ class Writer:
             if path.name not in named:
                 path.unlink()
 
-    def _guarded(self) -> _Guarded:
+    def _by_itself(self) -> _Guarded[None]:
+        """Run what begins and commits by itself; what it has begun when it fails is undone, what it committed stays."""
+        return _Guarded(lambda: None, lambda _, error: self._undo(error))
+
+    def _undo(self, error: BaseException | None) -> None:
+        if isinstance(error, OSError | sqlite3.Error):
+            raise self._stop(error) from error
+        if error and self._catalog.in_transaction:
+            self._catalog.rollback()
+
+    def _guarded(self) -> _Guarded[Savepoint]:
         """Run changes inside the transaction, all of them or none; refuse all others after an error of the disk."""
         return _Guarded(self._enter, self._leave)
 
@@ -340,35 +358,36 @@ class Writer:
             raise self._stop(error) from error
 
     def _leave(self, savepoint: Savepoint, error: BaseException | None) -> None:
+        if isinstance(error, OSError | sqlite3.Error):
+            raise self._stop(error) from error
         try:
             savepoint.end(undo=error is not None)
             if error:  # an interrupt, perhaps when all was done: vectors wait as long as their names do
                 waiting = self._pending if self._catalog.in_transaction else []
                 self._pending = [block for block in waiting if self._catalog.vectors.is_named(int(block.ids[0]))]
         except (OSError, sqlite3.Error) as failure:
-            error = failure
-        if isinstance(error, OSError | sqlite3.Error):
-            raise self._stop(error) from error
+            raise self._stop(failure) from failure
 
     def _stop(self, error: Exception) -> StoreError:
         self._failed = f"{type(error).__name__}: {error}"
         self._catalog.rollback()
+        return self._cannot(error)
+
+    def _cannot(self, error: Exception) -> StoreError:
         return StoreError(
             f"writing {self._folder} failed: {error}",
             "nothing that was committed is lost; make room or mend the disk, and run again to continue",
         )
 
 
-class _Guarded:
+class _Guarded(Generic[_T]):
     """A block of changes. No generator: one that an interrupt leaves behind would undo the block some time later."""
 
-    def __init__(
-        self, enter: Callable[[], Savepoint], leave: Callable[[Savepoint, BaseException | None], None]
-    ) -> None:
+    def __init__(self, enter: Callable[[], _T], leave: Callable[[_T, BaseException | None], None]) -> None:
         self._on_entry, self._on_exit = enter, leave
 
     def __enter__(self) -> None:
-        self._savepoint = self._on_entry()
+        self._entered = self._on_entry()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        self._on_exit(self._savepoint, error)
+        self._on_exit(self._entered, error)

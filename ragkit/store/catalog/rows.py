@@ -6,6 +6,7 @@ It writes fragments of SQL for the catalog and runs none.
 from __future__ import annotations
 
 import json
+import sqlite3
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -13,13 +14,23 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from ragkit.errors import IndexCorrupt
+from ragkit.errors import IndexCorrupt, StoreError
 from ragkit.filters import Condition
 from ragkit.types import Chunk, Document
 
 if TYPE_CHECKING:
     from ragkit.reports import DocumentInfo, FileStamp, Problem
 
+# Primary codes of SQLite's for what is wrong around a file and not in it.
+_OF_THE_SYSTEM = {
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+}
 # A version of a document is alive in the generations from `added` up to, and without, `removed`.
 ALIVE = "added <= :at AND (removed IS NULL OR removed > :at)"
 
@@ -29,8 +40,14 @@ def damaged(what: str) -> IndexCorrupt:
     return IndexCorrupt(f"{what} is damaged in the index", "run: ragkit doctor")
 
 
-def unreadable(path: Path, error: Exception) -> IndexCorrupt:
-    """The error for a catalog that SQLite cannot read."""
+def unreadable(path: Path, error: Exception) -> StoreError:
+    """The error for a catalog that SQLite cannot read: it is damaged, or the system keeps SQLite from its work."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    if code & 0xFF in _OF_THE_SYSTEM and code != sqlite3.SQLITE_IOERR_SHORT_READ:
+        return StoreError(
+            f"{path} cannot be used: {error}",
+            "nothing that was committed is lost; make room, mend permissions or the disk, and run again",
+        )
     return IndexCorrupt(f"{path} is damaged: {error}", "restore the index from a copy, or delete it and index again")
 
 

@@ -247,7 +247,8 @@ class Http:
             answer, ticket = self._sent(call, attempts, stack, self._timeouts.stream)
             if not 200 <= answer.status < 300:
                 self._refused(call, attempts, answer, ticket)
-            if _NO_STREAM.match(answer.headers.get("content-type", "")):
+            if _NO_STREAM.match(kind := answer.headers.get("content-type", "")):
+                attempts.parsing = "html" in kind.lower()  # a page of a gateway: nothing was written or billed
                 raise self._unstreamed(call, attempts, answer)
             events = self._listen(call, attempts, answer)
             attempts.parsing = True
@@ -315,11 +316,20 @@ class Http:
             answer.patience.allow(self._timeouts.event, whole)
 
         more_time()
-        for event in sse.events(answer.packets, heard=more_time):
+        for event in sse.events(self._counted(answer.packets), heard=more_time):
             if event.name == "error":
                 raise self._api_error(call, attempts, self._reply(answer, event.data.encode()))
             yield event.data
             more_time()  # what the caller did with the event does not count
+
+    def _counted(self, packets: Iterator[bytes]) -> Iterator[bytes]:
+        """The packets of a stream, as far as anybody may want to keep them."""
+        size = 0
+        for packet in packets:
+            size += len(packet)
+            if size > MOST:
+                raise BadResponse(f"{self.service} streamed more than {MOST} bytes", "ask for a shorter answer")
+            yield packet
 
     def _judged(self, call: Call, attempts: Attempts, reply: Reply) -> Reply:
         """The reply as its parser gets it: gateways say 200 and then that the service behind them did not answer."""

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from ragkit.budget import Prices
-from ragkit.errors import BadResponse, ConfigError, ProviderError, RagkitError, StreamInterrupted
+from ragkit.errors import ApiError, BadResponse, ConfigError, ProviderError, RagkitError, StreamInterrupted
 from ragkit.messages import Balance, ChatOptions, Completion, Delta, Image, ImageOptions, Message, Model, TokenCount
 from ragkit.metering import spend
 from ragkit.providers.connection import TLS, Connection, Door
@@ -169,7 +169,9 @@ class OpenAICompatible:
                         yield delta
                     if answer.done:
                         break
-            except StreamInterrupted as error:  # the connection knows not what was text
+            except (StreamInterrupted, ApiError) as error:  # the connection knows not what was text
+                if isinstance(error, ApiError) and not answer.text:
+                    raise
                 raise answer.interrupted(error) from error
             whole = self._billed(answer.finish())  # in the block, which takes the key out of what is raised
         yield Delta(completion=whole)

@@ -40,6 +40,7 @@ _CUT_BEHIND = re.compile(r"[^\W_]++")
 _NUMBER_BEFORE = re.compile(r"(?:\d[.,:/\-\u2010-\u2015\u2212]?|(?<![\w)\]])[\-\u2010-\u2015\u2212])\Z")
 _NUMBER_BEHIND = re.compile(r"[.,:/\-\u2010-\u2015\u2212]?\d")
 _CLOSES = ".,;:"
+_VARIES = re.compile(r"\s\s|[ё*\"'’«»“”–—-]|f[fil]")  # what print and typing change most often
 # A word that begins with one of these says the contrary of its rest.
 _NEGATING = frozenset("не ни без бес небез анти противо un in im ir il non dis mis anti".split())  # noqa: SIM905 -- shorter
 _NEGATIONS = frozenset(
@@ -254,27 +255,23 @@ def _inside_word(text: str, first: int, last: int) -> bool:
 def _seeds(text: str) -> list[tuple[str, int]]:
     """What of a quote is looked for in a whole document, with its offset in the quote.
 
-    From each half of it as many characters as `find_all` wishes, where two long words meet, for that is rare. The first
-    letter of a word is left off, for it may have another case. Of a shorter quote it is the
-    longest word alone.
+    From each third of it as many characters as `find_all` wishes, where two long words meet, for the end of one and
+    the beginning of the next are rarer together than either. The first letter of a word is left off, for it may have
+    another case. Of a shorter quote it is the longest word alone.
     """
     words = list(_WORD.finditer(text))
     if len(text) < LEAST:
-        word = max(words, key=_worth, default=None)
+        word = max(words, key=lambda word: len(word[0]), default=None)
         if word is None:
             return [(text, 0)]
         cut = len(word[0]) > 3
         return [(word[0][cut:], word.start() + cut)]
-    # The end of one word and the beginning of the next are rarer together than either.
-    values = [min(_worth(word), LEAST // 2) for word in words]
-    values = [value + following for value, following in pairwise([*values, 0])]
-    bounds = (0, (len(words) + 1) // 2, len(words))
-    best = [max(range(low, high), key=values.__getitem__) for low, high in pairwise(bounds) if high > low]
-    starts = [max(words[index].start() + 1, words[index].end() - LEAST // 2) for index in best] or [0]
-    starts = list(dict.fromkeys(min(start, len(text) - LEAST) for start in starts))
-    return [(text[start : start + LEAST].replace("\n", " "), start) for start in starts]
-
-
-def _worth(word: re.Match[str]) -> int:
-    """Its length, if it has no letters that print changes."""
-    return 0 if "ё" in word[0] or "fi" in word[0] or "fl" in word[0] or "ff" in word[0] else len(word[0])
+    half, last = LEAST // 2, len(text) - LEAST
+    values = []
+    for word, following in zip(words, [*(len(word[0]) for word in words[1:]), 0], strict=True):
+        start = min(max(word.start() + 1, word.end() - half), last)
+        printed_otherwise = _VARIES.search(text, start, start + LEAST)
+        values.append((0 if printed_otherwise else min(len(word[0]), half) + min(following, half), start))
+    bounds = [len(words) * third // 3 for third in range(4)]
+    best = [max(values[low:high]) for low, high in pairwise(bounds) if high > low] or [(0, 0)]
+    return [(text[at : at + LEAST].replace("\n", " "), at) for at in dict.fromkeys(start for _, start in best)]

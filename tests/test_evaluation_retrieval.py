@@ -97,6 +97,26 @@ def test_twice_as_many_passages_are_asked_for_as_places() -> None:
     assert asked == [14]
 
 
+def test_more_passages_are_asked_for_until_places_are_filled() -> None:
+    """Or small passages would seem worse: here the third document has its best passage behind 60 of two others."""
+    passages = [hit(name, start=i) for i in range(30) for name in ("a", "b")] + [hit("c")]
+    asked = []
+
+    def found(_: str, k: int) -> list[Hit]:
+        asked.append(k)
+        return passages[:k]
+
+    run = evaluate(found, {"q": "?"}, {"q": {"c": 1}}, k=3)
+    assert run.rankings == (("a", "b", "c"),)
+    assert run.values["recall@3"] == (1.0,)
+    assert asked == [6, 24, 96]
+    assert len(run.seconds) == 1
+    asked.clear()
+    endless = [hit("a", start=i) for i in range(1000)]
+    evaluate(lambda _, k: asked.append(k) or endless[:k], {"q": "?"}, {"q": {"c": 1}}, k=3)  # type: ignore[func-returns-value]
+    assert asked == [6, 24, 96]
+
+
 def test_runs_are_compared_over_the_questions_of_both() -> None:
     """By id and not by place, whatever else each was asked."""
     judged = {"a": {"kettle.md": 1}, "b": {"lease.pdf": 1}, "c": {"kettle.md": 1}}

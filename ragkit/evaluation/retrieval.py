@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 KS = (1, 5, 10)
 PAGE = "#page="  # between a document's source and a page, in the name of the page
 _PASSAGES = 2  # asked for each place of the ranking: several passages of one document share a place
+_MORE, _MOST = 4, 32  # times as many, up to so many, where they leave places empty: small passages would look worse
 
 
 class Place(Protocol):
@@ -104,8 +105,8 @@ def evaluate(
 ) -> Evaluation:
     """Ask every query that has judgements; measure nDCG@k and MRR@k, and recall at each of `ks` and at k.
 
-    Twice k passages are asked for. A document, or a page where a query's judgements name pages as "lease.pdf#page=3",
-    stands at the place of its best passage.
+    A document, or a page where a query's judgements name pages as "lease.pdf#page=3", stands at the place of its best
+    passage. Twice k passages are asked for, and more where they are of fewer than k documents, up to 32 k.
 
     Args:
         search: called with the text of a query and the number of passages.
@@ -130,15 +131,34 @@ def evaluate(
     cuts = sorted({each for each in (*ks, k) if each <= k})
     rankings, seconds = [], []
     for id in asked:
-        began = time.perf_counter()
-        hits = search(queries[id], _PASSAGES * k)
-        seconds.append(time.perf_counter() - began)
-        rankings.append(tuple(dict.fromkeys(unit for hit in hits for unit in names_of(hit.chunk, qrels[id], pages))))
+        ranking, took = _ranked(search, queries[id], k, qrels[id], pages)
+        rankings.append(ranking)
+        seconds.append(took)
     judged = [(qrels[id], ranking) for id, ranking in zip(asked, rankings, strict=True)]
     values = {f"ndcg@{k}": tuple(ndcg(grades, ranking, k) for grades, ranking in judged)}
     values |= {f"recall@{cut}": tuple(recall(grades, ranking, cut) for grades, ranking in judged) for cut in cuts}
     values[f"mrr@{k}"] = tuple(mrr(grades, ranking, k) for grades, ranking in judged)
     return Evaluation(name, asked, tuple(rankings), values, tuple(seconds))
+
+
+def _ranked(search: Search, query: str, k: int, expected: Grades, pages: Pages) -> tuple[tuple[str, ...], float]:
+    """At least k names where there are so many, best first, and the seconds of the first search.
+
+    Of small passages, as of long documents, many share a place: a fixed number of them would leave places empty, and
+    two sizes of passages could not be compared.
+    """
+    wanted = _PASSAGES * k
+    began = time.perf_counter()
+    hits = search(query, wanted)
+    took = time.perf_counter() - began
+    found = dict.fromkeys(name for hit in hits for name in names_of(hit.chunk, expected, pages))
+    while len(found) < k and len(hits) >= wanted and wanted < _MOST * k:
+        wanted *= _MORE
+        hits = search(query, wanted)
+        found |= dict.fromkeys(
+            name for hit in hits for name in names_of(hit.chunk, expected, pages)
+        )  # new ones behind those that are there
+    return tuple(found), took
 
 
 def compare(first: Evaluation, second: Evaluation) -> tuple[Difference, ...]:

@@ -246,6 +246,7 @@ class RAG:
             infos=lambda: self._store.documents(conditions),
             document=self._store.document,
             idf=self._store.idf,
+            level=self._level,
             conditions=conditions,
         )
         if agentic and (route or max_cost is not None):
@@ -330,6 +331,13 @@ class RAG:
     def chat(self) -> ChatModel | None:
         """What writes answers; None where they quote the documents."""
         return self._chat() if self._chat else None
+
+    def _level(self) -> float | None:
+        """The cosine of unrelated texts here; None where vectors only repeat the words, or are too few to tell."""
+        from ragkit.ranking import is_offline
+        from ragkit.relevance import SAMPLE, level  # only where words would refuse
+
+        return None if is_offline(self._embedder.model) else level(self._store.vectors(SAMPLE)[1])
 
     def _chat_model(self, purpose: str) -> ChatModel:
         if self._chat is None:

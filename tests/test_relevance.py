@@ -6,11 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import ragkit
-from ragkit.relevance import RELEVANT, by_words, least_by_words
-from ragkit.types import Chunk, Document, Hit, Status
+from ragkit.extractive import extract
+from ragkit.relevance import NEAR, RELEVANT, by_words, least_by_words, level, nearness
+from ragkit.types import Chunk, Document, FloatMatrix, Hit, Status
 
 SONG = Document(
     "clowns.txt",
@@ -71,3 +73,59 @@ def test_nothing_found_is_not_relevant() -> None:
     """No hits, and a question of stop words."""
     assert by("договор") == 0
     assert by("и в на", hit("и в на", lexical=3.0)) == 0
+
+
+# -- vectors
+
+
+def unit(rows: np.ndarray) -> FloatMatrix:
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def model(n: int, common: float) -> tuple[FloatMatrix, FloatMatrix]:
+    """Vectors of n texts, and of questions that are .1 to .9 of one of them; all with a `common` direction added."""
+    chance = np.random.default_rng(5)
+    texts = unit(chance.standard_normal((n, 48)))
+    share = np.linspace(0.1, 0.9, 9)[:, None]
+    asked = unit(share * texts[:1] + (1 - share) * unit(chance.standard_normal((1, 48))))
+    return tuple(unit(np.pad(rows, ((0, 0), (0, 1)), constant_values=common)) for rows in (texts, asked))
+
+
+def standings(n: int, common: float) -> list[float]:
+    texts, asked = model(n, common)
+    return [nearness([hit("…", dense=float((texts @ row).max()))], level(texts)) for row in asked]
+
+
+def test_nearness_follows_the_cosines_of_a_model() -> None:
+    """With a direction that all share unrelated texts have over .9, and every question stands where it stood."""
+    plain, shifted = model(200, 0.0)[0], model(200, 4.0)[0]
+    assert abs(level(plain)) < 0.05
+    assert level(shifted) > 0.9
+    assert standings(200, 4.0) == pytest.approx(standings(200, 0.0), abs=1e-3)
+
+
+def test_what_is_more_alike_is_nearer() -> None:
+    """Nearness rises with the cosine, from below the threshold to above it."""
+    found = standings(200, 4.0)
+    assert found == sorted(found)
+    assert found[0] < NEAR < found[-1]
+
+
+def test_few_vectors_say_nothing() -> None:
+    """With fewer than 64, without cosines, and where all texts are one, nothing is held to be near."""
+    texts, _ = model(63, 0.0)
+    assert level(texts) is None
+    assert nearness([hit("…", dense=0.99)], None) == 0
+    assert nearness([hit("…", lexical=3.0)], 0.2) == 0
+    assert nearness([hit("…", dense=1.0)], level(np.ones((80, 1), np.float32))) == 0
+
+
+@pytest.mark.parametrize(("cosine", "status"), [(0.97, Status.ANSWERED), (0.93, Status.REFUSED)])
+def test_a_near_passage_in_other_words_is_not_refused(cosine: float, status: Status) -> None:
+    """Where unrelated texts have .92, .97 is near and .93 is not; asked only where the words say no."""
+    document = Document("a.txt", "The river floods the meadows in spring.")
+    found = Hit(1, Chunk("a.txt", 0, len(document.text), document.text), 1.0, {"dense": cosine, "lexical": 0.5})
+    answer = extract(
+        "which meadow plants tolerate inundation", [found], idf=even, document=lambda _: document, level=lambda: 0.92
+    )
+    assert answer.status is status

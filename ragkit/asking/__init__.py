@@ -83,7 +83,7 @@ def _from_passages(index: Index, question: str, writer: Writer, max_cost: float 
     elif writer.chat is None:
         from ragkit.extractive import extract  # a model needs none of it
 
-        answer = extract(question, hits, idf=index.idf, document=index.document)
+        answer = extract(question, hits, idf=index.idf, document=index.document, level=index.level)
     else:
         answer = _written(writer.chat, index, question, hits, writer, max_cost, meter.usage.cost)
     return replace(answer, timings={"search": found - began, "answer": time.perf_counter() - found})

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 class Index:
     """As much of an index as a question needs. Of its documents there are those that fulfil the conditions.
 
-    `search` gives the best passages for a query; `words` those that have a word of a query, at no cost.
+    `search` gives the best passages for a query; `words` those that have a word of a query, at no cost; `level` the
+    cosine of unrelated texts, or None where vectors do not tell what is near.
     """
 
     search: Callable[[str], list[Hit]]
@@ -28,6 +29,7 @@ class Index:
     infos: Callable[[], list[DocumentInfo]]
     document: Callable[[str], Document]
     idf: Callable[[Sequence[str]], Mapping[str, float]]
+    level: Callable[[], float | None]
     conditions: Sequence[Condition] = ()
 
 

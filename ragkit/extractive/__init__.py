@@ -13,7 +13,7 @@ from ragkit import words
 from ragkit.extractive.passages import about, quotable
 from ragkit.extractive.question import Question
 from ragkit.positions import Positions
-from ragkit.relevance import by_words, least_by_words
+from ragkit.relevance import NEAR, by_words, least_by_words, nearness
 from ragkit.types import Answer, Citation, Document, Hit, Refusal, Status, Verification
 
 MOST_QUOTES = 3
@@ -50,6 +50,7 @@ def extract(
     *,
     idf: Callable[[Sequence[str]], Mapping[str, float]],
     document: Callable[[str], Document],
+    level: Callable[[], float | None] | None = None,
 ) -> Answer:
     """Answer with at most three quotes from the hits.
 
@@ -58,6 +59,7 @@ def extract(
         hits: best first.
         idf: gives how much each of some terms says.
         document: gives the whole document of a source, which tells page and line of a quote.
+        level: gives the cosine of unrelated texts, where vectors may say that a passage is near whose words are not.
     """
     if not hits:
         return _refused(question, hits, Refusal.NOTHING_INDEXED, "nothing is indexed that could answer")
@@ -65,7 +67,8 @@ def extract(
         return _refused(question, hits, Refusal.NOTHING_RELEVANT, "the question has no word to look for")
     asked = Question(question, idf)
     read = cache(document)
-    if by_words(question, hits, idf=idf, title=lambda source: read(source).title) < least_by_words(idf):
+    said = by_words(question, hits, idf=idf, title=lambda source: read(source).title)
+    if said < least_by_words(idf) and nearness(hits, level() if level else None) < NEAR:
         return _refused(question, hits, Refusal.NOTHING_RELEVANT, "no passage is about what the question asks")
     chosen = _choose(asked, sorted(_candidates(asked, hits, read), key=lambda candidate: -candidate.score))
     if not chosen:

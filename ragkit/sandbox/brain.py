@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ragkit.sandbox import functions as calling
 from ragkit.sandbox import sources
 from ragkit.sandbox.reading import describe, text_of
-from ragkit.sandbox.words import is_russian
+from ragkit.sandbox.words import is_russian, stems
 
 if TYPE_CHECKING:
     from ragkit.sandbox.filestore import File
@@ -146,14 +146,16 @@ def _flat(value: Any) -> str:
 def _from_files(question: str, files: list[File], told: str) -> str:
     """The best sentence of the attached texts, or what can be said about files that are not read.
 
-    Where the texts are silent: the word that the prompt asks for, or how the first of them begins.
+    Where the texts are silent, the word that the prompt asks for. Asked what they are about, or for no word, how the
+    first of them begins.
     """
     texts = [found for file in files if (found := text_of(file)) is not None]
     if texts:
         answer = sources.answer(question, [sources.Source(None, text) for text in texts])
         if answer is not None:
             return answer
-        if word := sources.refusal_word(told):
+        word = sources.refusal_word(told)
+        if word and stems(question):
             return word
         russian = is_russian(question)
         opening = " ".join(texts[0].split())[:200]

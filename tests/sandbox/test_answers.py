@@ -159,6 +159,18 @@ def attached(name: str, content: bytes, kind: str = "text") -> str:
     return think(Conversation([user("Что едят собаки?")], files=[file])).text
 
 
+def test_a_file_that_does_not_say_is_refused_as_the_prompt_says() -> None:
+    """By its word; asked what the file is about, and where no word is asked for, by how it begins."""
+    rule = {"role": "system", "content": "Если ответа в файле нет, напиши только NO_ANSWER."}
+    files = [File("1", "a.txt", "", "text", "Собаки едят мясо.".encode(), "general", "", 0)]
+    for said, before, answer in (
+        ("Кто победил на выборах?", [rule], "NO_ANSWER"),
+        ("О чём это?", [rule], "В документе об этом не сказано. Он начинается так: «Собаки едят мясо.»"),
+        ("Кто победил на выборах?", [], "В документе об этом не сказано. Он начинается так: «Собаки едят мясо.»"),
+    ):
+        assert think(Conversation([*before, user(said)], files=files)).text == answer
+
+
 def test_files_are_read_as_far_as_it_goes() -> None:
     """Text in either encoding and docx are read, a PDF is named with its size, a picture is described."""
     assert attached("a.txt", "Собаки едят мясо.".encode("cp1251")) == "Собаки едят мясо."

@@ -33,7 +33,7 @@ _ELLIPSIS = re.compile(r"[ \t]*(?:[\[(<]\s*)?(?:…|\.[ \t]?\.[ \t]?\.)(?:\s*[\]
 _WORD = re.compile(r"[^\W_]+")
 _SPOKEN = re.compile(r"[^\W_]++(?:[-\u2010\u2011’'][^\W_]++)*+")  # "charged-off" is one word to a reader
 _FIRST = re.compile(r"[^\W_]")
-_LAST = re.compile(r"[^\W_](?=[\W_]*+\Z)")
+_UP_TO_LAST = re.compile(r".*[^\W_]", re.DOTALL)
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 _CUT_BEFORE = re.compile(r"([^\W_]++)([-\u2010\u2011]\n?)?\Z")
 _CUT_BEHIND = re.compile(r"[^\W_]++")
@@ -70,9 +70,9 @@ class Quote:
         self.provable = not self.elided or (
             len(words) >= _LEAST_ELIDED and max(len(_WORD.findall(part)) for part in parts) >= LEAST_WORDS
         )
-        first, last = _FIRST.search(self.text), _LAST.search(self.text)
+        first, last = _FIRST.search(self.text), _UP_TO_LAST.match(self.text)
         self.head = self.text[: first.start()] if first else ""
-        self.tail = self.text[last.start() + 1 :] if last else ""
+        self.tail = self.text[last.end() :] if last else ""
 
     @cached_property
     def seeds(self) -> list[tuple[str, int]]:
@@ -152,7 +152,7 @@ class Text:
         # The marks around its words belong to the quote where the document has the same.
         if letter := _FIRST.search(self._text, first, last):
             first = letter.start() - len(quote.head) if self._text.endswith(quote.head, 0, letter.start()) else first
-        if letter := _LAST.search(self._text, first, last):
+        if letter := _UP_TO_LAST.match(self._text, first, last):
             last = letter.end() + len(quote.tail) if self._text.startswith(quote.tail, letter.end()) else last
         exact = self._text[first:last] == quote.text
         return Place(first, last, Verification.EXACT if exact else Verification.NORMALIZED)
@@ -255,7 +255,7 @@ def _inside_word(text: str, first: int, last: int) -> bool:
 def _seeds(text: str) -> list[tuple[str, int]]:
     """What of a quote is looked for in a whole document, with its offset in the quote.
 
-    From each third of it as many characters as `find_all` wishes, where two long words meet, for the end of one and
+    From each half of it as many characters as `find_all` wishes, where two long words meet, for the end of one and
     the beginning of the next are rarer together than either. The first letter of a word is left off, for it may have
     another case. Of a shorter quote it is the longest word alone.
     """
@@ -266,12 +266,12 @@ def _seeds(text: str) -> list[tuple[str, int]]:
             return [(text, 0)]
         cut = len(word[0]) > 3
         return [(word[0][cut:], word.start() + cut)]
-    half, last = LEAST // 2, len(text) - LEAST
+    most, last = LEAST // 2, len(text) - LEAST
     values = []
     for word, following in zip(words, [*(len(word[0]) for word in words[1:]), 0], strict=True):
-        start = min(max(word.start() + 1, word.end() - half), last)
+        start = min(max(word.start() + 1, word.end() - most), last)
         printed_otherwise = _VARIES.search(text, start, start + LEAST)
-        values.append((0 if printed_otherwise else min(len(word[0]), half) + min(following, half), start))
-    bounds = [len(words) * third // 3 for third in range(4)]
+        values.append((0 if printed_otherwise else min(len(word[0]), most) + min(following, most), start))
+    bounds = [len(words) * half // 2 for half in range(3)]
     best = [max(values[low:high]) for low, high in pairwise(bounds) if high > low] or [(0, 0)]
     return [(text[at : at + LEAST].replace("\n", " "), at) for at in dict.fromkeys(start for _, start in best)]

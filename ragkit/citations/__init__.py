@@ -43,8 +43,8 @@ def verify(text: str, hits: Sequence[Hit], document: Callable[[str], Document]) 
       of the sentence with a colon before it. Without any it is looked for in every passage and document.
     - It is EXACT where the very characters stand in the document, NORMALIZED where they do after `folding`, UNCHECKED
       where it is found and too short to prove anything, NOT_FOUND otherwise, also if another source has it.
-    - A sentence that names sources and quotes nothing is looked for itself. Where it is not found, its sources come
-      as whole passages that are UNCHECKED.
+    - A sentence that names sources and quotes nothing, or too little to prove anything, is looked for itself, near
+      the passages. Where it is not found, its sources come as whole passages that are UNCHECKED.
     - A sentence is VERIFIED if all its quotations are found, each in one of the sources that it names at least, or
       if it is found itself; UNCITED if it neither names a source nor quotes; NOT_FOUND otherwise.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import sqlite3
 import time
@@ -25,7 +26,7 @@ def create_index(path: Path) -> None:
         raise StoreError(f"{path} is there and is not an index", "name another place with -i")
     new = path.with_name(f"{path.name}.new-{uuid.uuid4().hex[:8]}")
     try:
-        _make_folders(path.parent)
+        path.parent.mkdir(parents=True, exist_ok=True)
         _fill(new)
         if path.exists():
             path.rmdir()
@@ -36,24 +37,25 @@ def create_index(path: Path) -> None:
             raise
         if (path / "catalog.sqlite").exists():  # another process was faster
             return
-        raise _cannot(path, error) from error
-    try:
-        sync_folder(path.parent)
-    except OSError as error:
-        raise _cannot(path, error) from error
+        raise StoreError(
+            f"cannot make an index at {path}: {error}", "choose a folder that can be written, and has room"
+        ) from error
 
 
-def _cannot(path: Path, error: Exception) -> StoreError:
-    return StoreError(f"cannot make an index at {path}: {error}", "choose a folder that can be written, and has room")
+def keep_names(path: Path) -> None:
+    """Make the names of the index and of the folders above it durable: whoever made them may have died before.
 
-
-def _make_folders(folder: Path) -> None:
-    """Make the folder and those above it that are missing, durably: an index whose folder is lost is lost."""
-    if folder.is_dir():
-        return
-    _make_folders(folder.parent)
-    folder.mkdir(mode=0o777, exist_ok=True)
-    sync_folder(folder.parent)
+    Those above that may not be opened, or stand on another disk, were there before.
+    """
+    device = path.stat().st_dev
+    for folder in path.absolute().parents:
+        if folder.stat().st_dev != device:
+            return
+        try:
+            sync_folder(folder)
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EINVAL):
+                raise
 
 
 def _fill(folder: Path) -> None:

@@ -22,6 +22,7 @@ from ragkit.reports import FileStamp, Known, Problem, Root
 from ragkit.store.catalog import Catalog, Savepoint
 from ragkit.store.catalog.rows import iso
 from ragkit.store.compaction import by_model, compact, seal
+from ragkit.store.creation import keep_names
 from ragkit.store.lock import WriterLock
 from ragkit.store.moving import move
 from ragkit.store.segments import APPROXIMATE_FROM, VectorBlock, unit_rows
@@ -61,6 +62,8 @@ class Writer:
         try:
             self._catalog = Catalog(folder, write=True)
             try:
+                if not self._catalog.generation():
+                    keep_names(folder)  # before the first commit
                 self._sweep()
             except BaseException:
                 self._catalog.close()

@@ -143,9 +143,12 @@ class Disk:
             case other:
                 raise ValueError(f"the replay does not know the call {other!r} on {record.path}")
 
-    def waits(self, below: str) -> bool:
-        """Whether anything whose path has `below` in it waits to be safe."""
-        return any(below in path for path, thing in self._walk(self._top, "") if thing.waiting)
+    def waits(self, besides: tuple[str, ...]) -> bool:
+        """Whether anything waits to be safe, besides what is below these paths and SQLite's shared memory."""
+        return any(
+            thing.waiting and not path.startswith(besides) and not path.endswith("-shm")
+            for path, thing in self._walk(self._top, "")
+        )
 
     def after(self, mode: str, chance: random.Random) -> dict[str, tuple[bytes | bytearray, bytes]]:
         """One state that a loss of power now may leave: content and digest of every file, by path below the root."""

@@ -33,10 +33,10 @@ def step_of(path: Path, states: list[State]) -> int:
             for id in catalog.documents.living():
                 cut = catalog.chunks.of_document(id)
                 source = cut[0].chunk.source
-                found = catalog.documents.get(at, source)
-                if found is None or [each.chunk for each in cut] != chunks(source, found.text):
+                document = catalog.documents.get(at, source)
+                if document is None or [each.chunk for each in cut] != chunks(source, document.text):
                     raise Fault(f"the chunks of {source} are not those of its text")
-                documents[source] = found.text
+                documents[source] = document.text
                 stored += cut
             if held.keys() != documents.keys():
                 raise Fault(f"listed are {sorted(held)}, there are {sorted(documents)}")
@@ -44,10 +44,10 @@ def step_of(path: Path, states: list[State]) -> int:
                 names = np.array(sorted({each.vector for each in stored}), np.int64)
                 rows = _vectors(catalog, path).rows(names)
                 place = {int(name): i for i, name in enumerate(names)}
-                for each in stored:
-                    expected = unit_vector(model, each.chunk.text)
-                    if not np.allclose(rows[place[each.vector]], expected, atol=1e-6):
-                        raise Fault(f"the vector of chunk {each.id} is not that of its text")
+                found = rows[[place[each.vector] for each in stored]]
+                expected = np.stack([unit_vector(model, each.chunk.text) for each in stored])
+                if wrong := np.flatnonzero(np.abs(found - expected).max(axis=1) > 1e-6).tolist():
+                    raise Fault(f"the vector of chunk {stored[wrong[0]].id} is not that of its text")
             failures = frozenset(catalog.documents.failures())
             for n, state in enumerate(states):
                 if (documents, failures, model) == (state.documents, state.failures, state.model):

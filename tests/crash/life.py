@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 
@@ -74,6 +75,7 @@ def vector(model: str, text: str) -> FloatMatrix:
     return np.random.default_rng(seed).standard_normal((1, DIMENSION)).astype(np.float32)
 
 
+@lru_cache(maxsize=4096)
 def unit_vector(model: str, text: str) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
     row = vector(model, text)[0]
     return row / np.linalg.norm(row)
@@ -220,6 +222,7 @@ def open_store(path: Path) -> LocalStore:
 
 
 def queries(state: State) -> Iterator[str]:
-    """A line of each document, which only it has."""
-    for body in state.documents.values():
+    """A line of three documents, which only it has: the oldest's, the longest's, the newest's."""
+    bodies = list(state.documents.values())
+    for body in {bodies[0]: 0, max(bodies, key=len): 0, bodies[-1]: 0}:
         yield body.split("\n")[0]

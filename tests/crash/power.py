@@ -94,8 +94,8 @@ class _Replay:
     def _lose_power(self, disk: Disk, n: int, acknowledged: int) -> None:
         chance = random.Random(f"{self._seed} {n}")
         # Where only a cache is on its way, the truth is the same in every state.
-        times = self._per_call if any(disk.waits(part) for part in ("catalog", "vectors", "home/index")) else 2
-        for mode in (*MODES, *map(str, range(times))):
+        modes = (*MODES, *map(str, range(self._per_call))) if disk.waits(_CACHE) else ("none", "0")
+        for mode in modes:
             state = disk.after(mode, chance)
             self._report.counts["states made"] += 1
             truth = frozenset((path, digest) for path, (_, digest) in state.items() if not path.startswith(_CACHE))

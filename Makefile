@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: help demo test lint clean
+.PHONY: help demo test crash lint clean
 
 help:
 	@echo "make demo   index sample_docs and ask two questions"
 	@echo "make test   run every test"
+	@echo "make crash  kill, starve and unplug the store at thousands of places, for many minutes"
 	@echo "make lint   check style, format and types"
 	@echo "make clean  remove what the others made"
 
@@ -20,6 +21,9 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-for-tests
 	$(BIN)/python -m pytest
+
+crash: $(VENV)/installed-for-tests
+	PYTHONPATH=tests $(BIN)/python -m crash --long
 
 lint: $(VENV)/installed-for-tests
 	$(BIN)/ruff check .

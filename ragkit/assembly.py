@@ -56,6 +56,7 @@ def build(settings: Settings, *, embedder: Embedder | None = None, chat: ChatMod
             recipe=f"{settings.chunk_size}/{settings.chunk_overlap}",
             chat=chat_model if chat or provider_of(settings, "chat") != OFFLINE else None,
             rounds=settings.rounds,
+            judges=settings.refuse_early,
             close=close,
             layout=layout,
             ordering=ordering,

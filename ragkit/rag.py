@@ -37,6 +37,7 @@ class RAG:
         recipe: how the chunker cuts, in words of the caller's own; with another one a folder is cut again.
         chat: gives what writes answers, when one is first needed; without it answers quote the documents.
         rounds: searches that a model may ask for before it must answer.
+        judges: refuse before the chat model is asked, where no passage is about the question.
         uploads: the file that remembers what was left with a service; the user's own unless named.
         layout: what the prompt of an answer is made of.
         ordering: puts what was found into another order, by a reranker or for variety.
@@ -56,6 +57,7 @@ class RAG:
         recipe: str = "",
         chat: Callable[[], ChatModel] | None = None,
         rounds: int = 5,
+        judges: bool = False,
         uploads: Path | None = None,
         close: Callable[[], object] | None = None,
         layout: Layout | None = None,
@@ -71,6 +73,7 @@ class RAG:
         self._recipe = recipe
         self._chat = chat
         self._rounds = rounds
+        self._judges = judges
         self._uploads = uploads
         self._close = close
         self._layout = layout
@@ -252,7 +255,7 @@ class RAG:
         if agentic and (route or max_cost is not None):
             raise ConfigError("a model that searches by itself knows no route and no limit", "leave one of them out")
         chat = self._chat_model("search by itself") if agentic else self.chat()
-        writer = Writer(chat, self._layout, self._abilities, talk, told)
+        writer = Writer(chat, self._layout, self._abilities, talk, told, self._judges)
         with metered() as meter:
             if agentic and chat:
                 answer = ask_agent(index, question, writer, chat, self._rounds)

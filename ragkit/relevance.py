@@ -73,6 +73,24 @@ def by_words(
     return (covered + min(1.0, max(scores) / most)) / 2
 
 
+def is_about(
+    question: str,
+    hits: Sequence[Hit],
+    *,
+    idf: Callable[[Sequence[str]], Mapping[str, float]],
+    title: Callable[[str], str],
+    level: Callable[[], float | None] | None = None,
+) -> bool:
+    """Whether a hit says enough of the question, or is near it in other words.
+
+    Args:
+        level: gives the `level` of the index; asked only where the words say too little.
+    """
+    if by_words(question, hits, idf=idf, title=title) >= least_by_words(idf):
+        return True
+    return level is not None and nearness(hits, level()) >= NEAR
+
+
 def level(sample: FloatMatrix) -> float | None:
     """The cosine of unrelated texts with the model that made these unit vectors (n, d), whose texts lie far apart.
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from toys import Says
 
 import ragkit
 from ragkit.extractive import extract
 from ragkit.relevance import NEAR, RELEVANT, by_words, least_by_words, level, nearness
-from ragkit.types import Chunk, Document, FloatMatrix, Hit, Status
+from ragkit.types import Chunk, Document, FloatMatrix, Hit, Refusal, Status
 
 SONG = Document(
     "clowns.txt",
@@ -129,3 +130,19 @@ def test_a_near_passage_in_other_words_is_not_refused(cosine: float, status: Sta
         "which meadow plants tolerate inundation", [found], idf=even, document=lambda _: document, level=lambda: 0.92
     )
     assert answer.status is status
+
+
+@pytest.mark.parametrize(("early", "asked"), [(True, 0), (False, 1)])
+def test_a_chat_model_is_not_paid_for_what_no_passage_is_about(tmp_path: Path, early: bool, asked: int) -> None:
+    """With `refuse_early` the nearest passages come with a reason, and no request is sent; without it one is."""
+    model = Says("The river [1].", "The river [1].")
+    with ragkit.open(tmp_path / "index", chat=model, refuse_early=early) as rag:
+        rag.add([SONG, RIVER])
+        answer = rag.ask("How do whales sleep?")
+        assert len(model.told) == asked
+        if early:
+            assert (answer.status, answer.refusal) == (Status.REFUSED, Refusal.NOTHING_RELEVANT)
+            assert answer.hits
+            assert answer.mode == "generative"
+        assert rag.ask("Which meadows flood in spring?").status is Status.ANSWERED
+        assert len(model.told) == asked + 1

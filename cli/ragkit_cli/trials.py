@@ -31,7 +31,7 @@ OF_ASKING = frozenset(
     | {"rerank", "rerank_provider", "rerank_model", "rerank_base_url", "rerank_api_key", "rerank_style", "rerank_price"}
     | {"chat_provider", "chat_model", "gigachat_model", "temperature", "top_p", "repetition_penalty", "rounds"}
     | {"max_answer_tokens", "update_interval", "profanity_check", "session"}
-    | {"context_tokens", "parents", "prompt_template"}
+    | {"context_tokens", "parents", "prompt_template", "refuse_early"}
     | {"embed_price", "prompt_price", "completion_price", "currency"}
     | {"slots", "batch_items", "timeout", "retries", "proxy", "workers", "max_file_size"}
     | {"api_key", "openai_api_key", "embed_api_key", "auth_scheme", "headers", "ca_file", "verify"}

@@ -84,9 +84,21 @@ def _from_passages(index: Index, question: str, writer: Writer, max_cost: float 
         from ragkit.extractive import extract  # a model needs none of it
 
         answer = extract(question, hits, idf=index.idf, document=index.document, level=index.level)
+    elif writer.judges and not _is_about(index, (writer.talk and writer.talk.query) or question, hits):
+        refused = _refused(
+            question, Refusal.NOTHING_RELEVANT, "no passage is about what the question asks", "generative"
+        )
+        answer = replace(refused, hits=tuple(hits))
     else:
         answer = _written(writer.chat, index, question, hits, writer, max_cost, meter.usage.cost)
     return replace(answer, timings={"search": found - began, "answer": time.perf_counter() - found})
+
+
+def _is_about(index: Index, query: str, hits: list[Hit]) -> bool:
+    from ragkit.relevance import is_about  # where everything is answered it is not needed
+
+    titles = {source: index.document(source).title for source in {hit.chunk.source for hit in hits}}
+    return is_about(query, hits, idf=index.idf, title=titles.__getitem__, level=index.level)
 
 
 def _written(

@@ -38,6 +38,7 @@ class Writer:
     """Who writes the answer and how. Without `chat` it is made of the documents' own sentences.
 
     `abilities` are those of the chat service; asked for only where a way is chosen, or a limit on money given.
+    `judges` refuses before a model is asked, where no passage is about the question.
     """
 
     chat: ChatModel | None = None
@@ -45,6 +46,7 @@ class Writer:
     abilities: Callable[[], Abilities] | None = None
     talk: Talk | None = None
     told: Callable[[Delta], None] | None = None
+    judges: bool = False
 
     @property
     def history(self) -> tuple[Message, ...]:

@@ -13,7 +13,7 @@ from ragkit import words
 from ragkit.extractive.passages import about, quotable
 from ragkit.extractive.question import Question
 from ragkit.positions import Positions
-from ragkit.relevance import NEAR, by_words, least_by_words, nearness
+from ragkit.relevance import is_about
 from ragkit.types import Answer, Citation, Document, Hit, Refusal, Status, Verification
 
 MOST_QUOTES = 3
@@ -67,8 +67,7 @@ def extract(
         return _refused(question, hits, Refusal.NOTHING_RELEVANT, "the question has no word to look for")
     asked = Question(question, idf)
     read = cache(document)
-    said = by_words(question, hits, idf=idf, title=lambda source: read(source).title)
-    if said < least_by_words(idf) and nearness(hits, level() if level else None) < NEAR:
+    if not is_about(question, hits, idf=idf, title=lambda source: read(source).title, level=level):
         return _refused(question, hits, Refusal.NOTHING_RELEVANT, "no passage is about what the question asks")
     chosen = _choose(asked, sorted(_candidates(asked, hits, read), key=lambda candidate: -candidate.score))
     if not chosen:

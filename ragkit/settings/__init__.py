@@ -124,6 +124,7 @@ class Settings:
     context_tokens: int = _whole(16_000, "tokens that the prompt of an answer may hold", 500)
     parents: bool = _flag(False, "give a model whole sections instead of passages, where they fit")
     prompt_template: str = _text("file with the words of the prompt, with {sources} and {question}", kind="file")
+    refuse_early: bool = _flag(False, "refuse before a chat model is paid, where no passage is about the question")
     rounds: int = _whole(5, "searches that a model may ask for before it must answer", 1, 100)
 
     embed_price: float = _decimal("money for a million tokens that are embedded", 0, default=0.0)

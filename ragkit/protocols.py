@@ -186,6 +186,14 @@ class Writer(Protocol):
         """Which of these keys have a vector already."""
         ...
 
+    def waiting(self) -> Sequence[tuple[str, int, Chunk]]:
+        """Title, id and chunk of everything that lost its vector in a repair."""
+        ...
+
+    def end_waiting(self, keys: Mapping[int, bytes]) -> None:
+        """Give chunks that wait, by id, the vectors under these keys; those that have none yet go on waiting."""
+        ...
+
     @property
     def model(self) -> str:
         """The model that the index is searched with; empty before there are vectors."""
@@ -295,6 +303,14 @@ class Store(Protocol):
 
     def status(self) -> IndexStatus: ...
 
-    def check(self) -> list[Finding]: ...
+    def check(self, *, data: bool = True, subset: tuple[int, int] = (1, 1)) -> list[Finding]:
+        """Compare every stored byte with its checksum, or the n-th of m parts; without `data` look at the shape."""
+        ...
+
+    def repair(
+        self, cut: Callable[[Document], Sequence[Chunk]], key: Callable[[str, str, Chunk], bytes]
+    ) -> list[Finding]:
+        """Save what can be saved: `cut` cuts documents again, `key` names the vector of model, title and chunk."""
+        ...
 
     def close(self) -> None: ...

@@ -407,9 +407,30 @@ class RAG:
         """The index as a whole. Raises IndexNotFound where there is none."""
         return self._store.status()
 
-    def check(self) -> list[Finding]:
-        """Read the whole index through: checksums, counts, caches. Changes nothing."""
-        return self._store.check()
+    def check(self, *, data: bool = True, subset: tuple[int, int] = (1, 1)) -> list[Finding]:
+        """Compare every stored byte with its checksum, counts with each other, caches with the truth. Changes nothing.
+
+        Args:
+            data: without it only pages, counts, sizes and headers are looked at.
+            subset: (n, m) for the n-th of m parts that together are all; small tables are read each time.
+        """
+        return self._store.check(data=data, subset=subset)
+
+    def repair(self, *, max_tokens: int | None = None, max_cost: float | None = None) -> list[Finding]:
+        """Save what a damaged index holds, embed again what lost its vector, make caches anew; and check the result.
+
+        The damaged catalog is kept beside the new one. Findings that are not ok say what is lost, and what brings it
+        back; where the embedder is not the index's, or fails, chunks wait for their vectors and are found by words.
+
+        Raises:
+            IndexCorrupt: nothing can be proved any more, or the embedding model's name is lost.
+            IndexLocked: another writer is at work.
+        """
+        from ragkit.embedding_run import budget_for
+        from ragkit.mending import repair
+
+        budget = budget_for(self._embedder, max_tokens, max_cost)
+        return repair(self._store, self._embedder, self._chunker, budget=budget)
 
     def close(self) -> None:
         """Let go of all files and connections. A closed RAG opens them again when it is used."""

@@ -78,6 +78,13 @@ class MemoryWriter:
         for entry in self._now.entries.values():
             yield entry.document.title, entry.chunks
 
+    def waiting(self) -> Sequence[tuple[str, int, Chunk]]:
+        return []
+
+    def end_waiting(self, keys: Mapping[int, bytes]) -> None:
+        if keys:
+            raise NotImplementedError
+
     def stored(self, keys: Iterable[bytes]) -> set[bytes]:
         return set(keys) & self._now.vectors.keys()
 
@@ -284,8 +291,13 @@ class MemoryStore:
             **asdict(state.preparation),
         )  # fmt: skip
 
-    def check(self) -> list[Finding]:
-        return [Finding("memory", True, "nothing to check")]
+    def check(self, *, data: bool = True, subset: tuple[int, int] = (1, 1)) -> list[Finding]:
+        return [Finding("memory", True, f"nothing to check: {data}, {subset}")]
+
+    def repair(
+        self, cut: Callable[[Document], Sequence[Chunk]], key: Callable[[str, str, Chunk], bytes]
+    ) -> list[Finding]:
+        return [Finding("memory", True, f"nothing to repair with {cut} and {key}")]
 
     def close(self) -> None:
         """There is nothing to let go of."""

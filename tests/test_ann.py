@@ -1,12 +1,13 @@
 """Codes choose candidates; the cosines are exact, and losing or damaging the codes changes no answer."""
 
-import json
+import shutil
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ragkit.store.ann import LEAST_RECALL, open_codes
+from ragkit.store.ann import open_codes
 from ragkit.store.catalog import Catalog
 from ragkit.store.local import LocalStore
 from ragkit.types import Chunk, Document, FloatMatrix
@@ -58,34 +59,72 @@ def exact(place: Path) -> list[list[tuple[int, float]]]:
 def test_codes_change_no_answer(place: Path) -> None:
     """Ids and cosines are those of exact search, also for vectors that are younger than the codes."""
     with LocalStore(place)._catalog() as catalog:
-        codes = open_codes(place, catalog.vectors.segments())
+        codes = open_codes(place, catalog.identity(), catalog.vectors.segments())
     assert codes is not None
     assert len(codes.ids) == ROWS
-    assert json.loads((place / "ann" / "codes.json").read_text())["recall"] >= LEAST_RECALL
     assert answers(LocalStore(place)) == exact(place)
 
 
-@pytest.mark.parametrize("damage", ["flip", "truncate", "about", "missing", "weak"])
-def test_codes_that_cannot_be_trusted_are_not_used(place: Path, damage: str) -> None:
-    """Whatever is wrong with them, search is exact then."""
+@pytest.mark.parametrize("damage", ["flip", "about", "truncate", "empty", "missing", "identity", "other index"])
+def test_codes_that_cannot_be_trusted_are_not_used(place: Path, damage: str, tmp_path: Path) -> None:
+    """Whatever is wrong with them, search is exact then; and the next writer makes them again."""
     expected = exact(place)
-    codes, about = place / "ann" / "codes", place / "ann" / "codes.json"
+    codes = place / "ann" / "codes"
     data = bytearray(codes.read_bytes())
+    catalog = Catalog(place)
+    segments, identity = catalog.vectors.segments(), catalog.identity()
+    catalog.close()
     if damage == "flip":
         data[len(data) // 2] ^= 1
         codes.write_bytes(data)
+    elif damage == "about":
+        data[20] ^= 1
+        codes.write_bytes(data)
     elif damage == "truncate":
         codes.write_bytes(data[:-9])
-    elif damage == "about":
-        about.write_text("[")
+    elif damage == "empty":
+        codes.write_bytes(b"")
     elif damage == "missing":
         codes.unlink()
+    elif damage == "other index":
+        other = LocalStore(tmp_path / "other", approximate_from=5000)
+        fill(other, clustered(ROWS, seed=7), "a")
+        other.close()
+        codes.write_bytes((tmp_path / "other" / "ann" / "codes").read_bytes())
     else:
-        about.write_text(json.dumps({**json.loads(about.read_text()), "recall": 0.5}))
-    catalog = Catalog(place)
-    assert open_codes(place, catalog.vectors.segments()) is None
-    catalog.close()
+        identity = "0" * 32
+    assert open_codes(place, identity, segments) is None
     assert answers(LocalStore(place)) == expected
+    with LocalStore(place, approximate_from=5000).writing() as writer:
+        identity = writer._catalog.identity()
+    codes_again = open_codes(place, identity, segments)
+    assert codes_again is not None
+    assert answers(LocalStore(place)) == expected
+
+
+def test_codes_that_find_too_little_are_not_used(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their recall was measured when they were made, and is under their checksum."""
+    monkeypatch.setattr("ragkit.store.ann.LEAST_RECALL", 1.1)
+    with LocalStore(place)._catalog() as catalog:
+        assert open_codes(place, catalog.identity(), catalog.vectors.segments()) is None
+
+
+def test_arrays_of_any_content_only_choose_other_candidates(place: Path, tmp_path: Path) -> None:
+    """Codes made by a stranger, with a right checksum: ids that exist come back, and their cosines are exact."""
+    path = place / "ann" / "codes"
+    data = bytearray(path.read_bytes())
+    chance = np.random.default_rng(0)
+    data[-50_000:-4] = chance.integers(0, 256, 49_996, dtype=np.uint8).tobytes()
+    data[-4:] = zlib.crc32(data[:-4]).to_bytes(4, "little")
+    shutil.copytree(place, tmp_path / "exact", ignore=shutil.ignore_patterns("ann"))
+    exactly = LocalStore(tmp_path / "exact")
+    path.write_bytes(data)
+    scored = [{h.id: h.scores["dense"] for h in exactly.search("", q, k=30)} for q in clustered(20, seed=5)[:4]]
+    for query, right in zip(clustered(20, seed=5)[:4], scored, strict=True):
+        found = {h.id: h.scores["dense"] for h in LocalStore(place).search("", query, k=10)}
+        assert len(found) == 10
+        assert all(abs(right.get(id, score) - score) < 1e-6 for id, score in found.items())
+        assert max(found.values()) <= max(right.values()) + 1e-6
 
 
 def test_codes_follow_the_index(place: Path) -> None:
@@ -93,7 +132,7 @@ def test_codes_follow_the_index(place: Path) -> None:
     store = LocalStore(place, approximate_from=5000)
     fill(store, clustered(3000, seed=4), "c")
     catalog = Catalog(place)
-    codes = open_codes(place, catalog.vectors.segments())
+    codes = open_codes(place, catalog.identity(), catalog.vectors.segments())
     catalog.close()
     assert codes is not None
     assert len(codes.ids) == ROWS + 300 + 3000

@@ -42,7 +42,7 @@ FLOORS = [  # from the ground up; names are prefixes
         "ragkit.generative",
         "ragkit.packing",
     ],
-    ["ragkit.ingest", "ragkit.reembedding", "ragkit.evaluation", "ragkit.routing", "ragkit.dialogue"],
+    ["ragkit.ingest", "ragkit.reembedding", "ragkit.mending", "ragkit.evaluation", "ragkit.routing", "ragkit.dialogue"],
     ["ragkit.asking"],
     ["ragkit.rag"],
     ["ragkit.services"],

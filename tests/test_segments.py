@@ -1,5 +1,6 @@
 """Vector files and the exact search over them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from ragkit.store.segments import (
     VectorBlock,
     VectorSet,
     map_segment,
-    segment_is_intact,
+    read_segment,
     unit_rows,
     write_segment,
 )
@@ -35,7 +36,8 @@ def test_a_segment_comes_back_as_it_was_written(tmp_path: Path) -> None:
     back = map_segment(tmp_path, info)
     assert back.ids.tolist() == [10, 11, 12, 13, 14, 20, 21, 22]
     assert np.array_equal(back.rows, np.concatenate([block(10, 5).rows, block(20, 3, seed=1).rows]))
-    assert segment_is_intact(tmp_path, info)
+    reading = read_segment(tmp_path, info)
+    assert (reading.damaged, reading.faults) == ([], [])
     assert (tmp_path / info.name).stat().st_mode & 0o777 == 0o600
 
 
@@ -48,12 +50,43 @@ def test_a_flipped_bit_in_the_header_is_noticed_at_opening(tmp_path: Path, offse
         map_segment(tmp_path, info)
 
 
-@pytest.mark.parametrize("offset", [HEADER_BYTES, HEADER_BYTES + 64, -1])
+@pytest.mark.parametrize("offset", [HEADER_BYTES, HEADER_BYTES + 64, -5])
 def test_a_flipped_bit_in_the_body_is_noticed_by_reading_it_through(tmp_path: Path, offset: int) -> None:
     """Ids and rows are under one checksum."""
     info = written(tmp_path)
     flip(tmp_path / info.name, offset)
-    assert not segment_is_intact(tmp_path, info)
+    assert read_segment(tmp_path, info).damaged == [0]
+
+
+def test_a_flipped_bit_costs_one_piece(tmp_path: Path) -> None:
+    """256 rows of a thousand; the rest of the segment is read as it was written."""
+    whole = block(1, 1000)
+    info = write_segment(tmp_path, [whole])
+    flip(tmp_path / info.name, HEADER_BYTES + 8 * 1000 + 4 * 8 * 600)
+    reading = read_segment(tmp_path, info)
+    assert reading.damaged == [2]
+    assert np.array_equal(np.concatenate([piece.ids for piece in reading.whole]), np.delete(whole.ids, range(512, 768)))
+    again = np.concatenate([piece.rows for piece in reading.whole])
+    assert np.array_equal(again, np.delete(whole.rows, range(512, 768), axis=0))
+
+
+@pytest.mark.parametrize("offset", [0, 40, -1])
+def test_a_flipped_bit_in_header_or_checksums_costs_no_row(tmp_path: Path, offset: int) -> None:
+    """The catalog knows what both must be: it is a fault, and all rows are proved whole."""
+    info = write_segment(tmp_path, [block(1, 1000)])
+    flip(tmp_path / info.name, offset)
+    reading = read_segment(tmp_path, info)
+    assert reading.damaged == []
+    assert len(reading.faults) == 1
+    assert sum(len(piece.ids) for piece in reading.whole) == 1000
+
+
+def test_a_name_that_is_no_segment_opens_nothing(tmp_path: Path) -> None:
+    """A row of a catalog from elsewhere must not lead out of the folder."""
+    info = written(tmp_path)
+    (tmp_path / "inside").mkdir()
+    with pytest.raises(IndexCorrupt, match="is not the name of a segment"):
+        map_segment(tmp_path / "inside", replace(info, name=f"../{info.name}"))
 
 
 def test_a_truncated_segment_is_refused_with_both_sizes(tmp_path: Path) -> None:

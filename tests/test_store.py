@@ -251,7 +251,7 @@ def test_an_index_of_another_format_is_refused_with_both_versions(rag: RAG, inde
     with sqlite3.connect(index / "catalog.sqlite") as db:
         db.execute("PRAGMA user_version=99")
     db.close()
-    with pytest.raises(IndexMismatch, match="has format 99, this version reads format 1"):
+    with pytest.raises(IndexMismatch, match="has format 99, this version reads format 2"):
         colour_rag(index).search("red")
 
 

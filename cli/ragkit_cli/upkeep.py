@@ -47,25 +47,47 @@ def status_command(index: str | None, as_json: bool) -> int:
     return DONE
 
 
+def _part(_: click.Context, option: click.Parameter, given: str | None) -> tuple[int, int] | None:
+    """1/7 as numbers: the first of seven parts."""
+    if given is None:
+        return None
+    n, slash, m = given.partition("/")
+    if not (slash and n.isdecimal() and m.isdecimal() and 1 <= int(n) <= int(m)):
+        raise click.BadParameter(f"{given!r} is no part: say 1/7 for the first of seven", param=option)
+    return int(n), int(m)
+
+
 @click.group("doctor", invoke_without_command=True)
 @index_option
 @json_option
 @quiet_option
-def doctor_command(index: str | None, as_json: bool, quiet: bool) -> int:
+@click.option("--data", is_flag=True, help="Read every stored byte, and compare it with its checksum.")
+@click.option("--subset", metavar="N/M", callback=_part, help="With --data, the N-th of M parts that make up all.")
+@click.option("--repair", is_flag=True, help="Save what can be saved, embed again only what was lost.")
+def doctor_command(
+    index: str | None, as_json: bool, quiet: bool, data: bool, subset: tuple[int, int] | None, repair: bool
+) -> int:
     """
     \b
     ragkit doctor
+    ragkit doctor --data
+    ragkit doctor --data --subset 1/7
+    ragkit doctor --repair
     ragkit doctor tls
 
-    Read the whole index again, verify checksums, counts and caches, and say what mends what is wrong. Exit
-    code 5 where something is. `doctor tls` looks at the hosts of the services instead.
+    Look at the index and say what mends what is wrong: at its shape, counts and caches, or with --data at every
+    stored byte. Exit code 5 where something is. --repair keeps the damaged catalog beside the new one, and says
+    what could not be saved. `doctor tls` looks at the hosts of the services instead.
     """
     if click.get_current_context().invoked_subcommand:
         return DONE
     from ragkit.store.engine import sqlite_finding
 
     with open_index(settings(index=index)) as rag:
-        findings = [*rag.check(), sqlite_finding()]
+        if repair:
+            findings = [*rag.repair(), sqlite_finding()]
+        else:
+            findings = [*rag.check(data=data or subset is not None, subset=subset or (1, 1)), sqlite_finding()]
     sound = all(finding.ok for finding in findings)
     if as_json:
         out_json("doctor", {"ok": sound, "findings": [payload.of_finding(finding) for finding in findings]})

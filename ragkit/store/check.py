@@ -1,4 +1,4 @@
-"""Reading an index through: every checksum, every count, every cache. It changes nothing."""
+"""Looking at an index: quickly at its shape, or at every stored byte and its checksum. It changes nothing."""
 
 from __future__ import annotations
 
@@ -11,26 +11,39 @@ import numpy as np
 from ragkit.errors import IndexCorrupt, IndexLocked, StoreError
 from ragkit.reports import Finding
 from ragkit.store.catalog import Catalog
-from ragkit.store.lexical import LexicalIndex, LexicalUnusable
+from ragkit.store.lexical import LexicalUnusable
 from ragkit.store.lock import WriterLock
-from ragkit.store.segments import map_segment, segment_is_intact, tail_block
-from ragkit.store.wordindex import lexical_path
+from ragkit.store.segments import PIECE_ROWS, map_segment, read_segment, tail_block
+from ragkit.store.wordindex import open_words
+from ragkit.types import IntVector
 
-_LOST = "restore the index from a copy, or delete it and index the folder again"
+_REPAIR = "ragkit doctor --repair"  # the cure of all that is truth; a cache is made again by itself
 
 
-def check_index(catalog: Catalog, folder: Path, at: int) -> list[Finding]:
-    """One finding for each part of the index, in a fixed order; several for a part with several faults."""
+def check_index(
+    catalog: Catalog, folder: Path, at: int, *, data: bool = True, subset: tuple[int, int] = (1, 1)
+) -> list[Finding]:
+    """One finding for each part of the index, in a fixed order; several for a part with several faults.
+
+    With `data` every stored byte is compared with its checksum, or with `subset` (n, m) the n-th of m parts that
+    together are all of them; without it the shape is looked at: pages, counts, sizes, headers, what caches reflect.
+    """
+    n, m = subset
+
+    def taken(i: int) -> bool:
+        return i % m == n - 1
+
     findings = [
-        *_part("catalog", lambda: _catalog(catalog)),
-        *_part("documents", lambda: _documents(catalog)),
-        *_part("vectors", lambda: _vectors(catalog, folder / "vectors")),
+        *_part("catalog", lambda: _catalog(catalog, data, taken)),
+        *_part("documents", lambda: _documents(catalog, taken) if data else _counts(catalog, at)),
+        *_part("vectors", lambda: _vectors(catalog, folder / "vectors", data, taken)),
     ]
     if writer := _writer(folder):
         return [*findings, Finding("word index", True, f"not looked at: {writer}")]
     return [
         *findings,
-        *_part("word index", lambda: _words(catalog, at)),
+        *_part("word index", lambda: _words(catalog, at, data)),
+        *(_part("codes", lambda: _codes(catalog, folder)) if (folder / "ann").exists() else ()),
         *_part("files", lambda: _files(catalog, folder / "vectors")),
     ]
 
@@ -56,71 +69,101 @@ def _part(subject: str, look: Callable[[], Iterator[Finding | str]]) -> Iterator
                 yield seen
             else:
                 summary = seen
-    except (sqlite3.DatabaseError, UnicodeDecodeError, OSError, StoreError) as error:
+    # A value that passes no more for what it was stands behind the last three.
+    except (
+        sqlite3.DatabaseError,
+        UnicodeDecodeError,
+        OSError,
+        StoreError,
+        ValueError,
+        TypeError,
+        LookupError,
+    ) as error:
         sound = False
-        yield Finding(subject, False, f"it cannot be read: {error}", _LOST)
+        yield Finding(subject, False, f"it cannot be read: {error}", _REPAIR)
     if sound:
         yield Finding(subject, True, summary)
 
 
-def _catalog(catalog: Catalog) -> Iterator[Finding | str]:
-    for problem in catalog.sqlite_problems():
-        yield Finding("catalog", False, f"{catalog.path.name}: {problem}", _LOST)
-    yield "the database is whole"
+def _catalog(catalog: Catalog, data: bool, taken: Callable[[int], bool]) -> Iterator[Finding | str]:
+    verification = catalog.verification()
+    for problem in verification.pages(thorough=data, taken=taken):
+        yield Finding("catalog", False, f"{catalog.path.name}: {problem}", _REPAIR)
+    for problem in (*verification.small_tables(), *verification.references()):
+        yield Finding("catalog", False, problem, _REPAIR)
+    yield "the database is whole, settings and folders agree with their checksums"
 
 
-def _documents(catalog: Catalog) -> Iterator[Finding | str]:
+def _counts(catalog: Catalog, at: int) -> Iterator[Finding | str]:
+    counts = catalog.documents.counts(at)
+    found = len(catalog.chunks.ids(at))
+    if found != counts["chunks"]:
+        yield Finding("documents", False, f"there are {found} chunks, {counts['chunks']} were written", _REPAIR)
+    yield f"{counts['documents']} documents with {found} chunks; --data compares them with their checksums"
+
+
+def _documents(catalog: Catalog, taken: Callable[[int], bool]) -> Iterator[Finding | str]:
     documents = chunks = 0
-    for id in catalog.documents.ids():
+    verification = catalog.verification()
+    for id in filter(taken, catalog.documents.ids()):
         try:
-            expected = catalog.documents.verify(id)
-            found = len(catalog.chunks.of_document(id))
+            chunks += verification.document(id)
+            documents += 1
         except IndexCorrupt as error:
-            yield Finding("documents", False, error.message, _LOST)
-            continue
-        if found != expected:
-            yield Finding("documents", False, f"document {id} has {found} chunks, {expected} were written", _LOST)
-        documents += 1
-        chunks += found
+            yield Finding("documents", False, error.message, _REPAIR)
+        except (sqlite3.DatabaseError, UnicodeDecodeError, ValueError, TypeError, LookupError) as error:
+            yield Finding("documents", False, f"document {id} cannot be read: {error}", _REPAIR)
     yield f"{documents} documents with {chunks} chunks agree with their checksums"
 
 
-def _vectors(catalog: Catalog, folder: Path) -> Iterator[Finding | str]:
-    held = []
-    spans = catalog.spans()
+def _vectors(catalog: Catalog, folder: Path, data: bool, taken: Callable[[int], bool]) -> Iterator[Finding | str]:
+    verification = catalog.verification()
+    for problem in (*verification.segments(), *verification.tail()):
+        yield Finding("vectors", False, problem, _REPAIR)
+    if data:
+        for problem in verification.names(taken):
+            yield Finding("vectors", False, problem, _REPAIR)
+    held: list[IntVector] = []
+    pieces = 0
     for info in catalog.vectors.segments():
         try:
-            block = map_segment(folder, info)
+            if data:
+                reading = read_segment(folder, info, lambda i, before=pieces: taken(before + i))  # type: ignore[misc]
+                for problem in reading.faults:
+                    yield Finding("vectors", False, problem, _REPAIR)
+                for i in reading.damaged:
+                    yield Finding("vectors", False, f"{_piece(info.name, i)} differs from its checksum", _REPAIR)
+            held.append(map_segment(folder, info).ids)
         except FileNotFoundError:
-            yield Finding("vectors", False, f"segment {info.name} is missing", _LOST)
-            continue
+            yield Finding("vectors", False, f"the segment {info.name} is missing", _REPAIR)
         except IndexCorrupt as error:
-            yield Finding("vectors", False, error.message, _LOST)
-            continue
-        if not segment_is_intact(folder, info):
-            yield Finding("vectors", False, f"segment {info.name} differs from its checksum", _LOST)
-        held.append(block.ids)
-    try:
-        held += [tail_block(*batch, spans.of(batch[0]).dimension).ids for batch in catalog.vectors.tail()]
-    except IndexCorrupt as error:
-        yield Finding("vectors", False, error.message, _LOST)
+            yield Finding("vectors", False, error.message, _REPAIR)
+        pieces += -(-info.rows // PIECE_ROWS)
+    spans = catalog.spans()
+    held += [tail_block(*batch, spans.of(batch[0]).dimension).ids for batch in catalog.vectors.tail()]
     ids = np.sort(np.concatenate([np.empty(0, np.int64), *held]))
     if not np.array_equal(ids, catalog.vectors.names()):
-        yield Finding("vectors", False, f"{len(ids)} vectors are stored, {catalog.vectors.count()} are named", _LOST)
+        yield Finding("vectors", False, f"{len(ids)} vectors are stored, {catalog.vectors.count()} are named", _REPAIR)
+    if waiting := catalog.chunks.count_waiting():
+        yield Finding("embedding", False, f"{waiting} chunks wait for their vectors, and are found by words", _REPAIR)
     if lost := catalog.chunks.count_without_vector():
-        yield Finding("vectors", False, f"{lost} chunks have no vector", _LOST)
+        yield Finding("vectors", False, f"{lost} chunks have no vector", _REPAIR)
     if strange := sum(not spans.is_searched(id) for id in catalog.chunks.vectors_in_use()):
-        yield Finding("vectors", False, f"{strange} vectors in use were not made by {spans.model}", _LOST)
-    yield f"{len(ids)} vectors in {len(held)} parts agree with their checksums"
+        yield Finding("vectors", False, f"{strange} vectors in use were not made by {spans.model}", _REPAIR)
+    yield f"{len(ids)} vectors in {len(held)} parts{' agree with their checksums' if data else ''}"
 
 
-def _words(catalog: Catalog, at: int) -> Iterator[Finding | str]:
+def _piece(name: str, i: int) -> str:
+    return f"piece {i} of the segment {name}"
+
+
+def _words(catalog: Catalog, at: int, data: bool) -> Iterator[Finding | str]:
     rebuild = "it is made again by the next search"
     try:
-        index = LexicalIndex.open(lexical_path(catalog))
+        index = open_words(catalog, thorough=data)
         seen, count = index.generation, len(index)
     except LexicalUnusable as error:
-        yield Finding("word index", False, error.message, rebuild)
+        yield Finding("word index", False, error.message, f"{_REPAIR}, or {rebuild}")
         return
     expected = catalog.documents.counts(at)["chunks"]
     if seen < at:
@@ -129,13 +172,18 @@ def _words(catalog: Catalog, at: int) -> Iterator[Finding | str]:
     if seen > at:
         yield Finding("word index", False, f"it reflects generation {seen}, the catalog is at {at}", rebuild)
     elif count != expected:
-        yield Finding(
-            "word index",
-            False,
-            f"it holds {count} chunks, the catalog {expected}",
-            f"delete {lexical_path(catalog)}: {rebuild}",
-        )
+        yield Finding("word index", False, f"it holds {count} chunks, the catalog {expected}", _REPAIR)
     yield f"{count} chunks, at the catalog's generation {at}"
+
+
+def _codes(catalog: Catalog, folder: Path) -> Iterator[Finding | str]:
+    from ragkit.store.ann import codes_fault  # only large indexes have any
+
+    spans = catalog.spans()
+    segments = [info for info in catalog.vectors.segments() if spans.is_searched(info.first)]
+    if fault := codes_fault(folder, catalog.identity(), segments):
+        yield Finding("codes", False, f"{fault}: they are not used, and search is exact", _REPAIR)
+    yield "they agree with their checksum and with the segments"
 
 
 def _files(catalog: Catalog, folder: Path) -> Iterator[Finding | str]:

@@ -77,6 +77,11 @@ class LexicalIndex:
         return min(self._chunks.generation(), self._sections.generation())
 
     @property
+    def generations(self) -> dict[str, int]:
+        """Of each part, by the name of its folder."""
+        return {"chunks": self._chunks.generation(), "sections": self._sections.generation()}
+
+    @property
     def settled(self) -> bool:
         """Whether both parts reflect that generation; between the two commits of an update they do not."""
         return self._chunks.generation() == self._sections.generation()

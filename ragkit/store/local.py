@@ -18,14 +18,16 @@ import numpy as np
 
 from ragkit.errors import ConfigError, IndexLocked, StoreError
 from ragkit.filters import Condition
-from ragkit.store.catalog import FORMAT, Catalog
+from ragkit.store.catalog import Catalog
+from ragkit.store.catalog.chunks import WAITS
 from ragkit.store.catalog.rows import unreadable
-from ragkit.store.lexical import LexicalIndex, LexicalUnusable
+from ragkit.store.catalog.schema import FORMAT
+from ragkit.store.lexical import LexicalUnusable
 from ragkit.store.retrieval import View, retrieve
 from ragkit.store.segments import APPROXIMATE_FROM, VectorSet, map_segment, tail_block, unit_rows
 from ragkit.store.sizes import Sizes
 from ragkit.store.wordindex import delete as delete_word_index
-from ragkit.store.wordindex import in_memory, lexical_path
+from ragkit.store.wordindex import in_memory, open_words
 from ragkit.types import Chunk, Document, FloatMatrix, FloatVector, Hit, Preparation
 
 if TYPE_CHECKING:
@@ -171,6 +173,7 @@ class LocalStore:
             every = catalog.chunks.ids(view.at)
             taken = {every[i * len(every) // limit] for i in range(limit)} if limit < len(every) else set(every)
             stored = catalog.chunks.by_id(taken.union(set(wanted).intersection(every)))
+            stored = [each for each in stored if each.vector != WAITS]
             names = np.array([each.vector for each in stored], np.int64)
             unique, places = np.unique(names, return_inverse=True)
             return [(each.id, each.chunk) for each in stored], view.vectors.rows(unique)[places]
@@ -203,18 +206,38 @@ class LocalStore:
                 query_model=preparation.query_model,
             )
 
-    def check(self) -> list[Finding]:
-        """Read every stored byte and compare it with its checksum; compare the counts; look at the caches."""
+    def check(self, *, data: bool = True, subset: tuple[int, int] = (1, 1)) -> list[Finding]:
+        """Compare every stored byte with its checksum, or the n-th of m parts; without `data` look at the shape."""
         from ragkit.store.check import check_index
 
         with self._catalog() as catalog, catalog.snapshot() as at:
-            return check_index(catalog, self.path, at)
+            return check_index(catalog, self.path, at, data=data, subset=subset)
+
+    def repair(
+        self, cut: Callable[[Document], Sequence[Chunk]], key: Callable[[str, str, Chunk], bytes]
+    ) -> list[Finding]:
+        """Save what a damaged index still holds, and make its caches again; says what was done and what is lost.
+
+        Documents whose chunks are damaged are `cut` again, `key` names the vector that a model makes of a chunk under
+        a title. Raises IndexCorrupt where nothing can be saved.
+        """
+        from ragkit.store.repair import mend_caches, repair_index
+        from ragkit.store.writer import Writer
+
+        self.close()
+        findings = repair_index(self.path, cut=cut, key=key)
+        findings += mend_caches(self.path)
+        Writer(self.path, approximate_from=self._approximate_from).close()
+        return findings
 
     @contextmanager
     def _catalog(self) -> Iterator[Catalog]:
         """A connection of this thread's own, for as long as the block lasts."""
         with self._lock:
             catalog = self._idle.pop() if self._idle else None
+        if catalog and not catalog.is_current():  # a repair put another file in its place
+            catalog.close()
+            catalog = None
         catalog = catalog or Catalog(self.path)
         try:
             yield catalog
@@ -274,7 +297,7 @@ class LocalStore:
         if view is not None and view.generation == view.at == generation:
             return view
         try:
-            words = LexicalIndex.open(lexical_path(catalog))
+            words = open_words(catalog)
             at = words.generation
             if not words.settled and not in_memory_only:  # a writer is between two commits, or was when it died
                 return None
@@ -301,7 +324,7 @@ def _vectors(catalog: Catalog, folder: Path) -> VectorSet:
     if (folder / "ann").exists():
         from ragkit.store.ann import open_codes  # only large indexes have any
 
-        codes = open_codes(folder, segments)
+        codes = open_codes(folder, catalog.identity(), segments)
     covered = codes.segments if codes else frozenset()
     exact = [map_segment(folder / "vectors", info) for info in segments if info.name not in covered]
     coded = [map_segment(folder / "vectors", info) for info in segments if info.name in covered]

@@ -10,6 +10,7 @@ import numpy as np
 from ragkit.filters import Condition
 from ragkit.ranking import dense_weight, fuse, merge_neighbours
 from ragkit.store.catalog import Catalog
+from ragkit.store.catalog.chunks import WAITS
 from ragkit.store.catalog.rows import damaged
 from ragkit.store.lexical import LexicalIndex, LexicalUnusable
 from ragkit.store.segments import VectorSet
@@ -89,11 +90,14 @@ def _complete(
         missing = [id for id in ids if id not in legs["lexical"]]
         full["lexical"] = {**legs["lexical"], **(view.words.score(query, missing) if missing else {})}
     if "dense" in legs and vector is not None:
-        missing = [id for id in ids if id not in legs["dense"]]
+        missing = [id for id in ids if id not in legs["dense"] and names[id] != WAITS]
         cosines = view.vectors.scores(vector, _ascending({names[id] for id in missing}))
         if lost := [id for id in missing if names[id] not in cosines]:
             raise damaged(f"the vector of chunk {lost[0]}")
         full["dense"] = {**legs["dense"], **{id: cosines[names[id]] for id in missing}}
+        # A chunk that waits for its vector is found by words, and is no nearer than any other.
+        least = min(full["dense"].values(), default=0.0)
+        full["dense"].update({id: least for id in ids if names[id] == WAITS})
     full["fused"] = fuse(full, dense_weight(catalog.meta().get("embedding_model", "")))
     return full
 

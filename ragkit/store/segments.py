@@ -1,15 +1,17 @@
 """Vector files: immutable, checksummed, mapped into memory; and the one place where vectors are normalised.
 
-A segment is a 64-byte header, then n vector ids (little-endian u64, ascending), then n rows of float32. It is
-written once, synced with its folder, and named by the catalog only afterwards. This file knows no SQL.
+A segment is a 64-byte header, then n vector ids (little-endian u64, ascending), then n rows of float32, then a
+crc32 for every PIECE_ROWS ids and rows, so that a flipped bit costs one piece. It is written once, synced with its
+folder, and named by the catalog only afterwards. This file knows no SQL.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -22,10 +24,12 @@ from ragkit.types import FloatMatrix, FloatVector, IntVector
 # Vectors from which codes choose what is searched: below, exact search takes some 20 ms at 512 dimensions, and
 # importing what reads codes ten times that.
 APPROXIMATE_FROM = 100_000
-_MAGIC = b"RAGKITV1"
-_HEADER = struct.Struct(
-    "<8sIQI36x"
-)  # magic, dimension, rows, crc32 of the body; the last 4 bytes are the header's crc32
+PIECE_ROWS = 256  # rows under one checksum: 1 MB at 1024 dimensions
+SEGMENT_NAME = re.compile(r"seg-[0-9a-f]{32}")
+_CURE = "see what else is damaged: ragkit doctor --data; save what can be saved: ragkit doctor --repair"
+_MAGIC = b"RAGKITV2"
+# magic, dimension, rows, crc32 of the table of checksums at the end; the last 4 bytes are the header's crc32
+_HEADER = struct.Struct("<8sIQI36x")
 HEADER_BYTES = _HEADER.size + 4
 
 
@@ -52,7 +56,7 @@ class SegmentInfo:
     last: int
     rows: int
     dimension: int
-    crc: int
+    crc: int  # of the table of checksums
     size: int
 
 
@@ -85,55 +89,150 @@ def write_segment(folder: Path, blocks: Sequence[VectorBlock]) -> SegmentInfo:
     """Write the blocks, in order of id, as one new durable file. The caller names it in the catalog."""
     import uuid  # 3 ms that no search need pay
 
-    ids = np.concatenate([block.ids for block in blocks])
+    ids = np.concatenate([block.ids for block in blocks]).astype("<u8")
     dimension = blocks[0].rows.shape[1]
-    crc = zlib.crc32(ids.astype("<u8").tobytes())
-    for block in blocks:
-        crc = zlib.crc32(np.ascontiguousarray(block.rows, dtype="<f4").data, crc)
-    header = _HEADER.pack(_MAGIC, dimension, len(ids), crc)
     name = f"seg-{uuid.uuid4().hex}"
     handle = os.open(folder / name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     with os.fdopen(handle, "wb") as file:
-        file.write(header + struct.pack("<I", zlib.crc32(header)))
-        file.write(ids.astype("<u8").tobytes())
-        for block in blocks:
-            file.write(np.ascontiguousarray(block.rows, dtype="<f4").data)
+        file.write(bytes(HEADER_BYTES))
+        file.write(ids.tobytes())
+        checks = []
+        for at, rows in _pieces(blocks):
+            checks.append(zlib.crc32(rows.data, zlib.crc32(ids[at : at + len(rows)].tobytes())))
+            file.write(rows.data)
+        table = np.array(checks, "<u4").tobytes()
+        file.write(table)
+        info = SegmentInfo(
+            name, int(ids[0]), int(ids[-1]), len(ids), dimension, zlib.crc32(table), _size(len(ids), dimension)
+        )
+        file.seek(0)
+        file.write(_header(info))
         file.flush()
         os.fsync(file.fileno())
     sync_folder(folder)
-    size = HEADER_BYTES + len(ids) * (8 + 4 * dimension)
-    return SegmentInfo(name, int(ids[0]), int(ids[-1]), len(ids), dimension, crc, size)
+    return info
 
 
-def map_segment(folder: Path, info: SegmentInfo) -> VectorBlock:
-    """Map a segment without reading it. Raises IndexCorrupt where size or header differ from the catalog's.
+def _pieces(blocks: Sequence[VectorBlock]) -> Iterator[tuple[int, FloatMatrix]]:
+    """The rows of all blocks by PIECE_ROWS, each with the place of its first; the last piece may be shorter."""
+    at, held, parts = 0, 0, []
+    for block in blocks:
+        low = 0
+        while low < len(block.rows):
+            part = block.rows[low : low + PIECE_ROWS - held]
+            parts.append(part)
+            low, held = low + len(part), held + len(part)
+            if held == PIECE_ROWS:
+                yield at, cast("FloatMatrix", np.concatenate(parts).astype("<f4", copy=False))
+                at, held, parts = at + PIECE_ROWS, 0, []
+    if parts:
+        yield at, cast("FloatMatrix", np.concatenate(parts).astype("<f4", copy=False))
 
-    A missing file raises FileNotFoundError: a compaction may have replaced it since the catalog was read.
-    """
+
+def _size(rows: int, dimension: int) -> int:
+    return HEADER_BYTES + rows * (8 + 4 * dimension) + 4 * -(-rows // PIECE_ROWS)
+
+
+def _header(info: SegmentInfo) -> bytes:
+    header = _HEADER.pack(_MAGIC, info.dimension, info.rows, info.crc)
+    return header + struct.pack("<I", zlib.crc32(header))
+
+
+def check_header(folder: Path, info: SegmentInfo) -> None:
+    """Raise IndexCorrupt where name, size or header of a segment's file are not what the catalog says."""
+    if not SEGMENT_NAME.fullmatch(info.name):  # it becomes a path: an index may come from anywhere
+        raise IndexCorrupt(f"{info.name!r} is not the name of a segment", _CURE)
     path = folder / info.name
     with path.open("rb") as file:
         header = file.read(HEADER_BYTES)
         size = os.fstat(file.fileno()).st_size
-    if size != info.size:
-        raise IndexCorrupt(f"{path} has {size} bytes, the catalog says {info.size}", "run: ragkit doctor")
-    expected = _HEADER.pack(_MAGIC, info.dimension, info.rows, info.crc)
-    if header != expected + struct.pack("<I", zlib.crc32(expected)):
-        raise IndexCorrupt(f"the header of {path} is not the one the catalog names", "run: ragkit doctor")
-    body = np.memmap(path, dtype=np.uint8, mode="r")
+    if size != info.size or info.rows < 1 or size != _size(info.rows, info.dimension):
+        raise IndexCorrupt(f"{path} has {size} bytes, the catalog says {info.size}", _CURE)
+    if header != _header(info):
+        raise IndexCorrupt(f"the header of {path} is not the one the catalog names", _CURE)
+
+
+def map_segment(folder: Path, info: SegmentInfo) -> VectorBlock:
+    """Map a segment without reading it. Raises IndexCorrupt where name, size or header differ from the catalog's.
+
+    A missing file raises FileNotFoundError: a compaction may have replaced it since the catalog was read.
+    """
+    check_header(folder, info)
+    return _mapped(folder, info)
+
+
+def _mapped(folder: Path, info: SegmentInfo) -> VectorBlock:
+    body = np.memmap(folder / info.name, dtype=np.uint8, mode="r")
     split = HEADER_BYTES + 8 * info.rows
+    end = split + 4 * info.rows * info.dimension
     ids = body[HEADER_BYTES:split].view("<i8")
-    rows = body[split:].view("<f4").reshape(info.rows, info.dimension)
+    rows = body[split:end].view("<f4").reshape(info.rows, info.dimension)
     return VectorBlock(cast("IntVector", ids.view(np.ndarray)), cast("FloatMatrix", rows.view(np.ndarray)))
 
 
-def segment_is_intact(folder: Path, info: SegmentInfo) -> bool:
-    """Read every byte of the segment and compare it with its checksum."""
-    with (folder / info.name).open("rb") as file:
-        file.seek(HEADER_BYTES)
-        crc = 0
-        while piece := file.read(1 << 20):
-            crc = zlib.crc32(piece, crc)
-    return crc == info.crc
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What reading a segment through found: pieces that are whole, those that are not, faults of header and table."""
+
+    whole: list[VectorBlock]
+    damaged: list[int]  # numbers of pieces; piece i holds the rows from i * PIECE_ROWS on
+    faults: list[str]
+
+
+def read_segment(folder: Path, info: SegmentInfo, taken: Callable[[int], bool] = lambda _: True) -> Reading:
+    """Compare every piece that is `taken`, by its number, with its checksum, and the table of them with its own.
+
+    A header that is damaged is a fault and no obstacle: the catalog knows what it says. A piece is whole as well where
+    only its entry in the table is damaged, which shows by what the catalog says of the whole table. Raises
+    FileNotFoundError where there is no file, IndexCorrupt for one of another name or length than the catalog's.
+    """
+    faults = []
+    try:
+        check_header(folder, info)
+    except IndexCorrupt as error:
+        path = folder / info.name
+        if not SEGMENT_NAME.fullmatch(info.name) or path.stat().st_size != _size(info.rows, info.dimension):
+            raise
+        faults.append(error.message)
+    block = _mapped(folder, info)
+    table = np.fromfile(folder / info.name, "<u4", offset=info.size - 4 * -(-info.rows // PIECE_ROWS))
+    sound = zlib.crc32(table.tobytes()) == info.crc
+    whole: list[tuple[int, VectorBlock]] = []
+    damaged: list[int] = []
+    found = table.copy()
+    for i, stored in enumerate(table.tolist()):
+        if sound and not taken(i):
+            continue
+        span = slice(i * PIECE_ROWS, (i + 1) * PIECE_ROWS)
+        piece = VectorBlock(block.ids[span], block.rows[span])
+        found[i] = zlib.crc32(piece.rows.data, zlib.crc32(piece.ids.data))
+        whole.append((i, piece))
+        if found[i] != stored:
+            damaged.append(i)
+    if not sound:
+        faults.append(f"the checksums of {folder / info.name} are damaged")
+        if zlib.crc32(found.tobytes()) == info.crc:
+            damaged = []
+    return Reading([piece for i, piece in whole if i not in damaged], damaged, faults)
+
+
+def find_segments(folder: Path) -> Iterator[SegmentInfo]:
+    """Segments in a folder by what their files say of themselves, where header and checksums hold."""
+    for path in sorted(folder.glob("seg-*")):
+        if not SEGMENT_NAME.fullmatch(path.name) or path.is_symlink():
+            continue
+        data = path.open("rb").read(HEADER_BYTES)
+        if len(data) < HEADER_BYTES or zlib.crc32(data[:-4]) != struct.unpack("<I", data[-4:])[0]:
+            continue
+        magic, dimension, rows, crc = _HEADER.unpack(data[:-4])
+        size = path.stat().st_size
+        if magic != _MAGIC or rows < 1 or size != _size(rows, dimension):
+            continue
+        ids = _mapped(folder, SegmentInfo(path.name, 0, 0, rows, dimension, crc, size)).ids
+        info = SegmentInfo(path.name, int(ids[0]), int(ids[-1]), rows, dimension, crc, size)
+        reading = read_segment(folder, info)
+        if not reading.damaged and not reading.faults:
+            yield info
 
 
 class VectorSet:
@@ -180,7 +279,7 @@ class VectorSet:
         have = np.concatenate([here for (here, _), _ in found]) if found else np.empty(0, np.int64)
         if len(have) < len(ids):
             lost = np.setdiff1d(ids, have)
-            raise IndexCorrupt(f"the vector {int(lost[0])} is in no segment", "run: ragkit doctor")
+            raise IndexCorrupt(f"the vector {int(lost[0])} is in no segment", _CURE)
         rows = [block.rows[places] for (_, places), block in found]
         stacked = np.concatenate(rows) if rows else np.empty((0, 0), np.float32)
         return cast("FloatMatrix", stacked[np.argsort(have)])

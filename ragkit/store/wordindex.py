@@ -5,29 +5,45 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from ragkit.store import sums
 from ragkit.store.catalog import Catalog
 from ragkit.store.lexical import LexicalIndex, LexicalUnusable
 
 
 def lexical_path(catalog: Catalog) -> Path:
     """Named after the index that it belongs to, so that one brought from elsewhere is not taken for it."""
-    return catalog.path.parent / "lexical" / catalog.meta()["identity"]
+    return catalog.path.parent / "lexical" / catalog.identity()
+
+
+def open_words(catalog: Catalog, *, thorough: bool = False) -> LexicalIndex:
+    """The word index on disk, compared with the checksums that were noted; `thorough` reads every file.
+
+    Raises LexicalUnusable for one that is missing, damaged, of another version or of another index.
+    """
+    index = LexicalIndex.open(lexical_path(catalog))
+    sums.verify(catalog, lexical_path(catalog), index.generations, thorough=thorough)
+    return index
 
 
 def catch_up(catalog: Catalog) -> None:
     """Bring the word index on disk to the catalog's generation. Only the holder of the writer's lock may."""
-    generation = catalog.generation()
+    generation, path = catalog.generation(), lexical_path(catalog)
     try:
-        index = LexicalIndex.open(lexical_path(catalog))
+        index = open_words(catalog)
         seen = index.generation
+        if seen < int(catalog.meta().get("purged", 0)):
+            raise LexicalUnusable("what went since its last update is not known any more", "it is made again")
         if seen < generation:
             _update(index, catalog, seen, generation)
         if index.generation == generation:
+            if not sums.is_noted(path, generation):
+                sums.note(catalog, path, generation)
             return
     except LexicalUnusable:
         pass  # a cache: what is wrong with it does not matter, it is made again
     delete(catalog.path.parent)
-    _update(LexicalIndex.create(lexical_path(catalog)), catalog, 0, generation)
+    _update(LexicalIndex.create(path), catalog, 0, generation)
+    sums.note(catalog, path, generation)
 
 
 def delete(folder: Path) -> None:

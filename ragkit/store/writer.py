@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Generic, Self, TypeVar
@@ -113,6 +113,20 @@ class Writer:
         for id in self._catalog.documents.living():
             chunks = [stored.chunk for stored in self._catalog.chunks.of_document(id)]
             yield self._catalog.documents.title(id), chunks
+
+    def waiting(self) -> list[tuple[str, int, Chunk]]:
+        """Title, id and chunk of everything that lost its vector in a repair."""
+        stored = self._catalog.chunks.waiting()
+        return [(self._catalog.documents.title(each.document), each.id, each.chunk) for each in stored]
+
+    def end_waiting(self, keys: Mapping[int, bytes]) -> None:
+        """Give chunks that wait, by id, the vectors under these keys; those that have none yet go on waiting."""
+        vectors = self._catalog.vectors.ids(set(keys.values()))
+        here = [each for each in self._catalog.chunks.waiting() if keys.get(each.id) in vectors]
+        if here:
+            with self._guarded():
+                self._catalog.chunks.give_vectors(here, [vectors[keys[each.id]] for each in here])
+                self._changed = True
 
     @property
     def model(self) -> str:
@@ -281,7 +295,7 @@ class Writer:
         with self._guarded():
             self._store_pending()
             if self._changed:
-                self._catalog.set_meta("generation", str(self._catalog.generation() + 1))
+                self._catalog.next_generation()
                 self._catalog.set_meta("changed", iso(time.time_ns()))
             self._catalog.commit()
             # Only now: an interrupt before this leaves them to the next commit, beside the names they belong to.
@@ -319,7 +333,7 @@ class Writer:
         if sum(info.rows for info in segments) >= self._approximate_from or (self._folder / "ann").exists():
             from ragkit.store.ann import update_codes  # only large indexes need faiss
 
-            update_codes(self._folder, segments, self._approximate_from)
+            update_codes(self._folder, self._catalog.identity(), segments, self._approximate_from)
 
     def _store_pending(self) -> None:
         rows = sum(len(block.ids) for block in self._pending)

@@ -121,10 +121,30 @@ def test_doctor_finds_a_flipped_bit(cli: Cli, docs: Path, tmp_path: Path) -> Non
     text = b"citric acid"
     assert text in stored
     catalog.write_bytes(stored.replace(text, b"citric acib"))
-    run = cli("doctor")
+    run = cli("doctor", "--data")
     assert run.code == 5
     assert "wrong" in run.out
-    assert "run: " in run.out
+    assert "run: ragkit doctor --repair" in run.out
+    found = [cli("doctor", "--subset", f"{n}/3").code for n in (1, 2, 3)]
+    assert sorted(set(found)) == [0, 5]
+
+
+def test_doctor_repairs_and_says_what_it_could_not_save(cli: Cli, docs: Path, tmp_path: Path) -> None:
+    """A document whose text is damaged is taken out, named with the command that reads it again; then all is well."""
+    cli("index", docs)
+    catalog = tmp_path / ".ragkit" / "catalog.sqlite"
+    catalog.write_bytes(catalog.read_bytes().replace(b"citric acid", b"citric acib"))
+    run = cli("doctor", "--repair")
+    assert run.code == 5
+    assert f"kettle.md was taken out: its text is damaged\n       run: ragkit index {docs}" in run.out
+    assert cli("index", docs).code == 3
+    assert cli("doctor", "--data").code == 0
+    assert cli("search", "citric acid", "--json").json["hits"][0]["source"] == "kettle.md"  # type: ignore[index]
+
+
+def test_doctor_refuses_a_part_that_is_none(cli: Cli, shelf: Path) -> None:
+    """0/7 and 8/7 are mistakes of usage."""
+    assert cli("doctor", "--subset", "8/7", "-i", shelf).code == 2
 
 
 def test_config_says_where_each_value_came_from(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

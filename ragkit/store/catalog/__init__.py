@@ -20,48 +20,20 @@ from ragkit.errors import IndexCorrupt, IndexMismatch, IndexNotFound, StoreError
 from ragkit.ranking import is_offline
 from ragkit.store.catalog.chunks import ChunkTable
 from ragkit.store.catalog.documents import DocumentTable
+from ragkit.store.catalog.meta import MetaTable
 from ragkit.store.catalog.models import Spans
-from ragkit.store.catalog.rows import unreadable
+from ragkit.store.catalog.rows import DAMAGED_HINT, crc, damaged, unreadable
+from ragkit.store.catalog.schema import APPLICATION_ID, FORMAT, create, is_ours
 from ragkit.store.catalog.vectors import VectorTable
 from ragkit.store.segments import sync_folder
 from ragkit.types import Preparation
 
 if TYPE_CHECKING:
     from ragkit.reports import Root
+    from ragkit.store.catalog.restoring import Restoring
+    from ragkit.store.catalog.verification import Verification
 
-FORMAT = 1
-_APPLICATION_ID = 0x7261676B  # "ragk"
-
-_SCHEMA = """
-CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE root(id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, prefix TEXT NOT NULL UNIQUE);
-CREATE TABLE document(
-  id INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL, root INTEGER, added INTEGER NOT NULL, removed INTEGER,
-  sha256 TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, checked_ns INTEGER NOT NULL,
-  sidecar TEXT NOT NULL, indexed TEXT NOT NULL, characters INTEGER NOT NULL, chunks INTEGER NOT NULL,
-  record TEXT NOT NULL, problems TEXT NOT NULL, crc INTEGER NOT NULL);
-CREATE UNIQUE INDEX document_alive ON document(source) WHERE removed IS NULL;
-CREATE INDEX document_removed ON document(removed) WHERE removed IS NOT NULL;
-CREATE INDEX document_added ON document(added);
-CREATE TABLE attribute(
-  document INTEGER NOT NULL, key TEXT NOT NULL, value, PRIMARY KEY(key, value, document)) WITHOUT ROWID;
-CREATE INDEX attribute_document ON attribute(document);
-CREATE TABLE text(
-  document INTEGER NOT NULL, n INTEGER NOT NULL, body TEXT NOT NULL, crc INTEGER NOT NULL,
-  PRIMARY KEY(document, n)) WITHOUT ROWID;
-CREATE TABLE chunk(
-  id INTEGER PRIMARY KEY AUTOINCREMENT, document INTEGER NOT NULL, n INTEGER NOT NULL, start INTEGER NOT NULL,
-  end INTEGER NOT NULL, page INTEGER, line INTEGER NOT NULL, heading TEXT NOT NULL, vector INTEGER NOT NULL,
-  crc INTEGER NOT NULL);
-CREATE INDEX chunk_document ON chunk(document, n);
-CREATE INDEX chunk_vector ON chunk(vector);
-CREATE TABLE vector(id INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL UNIQUE);
-CREATE TABLE tail(first INTEGER PRIMARY KEY, rows INTEGER NOT NULL, crc INTEGER NOT NULL, body BLOB NOT NULL);
-CREATE TABLE segment(
-  name TEXT PRIMARY KEY, first INTEGER, last INTEGER, rows INTEGER, dimension INTEGER, crc INTEGER, size INTEGER);
-CREATE TABLE failure(
-  source TEXT PRIMARY KEY, root INTEGER, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, problems TEXT NOT NULL);
-"""
+_INSIDE = ("catalog.sqlite", "vectors", "lexical", "ann")  # none of them may be a link to somewhere else
 
 
 class Catalog:
@@ -70,23 +42,20 @@ class Catalog:
     def __init__(self, folder: Path, *, write: bool = False) -> None:
         self.path = folder / "catalog.sqlite"
         self._db = _connect(self.path, write=write)
-        self.documents = DocumentTable(self._db)
-        self.chunks = ChunkTable(self._db, self.documents)
-        self.vectors = VectorTable(self._db)
+        self._file = self.path.stat().st_ino
+        self._meta = MetaTable(self._db)
+        self.documents = DocumentTable(self._db, self._meta)
+        self.chunks = ChunkTable(self._db, self.documents, self._meta)
+        self.vectors = VectorTable(self._db, self._meta)
 
     @staticmethod
     def create(folder: Path, meta: dict[str, str]) -> None:
         """Make a new catalog in `folder`, durably; the folder is renamed to its place afterwards."""
         path = folder / "catalog.sqlite"
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        db = sqlite3.connect(path, isolation_level=None)
+        db = create(path)
         try:
-            db.execute("PRAGMA auto_vacuum=INCREMENTAL")
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute(f"PRAGMA application_id={_APPLICATION_ID}")
-            db.execute(f"PRAGMA user_version={FORMAT}")
-            db.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
-            db.executemany("INSERT INTO meta VALUES(?, ?)", {"generation": "0", **meta}.items())
+            for key, value in {"generation": "0", **meta}.items():
+                MetaTable(db).set(key, value)
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         finally:
             db.close()
@@ -96,6 +65,13 @@ class Catalog:
 
     def close(self) -> None:
         self._db.close()
+
+    def is_current(self) -> bool:
+        """Whether the file under the catalog's name is still the one that is open here."""
+        try:
+            return self.path.stat().st_ino == self._file
+        except FileNotFoundError:
+            return False
 
     @contextmanager
     def snapshot(self) -> Iterator[int]:
@@ -133,13 +109,16 @@ class Catalog:
         self._db.execute("PRAGMA incremental_vacuum").fetchall()
 
     def meta(self) -> dict[str, str]:
-        return dict(self._db.execute("SELECT key, value FROM meta"))
+        return self._meta.all()
 
     def set_meta(self, key: str, value: str) -> None:
-        self._db.execute("INSERT OR REPLACE INTO meta VALUES(?, ?)", (key, value))
+        self._meta.set(key, value)
 
     def remove_meta(self, key: str) -> None:
-        self._db.execute("DELETE FROM meta WHERE key = ?", (key,))
+        self._meta.remove(key)
+
+    def identity(self) -> str:
+        return self._meta.identity()
 
     def spans(self) -> Spans:
         """Which model made which vectors."""
@@ -178,25 +157,45 @@ class Catalog:
         self.set_meta("preparation", json.dumps(asdict(preparation)))
 
     def generation(self) -> int:
-        return int(self._db.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()[0])
+        return self._meta.generation()
+
+    def next_generation(self) -> None:
+        """Make what this transaction does one generation; `state` tells it from that of a copy of the index."""
+        self._meta.set("generation", str(self.generation() + 1))
+        self._meta.set("state", os.urandom(8).hex())
 
     def roots(self) -> list[Root]:
         from ragkit.reports import Root  # no search needs it
 
-        return [Root(*row) for row in self._db.execute("SELECT id, path, prefix FROM root ORDER BY id")]
+        roots = []
+        for *fields, check in self._db.execute("SELECT id, path, prefix, crc FROM root ORDER BY id"):
+            if check != crc(*fields):
+                raise damaged(f"the row of the folder {fields[1]!r}")
+            roots.append(Root(*fields))
+        return roots
 
     def add_root(self, path: str, prefix: str) -> Root:
         from ragkit.reports import Root  # no search needs it
 
-        cursor = self._db.execute("INSERT INTO root(path, prefix) VALUES(?, ?)", (path, prefix))
-        return Root(int(cursor.lastrowid or 0), path, prefix)
+        root = Root(self._meta.take("root"), path, prefix)
+        values = (root.id, path, prefix)
+        self._db.execute("INSERT INTO root VALUES(?, ?, ?, ?)", (*values, crc(*values)))
+        return root
 
     def remove_root(self, root: int) -> None:
         self._db.execute("DELETE FROM root WHERE id = ?", (root,))
 
-    def sqlite_problems(self) -> list[str]:
-        """What SQLite's own check of the file says; empty where it is whole."""
-        return [row[0] for row in self._db.execute("PRAGMA integrity_check(10)") if row[0] != "ok"]
+    def restoring(self) -> Restoring:
+        """What copies rows from a damaged catalog into this new one."""
+        from ragkit.store.catalog.restoring import Restoring  # few commands need it
+
+        return Restoring(self._db, self._meta, self.documents)
+
+    def verification(self) -> Verification:
+        """What compares every row with its checksum."""
+        from ragkit.store.catalog.verification import Verification  # no search needs it
+
+        return Verification(self._db, self._meta)
 
 
 class Savepoint:
@@ -214,6 +213,12 @@ class Savepoint:
             self._db.execute("RELEASE block")
 
 
+def refuse_links(folder: Path) -> None:
+    """Raise IndexCorrupt where a part of an index is a link: one that came from elsewhere could lead anywhere."""
+    if link := next((name for name in _INSIDE if (folder / name).is_symlink()), None):
+        raise IndexCorrupt(f"{folder / link} is a link, and could lead anywhere", "put what it leads to in its place")
+
+
 def _connect(path: Path, *, write: bool) -> sqlite3.Connection:
     """Open the catalog. Only a writer's connection can write or checkpoint.
 
@@ -221,6 +226,7 @@ def _connect(path: Path, *, write: bool) -> sqlite3.Connection:
     """
     if not path.exists():
         raise IndexNotFound(f"there is no index at {path.parent}", "make one: ragkit index FOLDER")
+    refuse_links(path.parent)
     if not os.access(path, os.R_OK):
         raise StoreError(f"{path} may not be read", "mend its permissions")
     uri = f"file:{_quoted(path)}?mode={'rw' if write else 'ro'}"
@@ -244,7 +250,7 @@ def _prepare(db: sqlite3.Connection, path: Path, *, write: bool) -> None:
     db.execute("PRAGMA cell_size_check=ON")
     if path.stat().st_size == 0:
         raise unreadable(path, ValueError("it is empty"))
-    if db.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:
+    if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise IndexCorrupt(f"{path} is not a catalog of ragkit", "name another folder with -i")
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if version != FORMAT:
@@ -252,6 +258,8 @@ def _prepare(db: sqlite3.Connection, path: Path, *, write: bool) -> None:
             f"{path} has format {version}, this version reads format {FORMAT}",
             "use the version of ragkit that made it, or index the folder into a new index",
         )
+    if not is_ours(db):
+        raise IndexCorrupt(f"the tables of {path} are not those of format {FORMAT}", DAMAGED_HINT)
     if write:
         db.execute("PRAGMA synchronous=FULL")  # NORMAL loses acknowledged commits when the power fails
     else:

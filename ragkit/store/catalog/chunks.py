@@ -5,11 +5,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ragkit.store.catalog.documents import DocumentTable
+from ragkit.store.catalog.meta import MetaTable
 from ragkit.store.catalog.rows import ALIVE, chunk_crc, damaged, id_array
 from ragkit.types import Chunk
+
+WAITS = 0  # in the place of a vector's id: it was lost in a repair, and the chunk is found by words until it has one
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,30 +26,54 @@ class StoredChunk:
     chunk: Chunk
 
 
+class ChunkRow(NamedTuple):
+    """A row as it is stored."""
+
+    id: int
+    document: int
+    n: int
+    start: int
+    end: int
+    page: int | None
+    line: int
+    heading: str
+    vector: int
+    crc: int
+
+    def chunk(self, source: str, text: str) -> Chunk | None:
+        """The chunk, where the row holds beside the `text` of its document."""
+        chunk = Chunk(source, self.start, self.end, text[self.start : self.end], self.page, self.heading, self.line)
+        return chunk if self.crc == chunk_crc(self.id, self.document, self.n, chunk, self.vector) else None
+
+
 class ChunkTable:
     """Chunks by id, by place and by vector."""
 
-    def __init__(self, db: sqlite3.Connection, documents: DocumentTable) -> None:
+    def __init__(self, db: sqlite3.Connection, documents: DocumentTable, meta: MetaTable) -> None:
         self._db = db
+        self._meta = meta
         self._documents = documents
 
     def add(self, document: int, chunks: Sequence[Chunk], vectors: Sequence[int]) -> None:
         """`vectors[i]` is the id of the vector of `chunks[i]`."""
-        self._db.executemany(
-            "INSERT INTO chunk(document, n, start, end, page, line, heading, vector, crc)"
-            " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (document, n, c.start, c.end, c.page, c.line, c.heading, vector, chunk_crc(document, n, c, vector))
-                for n, (c, vector) in enumerate(zip(chunks, vectors, strict=True))
-            ],
-        )
+        first = self._meta.take("chunk", len(chunks))
+        self.put(
+            ChunkRow(
+                first + n, document, n, c.start, c.end, c.page, c.line, c.heading, vector,
+                chunk_crc(first + n, document, n, c, vector),
+            )
+            for n, (c, vector) in enumerate(zip(chunks, vectors, strict=True))
+        )  # fmt: skip
+
+    def put(self, rows: Iterable[ChunkRow]) -> None:
+        self._db.executemany("INSERT INTO chunk VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     def give_vectors(self, chunks: Sequence[StoredChunk], vectors: Sequence[int]) -> None:
         """Put the vector `vectors[i]` in the place of the one that `chunks[i]` had."""
         self._db.executemany(
             "UPDATE chunk SET vector = ?, crc = ? WHERE id = ?",
             [
-                (vector, chunk_crc(stored.document, stored.n, stored.chunk, vector), stored.id)
+                (vector, chunk_crc(stored.id, stored.document, stored.n, stored.chunk, vector), stored.id)
                 for stored, vector in zip(chunks, vectors, strict=True)
             ],
         )
@@ -77,7 +104,7 @@ class ChunkTable:
         found = []
         for id, document, n, vector, check, source, start, end, page, heading, line in rows:
             chunk = Chunk(source, start, end, self._documents.text(document, start, end), page, heading, line)
-            if check != chunk_crc(document, n, chunk, vector):
+            if check != chunk_crc(id, document, n, chunk, vector):
                 raise damaged(f"chunk {id} of {source}")
             found.append(StoredChunk(id, document, n, vector, chunk))
         return found
@@ -111,9 +138,20 @@ class ChunkTable:
 
     def vectors_in_use(self) -> list[int]:
         """Every vector that a chunk has, once, ascending."""
-        return [row[0] for row in self._db.execute("SELECT DISTINCT vector FROM chunk ORDER BY vector")]
+        rows = self._db.execute("SELECT DISTINCT vector FROM chunk WHERE vector != ? ORDER BY vector", (WAITS,))
+        return [row[0] for row in rows]
 
     def count_without_vector(self) -> int:
         """Chunks whose vector has no name: 0 in a sound index."""
-        row = self._db.execute("SELECT count(*) FROM chunk WHERE vector NOT IN (SELECT id FROM vector)").fetchone()
+        row = self._db.execute(
+            "SELECT count(*) FROM chunk WHERE vector != ? AND vector NOT IN (SELECT id FROM vector)", (WAITS,)
+        ).fetchone()
         return int(row[0])
+
+    def count_waiting(self) -> int:
+        """Chunks whose vector was lost, and is not made again yet."""
+        return int(self._db.execute("SELECT count(*) FROM chunk WHERE vector = ?", (WAITS,)).fetchone()[0])
+
+    def waiting(self) -> list[StoredChunk]:
+        """Those chunks, in order of id."""
+        return self._select("c.vector = :waits ORDER BY c.id", {"waits": WAITS})

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ragkit.errors import ConfigError
 from ragkit.filters import Condition
+from ragkit.store.catalog.meta import MetaTable
 from ragkit.store.catalog.rows import (
     ALIVE,
     attributes,
@@ -18,23 +19,26 @@ from ragkit.store.catalog.rows import (
     info_from,
     iso,
     matching,
+    piece_crc,
     problems_from,
     problems_text,
     record_text,
+    state_crc,
 )
 from ragkit.types import Document, Heading
 
 if TYPE_CHECKING:
     from ragkit.reports import DocumentInfo, FileStamp, Known, Problem
 
-_PIECE = 16_384  # characters of a document's text in one row: a passage is cut out of one or two of them
+PIECE = 16_384  # characters of a document's text in one row: a passage is cut out of one or two of them
 
 
 class DocumentTable:
     """Versions of documents. Reading methods take `at`, the generation to look at."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, meta: MetaTable) -> None:
         self._db = db
+        self._meta = meta
 
     def known(self) -> dict[str, Known]:
         """Every living document by source."""
@@ -72,52 +76,95 @@ class DocumentTable:
         added: int,
     ) -> int:
         """Insert a version of the document with its text and attributes; gives its id."""
-        record = record_text(document)
-        check = crc(document.source, document.sha256, len(document.text), chunks, record)
-        cursor = self._db.execute(
-            "INSERT INTO document(source, root, added, sha256, size, mtime_ns, checked_ns, sidecar, indexed,"
-            " characters, chunks, record, problems, crc) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (document.source, root, added, document.sha256, stamp.size, stamp.mtime_ns, stamp.checked_ns, stamp.sidecar,
-             iso(time.time_ns()), len(document.text), chunks, record, problems_text(problems), check),
-        )  # fmt: skip
-        id = int(cursor.lastrowid or 0)
-        pieces = [document.text[i : i + _PIECE] for i in range(0, len(document.text), _PIECE)]
-        self._db.executemany(
-            "INSERT INTO text VALUES(?, ?, ?, ?)", [(id, n, body, crc(body)) for n, body in enumerate(pieces)]
-        )
-        self._db.executemany(
-            "INSERT INTO attribute VALUES(?, ?, ?)",
-            [(id, key, value) for key, value in attributes(document, stamp).items()],
+        id = self._meta.take("document")
+        self.put(
+            id,
+            document,
+            record_text(document),
+            root=root,
+            stamp=stamp,
+            indexed=iso(time.time_ns()),
+            problems=problems_text(problems),
+            chunks=chunks,
+            added=added,
         )
         self.forget_failure(document.source)
         return id
 
+    def put(
+        self,
+        id: int,
+        document: Document,
+        record: str,
+        *,
+        root: int | None,
+        stamp: FileStamp,
+        indexed: str,
+        problems: str,
+        chunks: int,
+        added: int,
+    ) -> None:
+        """Insert the rows of a version under this id; of the document text, names and metadata are looked at."""
+        check = crc(document.source, document.sha256, len(document.text), chunks, record)
+        self._db.execute(
+            "INSERT INTO document VALUES(?, ?, ?, ?, NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (id, document.source, root, added, document.sha256, stamp.size, stamp.mtime_ns, stamp.checked_ns,
+             stamp.sidecar, indexed, len(document.text), chunks, record, problems, check,
+             crc(id, check, added, None), state_crc(id, root, stamp, indexed, problems)),
+        )  # fmt: skip
+        pieces = [document.text[i : i + PIECE] for i in range(0, len(document.text), PIECE)]
+        self._db.executemany(
+            "INSERT INTO text VALUES(?, ?, ?, ?)",
+            [(id, n, body, piece_crc(id, n, body)) for n, body in enumerate(pieces)],
+        )
+        self._set_attributes(id, attributes(document.source, document.media_type, document.metadata, stamp))
+
+    def _set_attributes(self, id: int, values: Mapping[str, object]) -> None:
+        self._db.execute("DELETE FROM attribute WHERE document = ?", (id,))
+        self._db.executemany(
+            "INSERT INTO attribute VALUES(?, ?, ?)", [(key, value, id) for key, value in values.items()]
+        )
+
     def touch(self, source: str, stamp: FileStamp) -> None:
         """The file has a new time, and the same bytes."""
-        (id,) = self._db.execute("SELECT id FROM document WHERE source = ? AND removed IS NULL", (source,)).fetchone()
+        id, root, indexed, problems, record = self._db.execute(
+            "SELECT id, root, indexed, problems, record FROM document WHERE source = ? AND removed IS NULL", (source,)
+        ).fetchone()
+        state = state_crc(id, root, stamp, indexed, problems)
         self._db.execute(
-            "UPDATE document SET size = ?, mtime_ns = ?, checked_ns = ?, sidecar = ? WHERE id = ?",
-            (stamp.size, stamp.mtime_ns, stamp.checked_ns, stamp.sidecar, id),
+            "UPDATE document SET size = ?, mtime_ns = ?, checked_ns = ?, sidecar = ?, state = ? WHERE id = ?",
+            (stamp.size, stamp.mtime_ns, stamp.checked_ns, stamp.sidecar, state, id),
         )
-        self._db.execute(
-            "UPDATE attribute SET value = ? WHERE document = ? AND key = 'modified'", (iso(stamp.mtime_ns), id)
-        )
+        fields = json.loads(record)
+        self._set_attributes(id, attributes(source, fields["media_type"], fields["metadata"], stamp))
 
     def retire(self, source: str, removed: int) -> int:
         """Mark the living version as gone from generation `removed` on; gives how many there were (0 or 1)."""
-        return self._db.execute(
-            "UPDATE document SET removed = ? WHERE source = ? AND removed IS NULL", (removed, source)
-        ).rowcount
+        rows = self._db.execute(
+            "SELECT id, crc, added FROM document WHERE source = ? AND removed IS NULL", (source,)
+        ).fetchall()
+        self._db.executemany(
+            "UPDATE document SET removed = ?, life = ? WHERE id = ?",
+            [(removed, crc(id, check, added, removed), id) for id, check, added in rows],
+        )
+        return len(rows)
 
     def set_failure(self, source: str, root: int | None, stamp: FileStamp, problems: Sequence[Problem]) -> None:
         """Remember that the file gave nothing, and why; a version from before stays, with that problem."""
-        self._db.execute(
-            "UPDATE document SET problems = ? WHERE source = ? AND removed IS NULL", (problems_text(problems), source)
+        told = problems_text(problems)
+        rows = self._db.execute(
+            "SELECT id, root, size, mtime_ns, checked_ns, sidecar, indexed FROM document"
+            " WHERE source = ? AND removed IS NULL",
+            (source,),
+        ).fetchall()
+        from ragkit.reports import FileStamp  # no search needs it
+
+        self._db.executemany(
+            "UPDATE document SET problems = ?, state = ? WHERE id = ?",
+            [(told, state_crc(id, of, FileStamp(*fields), indexed, told), id) for id, of, *fields, indexed in rows],
         )
-        self._db.execute(
-            "INSERT OR REPLACE INTO failure VALUES(?, ?, ?, ?, ?)",
-            (source, root, stamp.size, stamp.mtime_ns, problems_text(problems)),
-        )
+        values = (source, root, stamp.size, stamp.mtime_ns, told)
+        self._db.execute("INSERT OR REPLACE INTO failure VALUES(?, ?, ?, ?, ?, ?)", (*values, crc(*values)))
 
     def forget_failure(self, source: str) -> int:
         return self._db.execute("DELETE FROM failure WHERE source = ?", (source,)).rowcount
@@ -128,6 +175,8 @@ class DocumentTable:
         for table in ("chunk", "text", "attribute"):
             self._db.executemany(f"DELETE FROM {table} WHERE document = ?", [(id,) for id in ids])
         self._db.executemany("DELETE FROM document WHERE id = ?", [(id,) for id in ids])
+        if ids:  # a word index from before does not know what went, and cannot catch up any more
+            self._meta.set("purged", str(before))
         return len(ids)
 
     def infos(self, at: int, conditions: Sequence[Condition] = ()) -> list[DocumentInfo]:
@@ -178,12 +227,12 @@ class DocumentTable:
         """Characters start to end of a document version. Raises IndexCorrupt where they are not what was written."""
         rows = self._db.execute(
             "SELECT n, body, crc FROM text WHERE document = ? AND n BETWEEN ? AND ? ORDER BY n",
-            (document, start // _PIECE, max(end - 1, start) // _PIECE),
+            (document, start // PIECE, max(end - 1, start) // PIECE),
         ).fetchall()
         for n, body, check in rows:
-            if crc(body) != check:
+            if piece_crc(document, n, body) != check:
                 raise damaged(f"text piece {n} of document {document}")
-        first = rows[0][0] * _PIECE if rows else 0
+        first = rows[0][0] * PIECE if rows else 0
         return "".join(body for _, body, _ in rows)[start - first : end - first]
 
     def title(self, id: int) -> str:
@@ -216,6 +265,19 @@ class DocumentTable:
         ).fetchall()
         return [row[0] for row in came], [row[0] for row in went]
 
+    def chunk_count(self, id: int) -> int:
+        """How many chunks a version has, by its own row."""
+        return int(self._db.execute("SELECT chunks FROM document WHERE id = ?", (id,)).fetchone()[0])
+
+    def length(self, id: int) -> tuple[str, int]:
+        """The source of a version, and how many characters it has."""
+        source, characters = self._db.execute("SELECT source, characters FROM document WHERE id = ?", (id,)).fetchone()
+        return str(source), int(characters)
+
+    def newest(self) -> int:
+        """The generation of the newest version; 0 where there is none."""
+        return int(self._db.execute("SELECT coalesce(max(added), 0) FROM document").fetchone()[0])
+
     def living(self) -> list[int]:
         """The versions that will be alive after the next commit."""
         return [row[0] for row in self._db.execute("SELECT id FROM document WHERE removed IS NULL ORDER BY id")]
@@ -223,20 +285,3 @@ class DocumentTable:
     def ids(self) -> list[int]:
         """Every version whose rows are still here."""
         return [row[0] for row in self._db.execute("SELECT id FROM document ORDER BY id")]
-
-    def verify(self, id: int) -> int:
-        """Read a version's record and text and compare them with their checksums; gives its number of chunks.
-
-        Raises IndexCorrupt, naming what is damaged.
-        """
-        row = self._db.execute(
-            "SELECT source, sha256, characters, chunks, record, crc FROM document WHERE id = ?", (id,)
-        ).fetchone()
-        if row is None:
-            raise damaged(f"the row of document {id}")
-        source, sha256, characters, chunks, record, check = row
-        if check != crc(source, sha256, characters, chunks, record):
-            raise damaged(f"the record of {source}")
-        if len(self.text(id, 0, characters)) != characters:
-            raise damaged(f"the text of {source}")
-        return int(chunks)

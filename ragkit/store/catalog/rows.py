@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ragkit.errors import IndexCorrupt, StoreError
 from ragkit.filters import Condition
-from ragkit.types import Chunk, Document
+from ragkit.types import Chunk, Document, Metadata
 
 if TYPE_CHECKING:
     from ragkit.reports import DocumentInfo, FileStamp, Problem
@@ -35,9 +35,12 @@ _OF_THE_SYSTEM = {
 ALIVE = "added <= :at AND (removed IS NULL OR removed > :at)"
 
 
+DAMAGED_HINT = "see what else is: ragkit doctor --data; save what can be saved: ragkit doctor --repair"
+
+
 def damaged(what: str) -> IndexCorrupt:
     """The error for stored bytes that are not those that were written."""
-    return IndexCorrupt(f"{what} is damaged in the index", "run: ragkit doctor")
+    return IndexCorrupt(f"{what} is damaged in the index", DAMAGED_HINT)
 
 
 def unreadable(path: Path, error: Exception) -> StoreError:
@@ -48,17 +51,32 @@ def unreadable(path: Path, error: Exception) -> StoreError:
             f"{path} cannot be used: {error}",
             "nothing that was committed is lost; make room, mend permissions or the disk, and run again",
         )
-    return IndexCorrupt(f"{path} is damaged: {error}", "restore the index from a copy, or delete it and index again")
+    return IndexCorrupt(
+        f"{path} is damaged: {error}",
+        "restore the index from a copy, or save what can be saved: ragkit doctor --repair",
+    )
 
 
 def crc(*values: object) -> int:
-    """crc32 of the values, with their order and bounds."""
-    return zlib.crc32("\x1f".join(map(str, values)).encode("utf-8", "surrogatepass"))
+    """crc32 of the values, with their order, their bounds and their types."""
+    kinds = "".join([type(value).__name__[0] for value in values])
+    return zlib.crc32("\x1f".join([kinds, *map(str, values)]).encode("utf-8", "surrogatepass"))
 
 
-def chunk_crc(document: int, n: int, chunk: Chunk, vector: int) -> int:
+def piece_crc(document: int, n: int, body: str) -> int:
+    """The checksum of a piece of a document's text, with its place."""
+    return zlib.crc32(body.encode("utf-8", "surrogatepass"), crc(document, n))
+
+
+def chunk_crc(id: int, document: int, n: int, chunk: Chunk, vector: int) -> int:
     """The checksum of a chunk's row together with the text that it points at."""
-    return crc(document, n, chunk.start, chunk.end, chunk.page, chunk.line, chunk.heading, vector, chunk.text)
+    c = chunk
+    return crc(id, document, n, c.start, c.end, c.page, c.line, c.heading, vector, c.text)
+
+
+def state_crc(id: int, root: int | None, stamp: FileStamp, indexed: str, problems: str) -> int:
+    """The checksum of what of a document's row may change while its content stays, beside when it was removed."""
+    return crc(id, root, stamp.size, stamp.mtime_ns, stamp.checked_ns, stamp.sidecar, indexed, problems)
 
 
 def iso(time_ns: int) -> str:
@@ -94,14 +112,14 @@ def record_text(document: Document) -> str:
     )
 
 
-def attributes(document: Document, stamp: FileStamp) -> dict[str, str | int | float]:
+def attributes(source: str, media_type: str, metadata: Metadata, stamp: FileStamp) -> dict[str, str | int | float]:
     """What can be filtered by, beside the source. The document's own keys win over those made here."""
-    made: dict[str, str | int | float] = {"media_type": document.media_type}
-    if suffix := PurePosixPath(document.source).suffix:
+    made: dict[str, str | int | float] = {"media_type": media_type}
+    if suffix := PurePosixPath(source).suffix:
         made["type"] = suffix[1:].lower()
     if stamp.mtime_ns:
         made["modified"] = iso(stamp.mtime_ns)
-    return {**made, **document.metadata}
+    return {**made, **metadata}
 
 
 def info_from(

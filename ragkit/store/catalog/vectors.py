@@ -6,15 +6,24 @@ import sqlite3
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 
-from ragkit.store.catalog.rows import damaged, id_array
+from ragkit.store.catalog.meta import MetaTable
+from ragkit.store.catalog.rows import crc, damaged, id_array
 from ragkit.store.segments import SegmentInfo
+
+SEGMENT_COLUMNS = "name, first, last, rows, dimension, crc, size"
+
+
+def tail_crc(first: int, rows: int, body: bytes) -> int:
+    """The checksum of a batch, with its place."""
+    return zlib.crc32(body, crc(first, rows))
 
 
 class VectorTable:
     """A vector's key comes from its model and text; the row itself stands in the tail or in a segment."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, meta: MetaTable) -> None:
         self._db = db
+        self._meta = meta
 
     def ids(self, keys: Iterable[bytes]) -> dict[bytes, int]:
         """Ids of the vectors that are stored under these keys; unknown keys are left out."""
@@ -27,8 +36,11 @@ class VectorTable:
 
     def add(self, keys: Sequence[bytes]) -> int:
         """Name new vectors. Ids are consecutive, and never used twice; gives the first."""
-        self._db.executemany("INSERT INTO vector(key) VALUES(?)", [(key,) for key in keys])
-        return int(self._db.execute("SELECT max(id) FROM vector").fetchone()[0]) - len(keys) + 1
+        first = self._meta.take("vector", len(keys))
+        self._db.executemany(
+            "INSERT INTO vector VALUES(?, ?, ?)", [(id, key, crc(id, key)) for id, key in enumerate(keys, first)]
+        )
+        return first
 
     def is_named(self, id: int) -> bool:
         return self._db.execute("SELECT 1 FROM vector WHERE id = ?", (id,)).fetchone() is not None
@@ -49,7 +61,7 @@ class VectorTable:
         self._db.executemany("DELETE FROM vector WHERE id = ?", [(id,) for id in ids])
 
     def add_tail(self, first: int, rows: int, body: bytes) -> None:
-        self._db.execute("INSERT INTO tail VALUES(?, ?, ?, ?)", (first, rows, zlib.crc32(body), body))
+        self._db.execute("INSERT INTO tail VALUES(?, ?, ?, ?)", (first, rows, tail_crc(first, rows, body), body))
 
     def tail(self, wanted: Callable[[int], bool] = lambda _: True) -> list[tuple[int, int, bytes]]:
         """(first id, number of rows, bytes) of each batch that is not sealed yet, in order.
@@ -61,8 +73,8 @@ class VectorTable:
             "SELECT first, rows, crc, body FROM tail WHERE first IN (SELECT value FROM json_each(?)) ORDER BY first",
             (id_array(firsts),),
         ).fetchall()
-        for first, _, check, body in rows:
-            if zlib.crc32(body) != check:
+        for first, count, check, body in rows:
+            if tail_crc(first, count, body) != check:
                 raise damaged(f"the batch of vectors from {first} on")
         return [(first, count, body) for first, count, _, body in rows]
 
@@ -74,14 +86,16 @@ class VectorTable:
 
     def segments(self) -> list[SegmentInfo]:
         """The sealed segments in order of their ids."""
-        rows = self._db.execute("SELECT name, first, last, rows, dimension, crc, size FROM segment ORDER BY first")
-        return [SegmentInfo(*row) for row in rows]
+        found = []
+        for *fields, check in self._db.execute(f"SELECT {SEGMENT_COLUMNS}, check_crc FROM segment ORDER BY first"):
+            if check != crc(*fields):
+                raise damaged(f"the row of the segment {fields[0]!r}")
+            found.append(SegmentInfo(*fields))
+        return found
 
     def add_segment(self, info: SegmentInfo) -> None:
-        self._db.execute(
-            "INSERT INTO segment VALUES(?, ?, ?, ?, ?, ?, ?)",
-            (info.name, info.first, info.last, info.rows, info.dimension, info.crc, info.size),
-        )
+        fields = (info.name, info.first, info.last, info.rows, info.dimension, info.crc, info.size)
+        self._db.execute("INSERT INTO segment VALUES(?, ?, ?, ?, ?, ?, ?, ?)", (*fields, crc(*fields)))
 
     def remove_segments(self, names: Iterable[str]) -> None:
         self._db.executemany("DELETE FROM segment WHERE name = ?", [(name,) for name in names])

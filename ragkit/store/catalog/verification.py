@@ -1,0 +1,173 @@
+"""Every row of the catalog compared with its checksum, and the tables with each other. It changes nothing."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ragkit.errors import IndexCorrupt
+from ragkit.reports import FileStamp
+from ragkit.store.catalog.chunks import ChunkTable
+from ragkit.store.catalog.documents import PIECE, DocumentTable
+from ragkit.store.catalog.meta import MetaTable
+from ragkit.store.catalog.rows import attributes, crc, damaged, state_crc
+from ragkit.types import Document
+
+_LARGE = ("text", "chunk", "vector", "attribute", "document")  # tables whose length follows the documents'
+_SMALL = ("meta", "root", "segment", "tail", "failure")
+_BLOCK = 4096  # names of vectors that are looked at together
+
+# What a document's row holds, in the order of `DocumentRow`.
+DOCUMENT_COLUMNS = (
+    "id, source, root, added, removed, sha256, size, mtime_ns, checked_ns, sidecar, indexed, characters, chunks,"
+    " record, problems, crc, life, state"
+)
+
+
+class DocumentRow:
+    """A document's row with three judgements: whether content, life and state are what was written."""
+
+    def __init__(self, row: tuple[Any, ...]) -> None:
+        (
+            self.id, self.source, self.root, self.added, self.removed, self.sha256, size, mtime_ns, checked_ns, sidecar,
+            self.indexed, self.characters, self.chunks, self.record, self.problems, self.crc, self.life, self.state,
+        ) = row  # fmt: skip
+        self.stamp = FileStamp(size, mtime_ns, checked_ns, sidecar)
+
+    @property
+    def has_content(self) -> bool:
+        """Name, length and record."""
+        return bool(self.crc == crc(self.source, self.sha256, self.characters, self.chunks, self.record))
+
+    @property
+    def has_life(self) -> bool:
+        """From when to when it is in the index."""
+        return bool(self.life == crc(self.id, self.crc, self.added, self.removed))
+
+    @property
+    def has_state(self) -> bool:
+        """Its folder, its file's size and time, its problems."""
+        return bool(self.state == state_crc(self.id, self.root, self.stamp, self.indexed, self.problems))
+
+    def document(self, text: str = "") -> Document:
+        """The document, of a row that has its content; headings and pages are left out."""
+        fields = json.loads(self.record)
+        return Document(self.source, text, self.sha256, fields["media_type"], metadata=fields["metadata"])
+
+
+class Verification:
+    """Faults, one after another, in words. `taken(i)` chooses among documents and blocks of names by number."""
+
+    def __init__(self, db: sqlite3.Connection, meta: MetaTable) -> None:
+        self._db = db
+        self._meta = meta
+        self._documents = DocumentTable(db, meta)
+        self._chunks = ChunkTable(db, self._documents, meta)
+
+    def pages(self, *, thorough: bool, taken: Callable[[int], bool]) -> Iterator[str]:
+        """What SQLite's own check of the file says; in full the large tables take turns."""
+        if not thorough:
+            yield from self._pragma("quick_check(10)")
+        elif all(taken(i) for i in range(len(_LARGE))):
+            yield from self._pragma("integrity_check(10)")
+        else:
+            for table in (*_SMALL, *(table for i, table in enumerate(_LARGE) if taken(i))):
+                yield from self._pragma(f"integrity_check({table})")
+
+    def _pragma(self, text: str) -> list[str]:
+        return [str(row[0]) for row in self._db.execute(f"PRAGMA {text}") if row[0] != "ok"]
+
+    def small_tables(self) -> Iterator[str]:
+        """Settings, folders and failures, row by row."""
+        for key, value, check in self._db.execute("SELECT key, value, crc FROM meta"):
+            if check != crc(key, value):
+                yield f"the setting {key!r} differs from its checksum"
+        for *fields, check in self._db.execute("SELECT id, path, prefix, crc FROM root"):
+            if check != crc(*fields):
+                yield f"the row of the folder {fields[1]!r} differs from its checksum"
+        for *fields, check in self._db.execute("SELECT source, root, size, mtime_ns, problems, crc FROM failure"):
+            if check != crc(*fields):
+                yield f"what is remembered of {fields[0]!r}, a file without text, differs from its checksum"
+
+    def references(self) -> Iterator[str]:
+        """Rows of no document, and numbers beyond the last one that was given."""
+        for table in ("chunk", "text", "attribute"):
+            lost = self._db.execute(
+                f"SELECT count(*), min(document) FROM {table} WHERE document NOT IN (SELECT id FROM document)"
+            ).fetchone()
+            if lost[0]:
+                yield f"{lost[0]} rows of {table} belong to no document, the first to document {lost[1]}"
+        for table in ("document", "chunk", "vector", "root"):
+            highest = self._db.execute(f"SELECT coalesce(max(id), 0) FROM {table}").fetchone()[0]
+            if highest > int(self._meta.get(f"last {table}") or 0):
+                yield f"the {table} {highest} has a number that was never given"
+        last = self._db.execute("SELECT max(max(added), max(coalesce(removed, 0))) FROM document").fetchone()[0]
+        if (last or 0) > self._meta.generation():
+            yield f"a document is of generation {last}, the index is at {self._meta.generation()}"
+
+    def document(self, id: int) -> int:
+        """Read everything of a version; gives its number of chunks. Raises IndexCorrupt, naming what is damaged."""
+        row = self._db.execute(f"SELECT {DOCUMENT_COLUMNS} FROM document WHERE id = ?", (id,)).fetchone()
+        if row is None:
+            raise damaged(f"the row of document {id}")
+        found = DocumentRow(row)
+        for sound, what in (
+            (found.has_content, "the record"),
+            (found.has_life, "the time in the index"),
+            (found.has_state, "what is known of the file"),
+        ):
+            if not sound:
+                raise damaged(f"{what} of {found.source} (document {id})")
+        if len(self._documents.text(id, 0, found.characters)) != found.characters:
+            raise damaged(f"the text of {found.source} (document {id})")
+        pieces = self._db.execute("SELECT count(*) FROM text WHERE document = ?", (id,)).fetchone()[0]
+        if pieces != -(-found.characters // PIECE):
+            raise damaged(f"the text of {found.source} (document {id})")
+        stored = self._db.execute("SELECT key, value FROM attribute WHERE document = ?", (id,)).fetchall()
+        document = found.document()
+        made = attributes(document.source, document.media_type, document.metadata, found.stamp)
+        if sorted((key, _typed(value)) for key, value in stored) != sorted((k, _typed(v)) for k, v in made.items()):
+            raise damaged(f"the list of what {found.source} (document {id}) can be filtered by")
+        if len(self._chunks.of_document(id)) != found.chunks:
+            raise damaged(f"the list of chunks of {found.source} (document {id})")
+        return int(found.chunks)
+
+    def names(self, taken: Callable[[int], bool]) -> Iterator[str]:
+        """The names of vectors."""
+        last = self._db.execute("SELECT coalesce(max(id), 0) FROM vector").fetchone()[0]
+        for block in range(last // _BLOCK + 1):
+            if taken(block):
+                for id, key, check in self._db.execute(
+                    "SELECT id, key, crc FROM vector WHERE id BETWEEN ? AND ?",
+                    (block * _BLOCK, block * _BLOCK + _BLOCK - 1),
+                ):
+                    if check != crc(id, key):
+                        yield f"the name of vector {id} differs from its checksum"
+
+    def tail(self) -> Iterator[str]:
+        """The batches of vectors that are not sealed yet; a row each, since they may be large."""
+        from ragkit.store.catalog.vectors import tail_crc
+
+        for (first,) in self._db.execute("SELECT first FROM tail ORDER BY first").fetchall():
+            row = self._db.execute("SELECT first, rows, body, crc FROM tail WHERE first = ?", (first,)).fetchone()
+            if row is None or tail_crc(*row[:3]) != row[3]:
+                yield f"the batch of vectors from {first} on differs from its checksum"
+
+    def segments(self) -> Iterator[str]:
+        """The rows that name the segments."""
+        from ragkit.store.catalog.vectors import SEGMENT_COLUMNS
+
+        for *fields, check in self._db.execute(f"SELECT {SEGMENT_COLUMNS}, check_crc FROM segment"):
+            if check != crc(*fields):
+                yield f"the row of the segment {fields[0]!r} differs from its checksum"
+
+
+def _typed(value: object) -> tuple[str, str]:
+    """For comparing: a number that became a text is another value, and so is a whole one that became a fraction."""
+    value = int(value) if isinstance(value, bool) else value
+    return type(value).__name__, repr(value)
+
+
+__all__ = ["DOCUMENT_COLUMNS", "DocumentRow", "IndexCorrupt", "Verification"]

@@ -1,0 +1,139 @@
+"""Checksums of the word index's files, noted after each update, since tantivy compares its own only when asked.
+
+Opening an index looks at the size and the times of each file, and reads again the ones that were touched since they
+were noted: a damage that the file system knows of is noticed then, one that it does not know of by reading all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ragkit.store.catalog import Catalog
+from ragkit.store.inverted import LexicalUnusable
+
+_NAME = "sums.json"
+_PARTS = ("chunks", "sections")
+_LISTS = ("meta.json", ".managed.json")  # replaced by every commit; all other files are written once
+_FOOTER = re.compile(rb'"crc":(\d+)\}')
+_CURE = "it is made again from the catalog when the index is next used"
+
+
+def note(catalog: Catalog, path: Path, generation: int) -> None:
+    """Note the checksums of a word index that was just brought to `generation`. Only the writer may.
+
+    Raises LexicalUnusable where a file is not what it was, or not what tantivy wrote.
+    """
+    try:
+        before = _read(path)["files"]
+    except LexicalUnusable:
+        before = {}
+    files = {}
+    for name, stat in _files(path):
+        known = before.get(name)
+        if not known or known[:3] != _stamp(stat):
+            found = _crc(path / name)
+            if known and known[3] != found and not name.endswith(_LISTS):
+                raise LexicalUnusable(f"{path / name} differs from its checksum", _CURE)
+            if not known and not _is_whole(path / name):
+                raise LexicalUnusable(f"{path / name} differs from the checksum at its end", _CURE)
+            known = [*_stamp(stat), found]
+        files[name] = known
+    said = {
+        "identity": catalog.identity(),
+        "generation": generation,
+        "state": catalog.meta().get("state", ""),
+        "files": files,
+    }
+    text = json.dumps(said)
+    new = path / f"{_NAME}.new"
+    with os.fdopen(os.open(new, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w") as file:
+        json.dump({"sums": said, "crc": zlib.crc32(text.encode())}, file)
+    new.replace(path / _NAME)
+
+
+def verify(catalog: Catalog, path: Path, generations: Mapping[str, int], *, thorough: bool = False) -> None:
+    """Compare a word index, whose parts say that they are at these `generations`, with what was noted of it.
+
+    Raises LexicalUnusable where it belongs to another index, or to a copy of this one that went another way, and
+    where a file is damaged. What a writer added since the note is compared with tantivy's own checksums when
+    `thorough`, which reads every file.
+    """
+    said = _read(path)
+    noted = said["generation"]
+    of_here = said["identity"] == catalog.identity()
+    if not of_here or (noted == catalog.generation() and said["state"] != catalog.meta().get("state", "")):
+        raise LexicalUnusable(f"the word index at {path} is of another index", _CURE)
+    if (oldest := min(generations.values())) < noted:
+        raise LexicalUnusable(f"the word index at {path} is at generation {oldest}, it was at {noted}", _CURE)
+    for name, stat in _files(path):
+        known = said["files"].get(name)
+        if known is None:
+            if thorough and not _is_whole(path / name):
+                raise LexicalUnusable(f"{path / name} differs from the checksum at its end", _CURE)
+        elif generations[name.partition("/")[0]] > noted and name.endswith(_LISTS):
+            continue  # a commit that a writer is just noting, or could not note any more
+        elif (thorough or known[:3] != _stamp(stat)) and _crc(path / name) != known[3]:
+            raise LexicalUnusable(f"{path / name} differs from its checksum", _CURE)
+
+
+def is_noted(path: Path, generation: int) -> bool:
+    """Whether the note is of this generation, and of the files as the file system knows them."""
+    try:
+        said = _read(path)
+    except LexicalUnusable:
+        return False
+    found = {name: _stamp(stat) for name, stat in _files(path)}
+    return said["generation"] == generation and found == {name: known[:3] for name, known in said["files"].items()}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        whole = json.loads((path / _NAME).read_bytes())
+        said: dict[str, Any] = whole["sums"]
+        if whole["crc"] == zlib.crc32(json.dumps(said).encode()):
+            return said
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LexicalUnusable(f"the checksums of {path} cannot be read: {error}", _CURE) from error
+    raise LexicalUnusable(f"the checksums of {path} are damaged", _CURE)
+
+
+def _files(path: Path) -> Iterator[tuple[str, os.stat_result]]:
+    for part in _PARTS:
+        try:
+            with os.scandir(path / part) as entries:
+                for entry in entries:
+                    if not entry.name.endswith(".lock"):
+                        yield f"{part}/{entry.name}", entry.stat(follow_symlinks=False)
+        except FileNotFoundError:  # a writer has replaced the index, or deleted a file of an older commit
+            continue
+
+
+def _stamp(stat: os.stat_result) -> list[int]:
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+
+
+def _crc(path: Path) -> int:
+    crc = 0
+    try:
+        with path.open("rb") as file:
+            while piece := file.read(1 << 20):
+                crc = zlib.crc32(piece, crc)
+    except FileNotFoundError:
+        return -1
+    return crc
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a file agrees with tantivy's own checksum: JSON with the crc32 of all before it, its length, a magic."""
+    if path.name in _LISTS:
+        return True
+    data = path.read_bytes()
+    length = int.from_bytes(data[-8:-4], "little")
+    found = _FOOTER.search(data[-8 - length : -8])
+    return found is not None and zlib.crc32(data[: -8 - length]) == int(found[1])

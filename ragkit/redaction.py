@@ -20,6 +20,7 @@ from ragkit.secret import revealed
 HIDDEN = "***"
 SHORTEST = 4  # characters; what is shorter stands in other words too
 SHORTEST_PART = 8  # characters of what is only a part of a secret, or a writing of one that is cut at its ends
+LONG_HALF = 12  # characters of half of a secret that is looked for by itself
 
 _OURS = "ragkit"
 _THEIRS = ("connection", "http11", "http2", "proxy", "socks")  # below httpcore; at DEBUG they log headers and passwords
@@ -83,7 +84,9 @@ def redacted(text: str) -> str:
 
 @lru_cache(maxsize=1)
 def _pattern(values: tuple[str, ...]) -> re.Pattern[str] | None:
-    found = {form for value in values for part in _parts(value) for form in _writings(part)}
+    parts = {part for value in values for part in _parts(value)}
+    halves = {half for part in parts if len(part) >= 2 * LONG_HALF for half in _halves(part)}
+    found = {form for part in parts | halves for form in _writings(part)}
     return re.compile("|".join(re.escape(form) for form in sorted(found, key=len, reverse=True))) if found else None
 
 
@@ -108,10 +111,23 @@ def _parts(value: str) -> set[str]:
     return {part for part in found if len(part) >= (SHORTEST if part == value else SHORTEST_PART)}
 
 
+def _halves(value: str) -> tuple[str, str]:
+    """A service may repeat one half of a key, to tell it from others: it is half of what guards an account."""
+    return value[: len(value) // 2], value[len(value) // 2 :]
+
+
 def _writings(value: str) -> set[str]:
     """As it is, and as URLs, JSON, Python and base64 write it, the last also in the middle of something."""
     raw = value.encode("utf-8", "surrogatepass")
-    found = {value, quote(raw, safe=""), quote_plus(raw), json.dumps(value)[1:-1], repr(value)[1:-1], repr(raw)[2:-1]}
+    found = {
+        value,
+        quote(raw),
+        quote(raw, safe=""),
+        quote_plus(raw),
+        json.dumps(value)[1:-1],
+        repr(value)[1:-1],
+        repr(raw)[2:-1],
+    }
     for shift, skipped in ((0, 0), (1, 2), (2, 3)):
         written = base64.b64encode(bytes(shift) + raw).decode("ascii").rstrip("=")
         cut = written[skipped : -1 if (shift + len(raw)) % 3 else None]  # what its neighbours have no share in

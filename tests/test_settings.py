@@ -203,3 +203,23 @@ def test_settings_import_nothing_heavy() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "ragkit.settings" in loaded
     assert not {"numpy", "click", "tomllib", "difflib"} & set(loaded)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("base_url", "https://somebody:hunter2@host/v1"),
+        ("base_url", "somebody:hunter2@host/v1"),
+        ("openai_base_url", "https://hunter2@host"),
+        ("gigachat_auth_url", "https://host/oauth?key=hunter2"),
+        ("embed_base_url", "https://host/v1#hunter2"),
+        ("insecure_tls_host", "https://somebody:hunter2@host"),
+        ("limit", "somebody:hunter2@host"),
+    ],
+)
+def test_a_password_in_an_address_is_refused_and_not_shown(tmp_path: Path, name: str, value: str) -> None:
+    """Addresses are shown by `ragkit config` and in errors: what is secret has settings of its own."""
+    with pytest.raises(ConfigError) as caught:
+        load_settings({name: value}, environ={}, cwd=tmp_path)
+    assert "hunter2" not in caught.value.message + caught.value.hint
+    assert name in caught.value.message

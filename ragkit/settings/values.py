@@ -28,7 +28,7 @@ def checked(name: str, value: object, rule: Mapping[str, Any], origin: str, base
     kind = rule["kind"]
     if kind in ("secret", "headers", "proxy"):
         return _secret(name, _headers(value) if kind == "headers" else value, kind, origin)
-    said = f"{name} is {shown(value)} ({origin})"
+    said = f"{name} is {_without_word(shown(value))} ({origin})"
     if kind == "folder":
         if not isinstance(value, str | Path) or not str(value):
             raise ConfigError(f"{said}, which is no path", "give the folder of the index")
@@ -41,7 +41,7 @@ def checked(name: str, value: object, rule: Mapping[str, Any], origin: str, base
         return _ranged(value, rule, said)
     if kind == "flag":
         return _flag(value, said)
-    return _text(value, kind, base, said)
+    return _text(name, value, kind, base, origin, said)
 
 
 def _headers(value: object) -> object:
@@ -96,7 +96,7 @@ def _flag(value: object, said: str) -> bool:
     return word
 
 
-def _text(value: object, kind: str, base: Path, said: str) -> str:
+def _text(name: str, value: object, kind: str, base: Path, origin: str, said: str) -> str:
     if kind == "file" and isinstance(value, Path):
         value = str(value)
     if not isinstance(value, str):
@@ -106,6 +106,11 @@ def _text(value: object, kind: str, base: Path, said: str) -> str:
     if kind == "url" and value:
         if not value.startswith(("http://", "https://")):
             raise ConfigError(f"{said}, which is no address", "begin it with https://, or http:// for this machine")
+        if re.match(r"https?://[^/?#]*@|[^?#]*[?#]", value):  # it would be shown wherever the address is
+            raise ConfigError(
+                f"{name} ({origin}) has a user, a password, a query or a fragment in it",
+                "give the key as a setting of its own, and leave off what follows the path",
+            )
         return value.rstrip("/")
     if kind == "file" and value:
         return str(folder(value, base, said))
@@ -116,8 +121,16 @@ def _hosts(value: str, said: str) -> str:
     """Names in lower case with commas between them; one that stands for several is none."""
     names = [name.strip().lower() for name in value.split(",") if name.strip()]
     if wrong := [name for name in names if not _HOST.fullmatch(name)]:
-        raise ConfigError(f"{said}, in which {wrong[0]!r} is no name of a host", "write host, other.host: no address")
+        raise ConfigError(
+            f"{said}, in which {_without_word(repr(wrong[0]))} is no name of a host",
+            "write host, other.host: no address",
+        )
     return ",".join(names)
+
+
+def _without_word(text: str) -> str:
+    """Without what stands before an @: it may be a password, in a setting where nobody looks for one."""
+    return re.sub(r"[^\s'\"@]+@", "***@", text)
 
 
 def _number(value: object, *, size: bool) -> int | None:

@@ -40,6 +40,7 @@ class Attempts:
     end: float
     rest: float = math.inf
     costly: bool = False  # not sent again where it may have been served: to be paid twice is worse than an error
+    stubborn: bool = False  # what cannot be read is asked for as often as what did not come
     lasting: bool = False  # it leaves something behind: sent again only where the service says that it did nothing
     secrets: tuple[str, ...] = field(default=(), repr=False)  # besides the proof
     tried: int = 0
@@ -122,11 +123,11 @@ class Attempts:
             return error.status in self.retry.statuses and (error.status in REFUSALS or not self.lasting)
         if isinstance(error, Lost):
             return error.passing and not self._served(error)
-        if not isinstance(error, BadResponse) or isinstance(error, Unusable) or not self.parsing or self._garbled:
+        if not isinstance(error, BadResponse) or isinstance(error, Unusable) or not self.parsing or self.lasting:
             return False
-        if self.lasting:
-            return False
-        self._garbled = True  # a second answer like that would not be the last
+        if self._garbled and not self.stubborn:
+            return False  # a second answer like that would not be the last
+        self._garbled = True
         return True
 
     def _served(self, error: Lost) -> bool:

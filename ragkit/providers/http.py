@@ -145,6 +145,7 @@ class Http:
         most: int = MOST,
         read: float | None = None,
         costly: bool = False,
+        stubborn: bool = False,
         hint: Hint | None = None,
     ) -> T:
         """What `parse` makes of the answer with a 2xx status; it is called after the slot is given back.
@@ -160,6 +161,8 @@ class Http:
             most: bytes of the answer; a longer one is a BadResponse.
             read: seconds of silence before the answer, where it takes longer than `Timeouts.read`.
             costly: waited for longer, and not sent again where the service has it whole and its answer was lost.
+            stubborn: made again after each BadResponse, as often as after a lost answer: where many requests must all
+                come to their end, two bad answers in a row are no sign that the third will be bad.
             hint: the cure for a refusal, where the caller knows better.
 
         Raises:
@@ -173,7 +176,7 @@ class Http:
         if costly and read is None:
             read = max(self._timeouts.costly, self._timeouts.read)
         call = self._call(method, path, headers, kind, sent, read=read, most=most, hint=hint)
-        attempts = self._attempts(max(self._timeouts.total, read or 0.0), costly=costly)
+        attempts = self._attempts(max(self._timeouts.total, read or 0.0), costly=costly, stubborn=stubborn)
         return self._insist(lambda: self._fetched(call, attempts, parse), attempts)
 
     def upload(
@@ -353,13 +356,16 @@ class Http:
 
     # The tries -------------------------------------------------------------------------------------------------
 
-    def _attempts(self, total: float, *, costly: bool = False, lasting: bool = False) -> Attempts:
+    def _attempts(
+        self, total: float, *, costly: bool = False, stubborn: bool = False, lasting: bool = False
+    ) -> Attempts:
         return Attempts(
             self._retry,
             self._clock,
             self._clock() + total,
             rest=self._timeouts.total,
             costly=costly,
+            stubborn=stubborn,
             lasting=lasting,
             secrets=tuple(secrets_in(self._headers)),
         )

@@ -254,7 +254,7 @@ class OpenAICompatible:
             rows, usage = embeddings.vectors(reply.json(), count=len(texts), dimension=dimension or dimensions or None)
             return rows, usage + reply.wasted
 
-        return self._http.request("POST", "/embeddings", json=body, parse=parse)
+        return self._http.request("POST", "/embeddings", json=body, parse=parse, stubborn=True)
 
     def embedder(
         self,

@@ -155,6 +155,12 @@ class Careless(BaseHTTPRequestHandler):
         """Nothing on stderr: that is looked through."""
 
 
+class Listening(ThreadingHTTPServer):
+    """Says nothing when somebody speaks TLS or SOCKS to it and hangs up."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None: ...
+
+
 SECRET_HEADERS = {"authorization", "proxy-authorization", "x-api-key"}
 
 
@@ -394,7 +400,7 @@ def hunt(folder: Path, seed: int) -> Iterator[Hunt]:
     kept = {name: os.environ.get(name) for name in state}
     os.environ |= state
     try:
-        with Sandbox() as sandbox, ThreadingHTTPServer(("127.0.0.1", 0), Careless) as careless:
+        with Sandbox() as sandbox, Listening(("127.0.0.1", 0), Careless) as careless:
             threading.Thread(target=careless.serve_forever, daemon=True).start()
             yield Hunt(folder, seed, sandbox, f"http://127.0.0.1:{careless.server_address[1]}")
             careless.shutdown()

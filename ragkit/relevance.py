@@ -94,7 +94,7 @@ def is_about(
 def level(sample: FloatMatrix) -> float | None:
     """The cosine of unrelated texts with the model that made these unit vectors (n, d), whose texts lie far apart.
 
-    It is the mean of all pairs: near 0 with some models, .02 to .28 with all-MiniLM-L6-v2 on English, and .72 to .78
+    It is the mean of all pairs: .01 to .28 with all-MiniLM-L6-v2 on English, and .72 to .78
     on Russian, which that model does not know. None for fewer than 64: what is near is not known then.
     """
     n = len(sample)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ragkit.errors import ConfigError
 from ragkit.secret import Secret
-from ragkit.settings import FILE, NO_CHAT_MODEL, Settings
+from ragkit.settings import FILE, FOUND, NO_CHAT_MODEL, Settings
 
 if TYPE_CHECKING:
     from ragkit.budget import Prices
@@ -210,15 +210,19 @@ def _check_way(settings: Settings, secret: str, way: tuple[str, ...]) -> None:
 
 
 def _check_index(settings: Settings, way: tuple[str, ...]) -> None:
-    """One ragkit.toml does not name both an index elsewhere and who gets its texts. Raises ConfigError."""
-    file = settings.origin("index")
-    if Path(file).name != FILE:
+    """Texts of an index elsewhere do not go where a ragkit.toml says, unless the user named that index.
+
+    Raises ConfigError: their folder may lie inside of one's own, whose index is then the nearest, or hold a link to it.
+    """
+    origin = settings.origin("index")
+    if Path(origin).name != FILE and origin not in FOUND:
         return
-    folder, index = Path(file).resolve().parent, settings.index.resolve()
     for name in way:
-        if settings.origin(name) == file and not index.is_relative_to(folder):
+        file = settings.origin(name)
+        if Path(file).name == FILE and not settings.index.resolve().is_relative_to(Path(file).parent.resolve()):
             raise ConfigError(
-                f"{file} names an index outside of its folder, {settings.index}, and with {name} who gets its texts",
+                f"{name} is set by {file}, and the index is outside of its folder: {settings.index} ({origin}); its"
+                " texts are not sent there",
                 f"if that is right, set RAGKIT_INDEX or RAGKIT_{name.upper()} in the environment too",
             )
 

@@ -99,6 +99,24 @@ def test_their_file_does_not_send_your_index_to_their_service(
     connect(given(theirs, RAGKIT_BASE_URL="https://elsewhere/v1"))
 
 
+@POSIX
+@pytest.mark.parametrize("link", [False, True])
+def test_an_index_that_is_found_is_not_sent_to_their_service_either(tmp_path: Path, link: bool) -> None:
+    """Their folder lies inside of yours, whose index is the nearest; or holds a link to yours."""
+    mine = tmp_path / "mine" / ".ragkit"
+    mine.mkdir(parents=True)
+    theirs = folder(tmp_path / "mine", 'base_url = "https://elsewhere/v1"', 'chat_model = "m"', name="vendored")
+    if link:
+        theirs = folder(tmp_path, 'gigachat_base_url = "https://elsewhere/v1"', 'gigachat_access_token = "theirs"')
+        (theirs / ".ragkit").symlink_to(mine)
+    with pytest.raises(ConfigError, match="outside"):
+        connect(given(theirs))
+    connect(given(theirs, RAGKIT_INDEX=str(mine)))
+    if not link:
+        (theirs / ".ragkit").mkdir()
+        connect(given(theirs))  # their own index, to their own service
+
+
 def test_trust_in_anyone_is_never_read_from_a_file(tmp_path: Path) -> None:
     """Not from one's own either: the environment says it, for one command."""
     with pytest.raises(ConfigError, match=r"ragkit\.toml") as caught:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 PREFIX = "RAGKIT_"
 FILE = "ragkit.toml"
 FOLDER = ".ragkit"
+NEAREST = f"nearest {FOLDER} upwards"
+FOUND = (NEAREST, "default")  # origins of an index that nobody named
 MODES = ("hybrid", "dense", "lexical")
 ROUTES = ("auto", "retrieval", "attachment")
 RERANKERS = ("off", "api", "chat")
@@ -245,7 +247,7 @@ def load_settings(
     if "index" not in values:
         values["index"] = find_index(None, environ={}, cwd=here)
         if values["index"] != here / FOLDER or values["index"].is_dir():
-            origins["index"] = f"nearest {FOLDER} upwards"
+            origins["index"] = NEAREST
     settings = Settings(**values, origins=origins)
     try:
         str(settings.index).encode()

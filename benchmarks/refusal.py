@@ -28,11 +28,13 @@ of so many common words changed nothing more.
 
 Vectors: that z, by how many deviations the best cosine lies above the background, tells nothing was found before
 (AUROC .797; the margin without dividing .905). What unrelated chunks of the index have is its zero, and the question
-itself its one: so measured, half-way is "near". all-MiniLM-L6-v2, run by sentence-transformers over the same passages and
-questions, has cosines of .01 to .28 for unrelated English; with it .013 of the four English sets are lost in place of
-.024, for .003 of recall (hits found with hashed vectors, their cosines then those of the model). On Russian, which it
-does not know (.72 to .78), and with hashed vectors (.91) nothing is near and nothing changes. A large direction common
-to all vectors, which lifts cosines over .9, changes no decision. Latent vectors of the same index (200 dimensions of
+itself its one: so measured, half-way is "near".
+
+all-MiniLM-L6-v2, over the same passages and questions, has cosines of .01 to .28 for unrelated English; with it .013
+of the four English sets are lost in place of .024, for .003 of recall (hits found with hashed vectors, their cosines
+then those of the model). On Russian, which it does not know (.72 to .78), and with hashed vectors (.91) nothing is
+near and nothing changes. A large direction common to all vectors, which lifts cosines over .9, changes no decision.
+Latent vectors of the same index (200 dimensions of
 its tf-idf) are not such a model: half of the questions from elsewhere are near there, and recall falls to .57. A
 second threshold, below which vectors alone refuse, lies elsewhere for each model and index (a question's cosines are
 not those of chunks with each other), and nothing in the stored vectors gave it away; so there is none.

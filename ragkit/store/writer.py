@@ -23,6 +23,7 @@ from ragkit.store.catalog import Catalog, Savepoint
 from ragkit.store.catalog.rows import iso
 from ragkit.store.compaction import by_model, compact, seal
 from ragkit.store.creation import keep_names
+from ragkit.store.lexical import LexicalUnusable
 from ragkit.store.lock import WriterLock
 from ragkit.store.moving import move
 from ragkit.store.segments import APPROXIMATE_FROM, VectorBlock, unit_rows
@@ -308,7 +309,12 @@ class Writer:
 
     def publish(self) -> None:
         """Let readers see what was committed so far."""
-        catch_up(self._catalog)
+        try:
+            catch_up(self._catalog)
+        except OSError as error:
+            raise LexicalUnusable(
+                f"cannot write the word index: {error}", "it is made again from the catalog when the index is next used"
+            ) from error
 
     def close(self) -> None:
         """Finish: commit, unless to be discarded; caches catch up, what is dead is deleted, the lock is freed."""

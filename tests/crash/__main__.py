@@ -10,16 +10,16 @@ import time
 from pathlib import Path
 
 # How much of each kind: in the tests, and in the long form.
-SHORT = {"deaths": 40, "power": 4, "faults": 60}
-LONG = {"deaths": 1500, "power": 130, "faults": 2000}
+SHORT = {"deaths": 40, "power": 4, "syncs": 2, "faults": 50}
+LONG = {"deaths": 1500, "power": 130, "syncs": 80, "faults": 1200}
 _SHOWN = 20  # faults
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m crash", description=__doc__)
-    parser.add_argument("kinds", nargs="*", help="deaths, power, faults, mutants; all where none is named")
+    parser.add_argument("kinds", nargs="*", help="deaths, power, syncs, faults, mutants; all where none is named")
     parser.add_argument("--long", action="store_true", help="minutes instead of seconds")
-    parser.add_argument("--points", type=int, help="places to die at, calls to fail, or states for each call")
+    parser.add_argument("--points", type=int, help="places to die at, calls or syncs to fail, or states for each call")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2, help="processes at once")
     parser.add_argument("--json", action="store_true", help="counts as one line of JSON for each kind")
@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     from crash.faults import faults
     from crash.forks import folder
     from crash.mutants import mutants
-    from crash.power import power
+    from crash.power import failed_syncs, power
     from crash.shim import Shim, compile_shim
 
     sizes = LONG if arguments.long else SHORT
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     with folder() as place:
         warm(place / "warm")
         shim = Shim(compile_shim(place))
-        for kind in arguments.kinds or ["deaths", "power", "faults", "mutants"]:
+        for kind in arguments.kinds or ["deaths", "power", "syncs", "faults", "mutants"]:
             began = time.monotonic()
             some = {"seed": arguments.seed, "jobs": arguments.jobs}
             number = arguments.points or sizes.get(kind, 0)
@@ -50,6 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
                 report = deaths(shim, points=number, **some)
             elif kind == "power":
                 report = power(shim, per_call=number, **some)
+            elif kind == "syncs":
+                report = failed_syncs(shim, points=number, **some)
             elif kind == "faults":
                 report = faults(shim, points=number, **some)
             elif kind == "mutants":

@@ -16,12 +16,12 @@ _TWICE = 0.25  # so often the next run dies too
 Point = tuple[int, bool, int]  # the change or write to die at, whether torn, the same in recovering (0 for none)
 
 
-def calls_of_a_life(shim: Shim, kinds: Kind = Kind.CHANGE) -> int:
-    """How many calls of these kinds a whole life makes below its folder. Threads make it differ by a few."""
+def calls_of_a_life(shim: Shim, kinds: Kind = Kind.CHANGE, part: str = "") -> int:
+    """How many calls of these kinds, on paths with `part` in them, a life makes. Threads make it differ a little."""
     with folder() as place:
 
         def act(say: Say) -> None:
-            shim.count(place, kinds)
+            shim.count(place, kinds, part)
             live(open_store(place / "home" / "index"), life(), 0, lambda _: None)
             say(calls=shim.counted)
 

@@ -47,6 +47,7 @@ class Point:
 KNOWN = [
     Point(Kind.WRITE, errno.ENOSPC, Flag.NONE, 3, "catalog.sqlite"),  # while the catalog is made
     Point(Kind.NAME, errno.EIO, Flag.NONE, 2, "index.new-"),
+    Point(Kind.SYNC, errno.EIO, Flag.NONE, 6, "catalog.sqlite"),  # SQLite goes on without a log, and says nothing
     Point(Kind.MAKE, errno.ENOSPC, Flag.NONE, 2, "writer.lock"),  # the note of who is writing
     Point(Kind.WRITE, errno.ENOSPC, Flag.STAYS, 1, "writer.lock"),
     Point(Kind.NAME, errno.ENOSPC, Flag.STAYS, 1, "lexical"),  # the folder of the word index

@@ -91,6 +91,8 @@ def check_sound(store: LocalStore, path: Path) -> None:
         raise Fault("; ".join(findings))
     with store._catalog() as catalog, catalog.snapshot():
         named = {info.name for info in catalog.vectors.segments()}
+        if (mode := catalog._db.execute("PRAGMA journal_mode").fetchone()[0]) != "wal":
+            raise Fault(f"the catalog is in the mode {mode!r}: its commits may be undone by a loss of power")
         unused = len(catalog.vectors.unused())
         used = catalog.vectors.count() - unused
     if stray := {file.name for file in (path / "vectors").iterdir()} - named:

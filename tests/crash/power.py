@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
+from crash.deaths import calls_of_a_life
 from crash.disk import MODES, Disk, Record, read_trace
-from crash.forks import Report, Say, folder, fork, share
+from crash.forks import Report, Say, folder, fork, share, some
 from crash.judge import Fault, check_searches, step_of
 from crash.life import State, life, live, open_store, states
-from crash.shim import Flag, Shim
+from crash.shim import Flag, Kind, Shim
+from ragkit.errors import StoreError
 from ragkit.store.local import LocalStore
 
 _SEARCHED = 0.03  # of the states are searched too, caches and all: that costs ten times as much as reading the truth
+_CATALOG = "catalog.sqlite"
 _CACHE = ("home/index/lexical/", "home/index/ann/", "home/index/writer.lock")
 
 Content = dict[str, tuple[bytes | bytearray, bytes]]
@@ -48,18 +53,58 @@ def power(
     return report
 
 
-def trace(shim: Shim, place: Path, store: Callable[[Path], LocalStore], flags: Flag = Flag.NONE) -> list[Record]:
-    """Every call of one whole life in `place`/life, with the acknowledgements between them."""
+def failed_syncs(shim: Shim, *, points: int, seed: int, jobs: int) -> Report:
+    """Let one sync of the catalog fail, go on when it is mended, and lose power at every acknowledgement that follows.
+
+    A system that could not write what was to be synced drops it, and shows it to readers all the same: what was seen
+    after the failure is not what is on the disk.
+    """
+    every = list(range(1, calls_of_a_life(shim, Kind.SYNC, _CATALOG) + 1))
+
+    def do(work: Iterator[int], report: Report) -> None:
+        for at in work:
+            with folder() as place:
+                records = trace(shim, place, open_store, fails=at)
+                failure = next((n for n, record in enumerate(records, 1) if record.operation == "F"), len(records))
+                replay = _Replay(place, records, 0, seed, report)
+                before = len(report.faults)
+                replay.run({n for n in range(failure, len(records) + 1) if records[n - 1].operation == "N"}, stop=True)
+                report.counts["syncs failed"] += failure < len(records)
+                report.faults[before:] = [f"sync {at} failed: {fault}" for fault in report.faults[before:]]
+
+    return share(jobs, some(every, points, random.Random(seed)), do)
+
+
+def trace(
+    shim: Shim, place: Path, store: Callable[[Path], LocalStore], flags: Flag = Flag.NONE, *, fails: int = 0
+) -> list[Record]:
+    """Every call of one whole life in `place`/life, with the acknowledgements between them.
+
+    Where a sync `fails`, the life goes on after it, beside a reader that keeps the catalog open.
+    """
     root = place / "life"
     root.mkdir()
     log = place / "trace"
+    index = root / "home" / "index"
 
     def act(_: Say) -> None:
         to = os.open(log, os.O_CREAT | os.O_WRONLY, 0o600)
-        shim.trace(root, to, flags)
-        live(store(root / "home" / "index"), life(), 0, shim.note)
+        if not fails:
+            shim.trace(root, to, flags)
+            live(store(index), life(), 0, shim.note)
+            return
+        shim.fail(root, fails, Kind.SYNC, errno.EIO, part=_CATALOG, trace=to)
+        reader = store(index)
 
-    ended = fork(act)
+        def acknowledge(n: int) -> None:
+            shim.note(n)
+            reader.documents()
+
+        with suppress(StoreError):
+            live(store(index), life(), 0, acknowledge)
+        live(store(index), life(), step_of(index, states(life())), acknowledge)
+
+    ended = fork(act, quiet=bool(fails))
     if not ended.ok:
         raise RuntimeError(f"a life that nobody cut short failed: {ended.last('raised')}")
     return list(read_trace(log))

@@ -59,8 +59,7 @@ static void lock(void) { while (__sync_lock_test_and_set(&busy, 1)) CALL(SYS_sch
 static void unlock(void) { __sync_lock_release(&busy); }
 
 static int below(const char *path) {
-    return now.length && !strncmp(path, now.root, now.length) && (path[now.length] == '/' || !path[now.length]) &&
-           strstr(path, now.part);
+    return now.length && !strncmp(path, now.root, now.length) && (path[now.length] == '/' || !path[now.length]);
 }
 
 /* The path that a descriptor stands for; empty where it is no file. */
@@ -118,9 +117,10 @@ static void half(long fd, const struct iovec *parts, int n, uint64_t offset) {
 }
 
 /* Whether this call, which changes something, is to fail; the process may end here. */
-static int falls(int kind, long fd, const struct iovec *parts, int n, uint64_t offset) {
-    if (now.mode == OFF || !(kind & now.kinds)) { now.count += now.mode == OFF && (kind & now.kinds); return 0; }
+static int falls(int kind, const char *path, long fd, const struct iovec *parts, int n, uint64_t offset) {
+    if (!(kind & now.kinds) || !strstr(path, now.part)) return 0;
     long count = ++now.count;
+    if (now.mode == OFF) return 0;
     if (count != now.at && !(now.mode == FAIL && now.flags & STAYS && count > now.at)) return 0;
     now.fired++;
     half(fd, parts, n, offset);
@@ -141,7 +141,7 @@ static long writes(long number, const long *a) {
         int append = CALL(SYS_fcntl, a[0], F_GETFL, 0) & O_APPEND && !CALL(SYS_fstat, a[0], &about, 0);
         offset = append ? (uint64_t)about.st_size : (uint64_t)CALL(SYS_lseek, a[0], 0, SEEK_CUR);
     }
-    if (falls(WRITE, a[0], parts, n, offset)) return -now.error;
+    if (falls(WRITE, path, a[0], parts, n, offset)) return -now.error;
     long done = shim_call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
     if (done > 0) note('W', path, "", inode(a[0]), offset, parts, n, done);
     return done;
@@ -153,7 +153,7 @@ static long syncs(long number, const long *a) {
     path_of(a[0], path, sizeof path);
     if (!below(path) || CALL(SYS_fstat, a[0], &about, 0)) return CALL(number, a[0], 0, 0);
     int folder = S_ISDIR(about.st_mode);
-    if (falls(SYNC, -1, 0, 0, 0)) { note('F', path, "", about.st_ino, 0, 0, 0, 0); return -now.error; }
+    if (falls(SYNC, path, -1, 0, 0, 0)) { note('F', path, "", about.st_ino, 0, 0, 0, 0); return -now.error; }
     if (now.flags & (folder ? NO_FOLDER_SYNC : NO_FILE_SYNC)) return 0;
     long done = CALL(number, a[0], 0, 0);
     if (!done) note(folder ? 'D' : 'S', path, "", about.st_ino, 0, 0, 0, 0);
@@ -167,8 +167,8 @@ static long opens(long number, const long *a) {
     absolute(at ? a[0] : AT_FDCWD, (const char *)(at ? a[1] : a[0]), path, sizeof path);
     if (!below(path)) return shim_call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
     int there = !CALL(SYS_access, path, F_OK, 0), made = flags & O_CREAT && !there;
-    if (falls(OPEN, -1, 0, 0, 0)) return -now.error;
-    if ((made || flags & O_TRUNC) && falls(MAKE, -1, 0, 0, 0)) return -now.error;
+    if (falls(OPEN, path, -1, 0, 0, 0)) return -now.error;
+    if ((made || flags & O_TRUNC) && falls(MAKE, path, -1, 0, 0, 0)) return -now.error;
     long fd = shim_call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
     if (fd >= 0 && made) note('C', path, "", inode(fd), 0, 0, 0, 0);
     if (fd >= 0 && !made && flags & O_TRUNC) note('T', path, "", inode(fd), 0, 0, 0, 0);
@@ -184,7 +184,7 @@ static long names(long number, const long *a) {
     absolute(from_folder ? a[0] : AT_FDCWD, (const char *)(from_folder ? a[1] : a[0]), path, sizeof path);
     if (renames) absolute(at ? a[2] : AT_FDCWD, (const char *)(at ? a[3] : a[1]), other, sizeof other);
     if (!below(path) && !below(other)) return shim_call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-    if (falls(NAME, -1, 0, 0, 0)) return -now.error;
+    if (falls(NAME, below(path) ? path : other, -1, 0, 0, 0)) return -now.error;
     long done = shim_call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
     if (done) return done;
     int makes = number == SYS_mkdir || number == SYS_mkdirat, links = number == SYS_link || number == SYS_linkat;
@@ -198,7 +198,7 @@ static long others(long number, const long *a) { /* ftruncate, and what nothing 
     if (number == SYS_truncate) absolute(AT_FDCWD, (const char *)a[0], path, sizeof path);
     else path_of(number == SYS_copy_file_range ? a[2] : a[0], path, sizeof path);
     if (!below(path)) return shim_call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-    if (falls(MAKE, -1, 0, 0, 0)) return -now.error;
+    if (falls(MAKE, path, -1, 0, 0, 0)) return -now.error;
     long done = shim_call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
     if (done >= 0) note(number == SYS_ftruncate ? 'T' : '?', path, "", number == SYS_ftruncate ? inode(a[0]) : 0,
                         number == SYS_ftruncate ? (uint64_t)a[1] : 0, 0, 0, 0);
@@ -256,7 +256,7 @@ int shim_install(void) {
     return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) ? errno : 0;
 }
 
-/* What to do with calls on `root` and below, whose path has `part` in it; an empty root lets everything through. */
+/* What to do with calls on `root` and below; those count whose path has `part` in it. An empty root is none. */
 void shim_arm(const char *root, const char *part, int mode, long at, int kinds, int error, int flags, int trace) {
     lock();
     strncpy(now.root, root, sizeof now.root - 1);

@@ -68,9 +68,9 @@ class Shim:
     def disarm(self) -> None:
         self._arm("", _OFF)
 
-    def count(self, root: Path, kinds: Kind) -> None:
-        """Count the calls of these kinds from now on."""
-        self._arm(str(root), _OFF, kinds=kinds)
+    def count(self, root: Path, kinds: Kind, part: str = "") -> None:
+        """Count the calls of these kinds, on paths with `part` in them, from now on."""
+        self._arm(str(root), _OFF, kinds=kinds, part=part)
 
     def trace(self, root: Path, to: int, flags: Flag = Flag.NONE) -> None:
         """Write every change below `root` to an open file."""
@@ -80,9 +80,19 @@ class Shim:
         """End this process before its `at`-th change; where `torn`, in the middle of its `at`-th write."""
         self._arm(str(root), _KILL, at, Kind.WRITE if torn else Kind.CHANGE, flags=Flag.TORN if torn else Flag.NONE)
 
-    def fail(self, root: Path, at: int, kinds: Kind, error: int, flags: Flag = Flag.NONE, *, part: str = "") -> None:
+    def fail(
+        self,
+        root: Path,
+        at: int,
+        kinds: Kind,
+        error: int,
+        flags: Flag = Flag.NONE,
+        *,
+        part: str = "",
+        trace: int = -1,
+    ) -> None:
         """Let the `at`-th call of these kinds, on a path with `part` in it, fail."""
-        self._arm(str(root), _FAIL, at, kinds, error, flags, part=part)
+        self._arm(str(root), _FAIL, at, kinds, error, flags, trace, part)
 
     def note(self, number: int) -> None:
         """Put a number into the trace."""

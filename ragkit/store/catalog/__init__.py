@@ -23,7 +23,7 @@ from ragkit.store.catalog.documents import DocumentTable
 from ragkit.store.catalog.meta import MetaTable
 from ragkit.store.catalog.models import Spans
 from ragkit.store.catalog.rows import DAMAGED_HINT, crc, damaged, unreadable
-from ragkit.store.catalog.schema import APPLICATION_ID, FORMAT, create, is_ours
+from ragkit.store.catalog.schema import APPLICATION_ID, FORMAT, create, is_ours, keep_log
 from ragkit.store.catalog.vectors import VectorTable
 from ragkit.store.segments import sync_folder
 from ragkit.types import Preparation
@@ -261,6 +261,7 @@ def _prepare(db: sqlite3.Connection, path: Path, *, write: bool) -> None:
     if not is_ours(db):
         raise IndexCorrupt(f"the tables of {path} are not those of format {FORMAT}", DAMAGED_HINT)
     if write:
+        keep_log(db, path)
         db.execute("PRAGMA synchronous=FULL")  # NORMAL loses acknowledged commits when the power fails
     else:
         db.execute("PRAGMA query_only=ON")

@@ -7,6 +7,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from ragkit.errors import StoreError
+
 FORMAT = 2
 
 # Columns stand in the order of their key: else quick_check of SQLite 3.40 sees NULL where there is none.
@@ -53,7 +55,7 @@ def create(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, isolation_level=None)
     try:
         db.execute("PRAGMA auto_vacuum=INCREMENTAL")
-        db.execute("PRAGMA journal_mode=WAL")
+        keep_log(db, path)
         db.execute(f"PRAGMA application_id={APPLICATION_ID}")
         db.execute(f"PRAGMA user_version={FORMAT}")
         db.executescript(f"BEGIN; {SCHEMA} COMMIT;")
@@ -61,6 +63,19 @@ def create(path: Path) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def keep_log(db: sqlite3.Connection, path: Path) -> None:
+    """See that commits go to a write-ahead log: where SQLite cannot make one it goes on without, and says nothing.
+
+    A commit without it ends in deleting a file, which a loss of power may undo.
+    """
+    mode = db.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+    if mode != "wal":
+        raise StoreError(
+            f"{path} cannot have a write-ahead log: SQLite's mode is {mode!r}",
+            "choose a folder on a local disk, or mend the disk, and run again",
+        )
 
 
 def is_ours(db: sqlite3.Connection) -> bool:

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from ragkit.errors import ConfigError, ConnectionFailed
 from ragkit.providers.stopping import Stopped, stopped
 
-FIRST_NEED, MOST_NEED = 4, 60  # successes at a full house before one more slot is tried
+FIRST_NEED, MOST_NEED = 4, 120  # successes at a full house before one more slot is tried
+START = 8  # slots at first: of sixteen at once a service with one slot refuses fifteen, before anybody can know
 GRACE = 0.2  # seconds for who was given a stream to read it from another thread, before its maker is told off
 
 
@@ -56,16 +57,17 @@ _taken_here: ContextVar[tuple[Ticket, ...]] = ContextVar("_taken_here", default=
 class Slots:
     """At most `limit` holders at once, at most `current` new ones.
 
-    A refusal halves `current`, once for all requests that were on their way together. Successes raise it again,
-    one by one; where the service refuses the one slot more, only that one is taken back, and the next one is
-    tried after twice as many successes.
+    Until the first refusal each success raises `current`. A refusal halves it, once for all requests that were on
+    their way together, and then to as many as were not refused of them. Successes raise it again, one by one; where
+    the service refuses the one slot more, only that one is taken back, and the next one is tried after twice as many
+    successes.
     """
 
     def __init__(self, limit: int) -> None:
         if limit < 1:
             raise ValueError(f"limit is {limit}, at least one slot is needed")
         self.limit = limit
-        self._current = limit
+        self._current = self._cut = min(limit, START)
         self._held: set[Ticket] = set()
         self._epoch = 0
         self._successes = 0
@@ -157,8 +159,11 @@ class Slots:
         """The service said 429 to the request that holds `ticket`."""
         with self._changed:
             ticket.refused = True
+            if ticket.epoch == self._epoch - 1:  # sent together with the one that brought the cut
+                served = sum(not each.refused for each in self._held)
+                self._current = min(self._current, served) or self._cut  # all refused: that is no matter of slots
             if ticket.epoch != self._epoch:
-                return  # sent before the last cut: it was answered for already
+                return
             self._epoch += 1
             self._successes = 0
             if self._probing:
@@ -167,9 +172,15 @@ class Slots:
             else:
                 self._current = max(1, self._current // 2)
             self._probing = False
+            self._cut = self._current
 
     def _count(self, ticket: Ticket) -> None:
         """A success says something about the limit only where every slot was in use, after the last cut."""
+        if not self._epoch:  # nothing was refused yet
+            if self._current < self.limit and 2 * len(self._held) >= self._current:
+                self._current += 1
+                self._changed.notify()
+            return
         if ticket.epoch != self._epoch or len(self._held) < self._current:
             return
         self._successes += 1

@@ -14,7 +14,7 @@ from contextvars import copy_context
 import pytest
 
 from ragkit.errors import ConfigError, ConnectionFailed
-from ragkit.providers.slots import GRACE, MOST_NEED, Slots
+from ragkit.providers.slots import GRACE, MOST_NEED, START, Slots
 
 
 def served(slots: Slots, times: int) -> None:
@@ -189,21 +189,39 @@ def test_who_waits_can_be_sent_away() -> None:
 
 
 def test_a_refusal_halves() -> None:
-    slots = Slots(16)
+    slots = Slots(START)
     found = []
-    for _ in range(6):
+    for _ in range(5):
         refused(slots)
         found.append(slots.current)
-    assert found == [8, 4, 2, 1, 1, 1]
+    assert found == [4, 2, 1, 1, 1]
 
 
 def test_a_burst_of_refusals_counts_once() -> None:
-    """Sixteen requests that were on their way together are refused together: that is one piece of news."""
-    slots = Slots(16)
+    """Requests that were on their way together are refused together: that is one piece of news."""
+    slots = Slots(START)
     with ExitStack() as stack:
-        for ticket in [stack.enter_context(slots.hold()) for _ in range(16)]:
+        for ticket in [stack.enter_context(slots.hold()) for _ in range(START)]:
             slots.rejected(ticket)
-    assert slots.current == 8
+    assert slots.current == START // 2
+
+
+@pytest.mark.parametrize("served", [1, 3, 6])
+def test_what_was_not_refused_of_a_burst_is_what_the_service_takes(served: int) -> None:
+    """Half of what was tried, or as many as went through where that is fewer."""
+    slots = Slots(START)
+    with ExitStack() as stack:
+        for ticket in [stack.enter_context(slots.hold()) for _ in range(START)][served:]:
+            slots.rejected(ticket)
+    assert slots.current == min(served, START // 2)
+
+
+def test_many_slots_are_taken_in_a_few_rounds() -> None:
+    """Not all at once: a service that takes one at a time would refuse all the others. Each success adds a slot."""
+    slots = Slots(16)
+    assert slots.current == START
+    served(slots, 3)
+    assert slots.current == 16
 
 
 def test_successes_bring_slots_back_up_to_the_limit() -> None:
@@ -230,12 +248,12 @@ def test_successes_count_only_with_every_slot_in_use() -> None:
 
 
 def test_a_failed_probe_takes_one_slot_back_and_waits_twice_as_long() -> None:
-    """A service with one slot is asked for a second after 4, 8, 16, 32 and then every 60 successes."""
+    """A service with one slot is asked for a second after 4, 8, 16, 32, 64 and then every 120 successes."""
     slots = Slots(8)
     for _ in range(3):
         refused(slots)
     needed = []
-    for _ in range(7):
+    for _ in range(8):
         count = 0
         while slots.current == 1:
             served(slots, 1)
@@ -243,7 +261,7 @@ def test_a_failed_probe_takes_one_slot_back_and_waits_twice_as_long() -> None:
         needed.append(count)
         refused(slots)
         assert slots.current == 1
-    assert needed == [4, 8, 16, 32, MOST_NEED, MOST_NEED, MOST_NEED]
+    assert needed == [4, 8, 16, 32, 64, MOST_NEED, MOST_NEED, MOST_NEED]
 
 
 def test_an_exception_gives_the_slot_back_and_is_no_success() -> None:
@@ -331,7 +349,7 @@ class Service:
 
 
 @pytest.mark.parametrize(
-    ("limit", "share", "slower"), [(1, 0.08, 1.15), (3, 0.06, 1.15), (10, 0.05, 1.3), (16, 0, 1.01)]
+    ("limit", "share", "slower"), [(1, 0.03, 1.05), (3, 0.03, 1.05), (10, 0.03, 1.05), (16, 0, 1.01)]
 )
 def test_the_limit_of_a_service_is_found_with_few_refusals(limit: int, share: float, slower: float) -> None:
     """From 16 slots to the one, three or ten that a service has: few refusals, and little time lost."""

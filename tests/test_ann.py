@@ -1,5 +1,6 @@
 """Codes choose candidates; the cosines are exact, and losing or damaging the codes changes no answer."""
 
+import os
 import shutil
 import zlib
 from pathlib import Path
@@ -140,3 +141,15 @@ def test_codes_follow_the_index(place: Path) -> None:
     with LocalStore(place, approximate_from=50_000).writing():
         pass
     assert not (place / "ann" / "codes").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need no rights there")
+def test_codes_are_not_written_through_a_link(place: Path, tmp_path: Path) -> None:
+    """An index from elsewhere may hold a link where codes are about to be written: what it leads to stays as it is."""
+    (tmp_path / "yours").write_text("yours", "utf-8")
+    (place / "ann" / "codes").unlink()
+    (place / "ann" / "codes.new").symlink_to(tmp_path / "yours")
+    fill(LocalStore(place, approximate_from=5000), clustered(10, seed=4), "c")
+    assert (tmp_path / "yours").read_text("utf-8") == "yours"
+    assert (place / "ann" / "codes").is_file()
+    assert not (place / "ann" / "codes").is_symlink()

@@ -175,12 +175,14 @@ def _build(folder: Path, identity: str, segments: Sequence[SegmentInfo]) -> None
     place = folder / "ann"
     place.mkdir(mode=0o700, exist_ok=True)
     crc = 0
-    with os.fdopen(os.open(place / "codes.new", os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file:
+    new = place / "codes.new"
+    new.unlink(missing_ok=True)  # left over from a crash, or a link to a file that is not ours
+    with os.fdopen(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
         for part in parts:
             crc = zlib.crc32(part, crc)
             file.write(part)
         file.write(_LENGTH.pack(crc))
-    (place / "codes.new").replace(place / "codes")
+    new.replace(place / "codes")
 
 
 def _recall(codes: Codes, blocks: Sequence[VectorBlock]) -> float:

@@ -24,12 +24,15 @@ else:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)  # the note would be written over what a stranger's link leads to
+
+
 class WriterLock:
     """Held from construction to `release`. Raises IndexLocked at once, with the holder's pid, where another has it."""
 
     def __init__(self, path: Path) -> None:
         try:
-            self._handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+            self._handle = os.open(path, os.O_CREAT | os.O_RDWR | _NO_FOLLOW, 0o600)
         except OSError as error:
             raise StoreError(
                 f"{path.parent} cannot be written: {error.strerror}",

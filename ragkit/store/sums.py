@@ -52,7 +52,8 @@ def note(catalog: Catalog, path: Path, generation: int) -> None:
     }
     text = json.dumps(said)
     new = path / f"{_NAME}.new"
-    with os.fdopen(os.open(new, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w") as file:
+    new.unlink(missing_ok=True)  # left over from a crash, or a link to a file that is not ours
+    with os.fdopen(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
         json.dump({"sums": said, "crc": zlib.crc32(text.encode())}, file)
     new.replace(path / _NAME)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from ragkit.errors import ConfigError
+import ragkit
+from ragkit.errors import ConfigError, StoreError
 from ragkit.services import connect
 from ragkit.settings import Settings, load_settings
 
@@ -145,3 +148,59 @@ def test_a_file_runs_nothing(tmp_path: Path) -> None:
         with pytest.raises(ConfigError):
             connect(given(folder(tmp_path, line)))
     assert not marker.exists()
+
+
+@POSIX
+@pytest.mark.parametrize(
+    "place",
+    [
+        "writer.lock",
+        "catalog.sqlite",
+        "catalog.sqlite-wal",
+        "catalog.sqlite-shm",
+        "vectors",
+        "lexical",
+        "ann",
+        "lexical/*/sums.json",
+        "lexical/*/sums.json.new",
+        "lexical/*/chunks/meta.json",
+        "lexical/*/chunks/.managed.json",
+        "lexical/*/chunks/.tantivy-writer.lock",
+        "ann/codes.new",
+        "ann/codes",
+    ],
+)
+def test_a_link_in_their_index_leads_to_no_file_of_yours(tmp_path: Path, place: str) -> None:
+    """Whatever is a link in it: neither a search, nor indexing, nor a check writes to what it points at."""
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    (docs / "a.md").write_text("Залог возвращается.", "utf-8")
+    index = tmp_path / "theirs" / ".ragkit"
+    with ragkit.open(index) as rag:
+        rag.index_folder(docs)
+        rag.search("залог")
+    yours = tmp_path / "yours"
+    yours.mkdir()
+    (yours / "seg-notes").write_text("yours", "utf-8")
+    (yours / "file").write_text("yours", "utf-8")
+    if place.startswith("ann/"):
+        (index / "ann").mkdir()
+    [parent] = index.glob(place.rpartition("/")[0]) if "/" in place else [index]
+    link = parent / place.rpartition("/")[2]
+    folder_wanted = "." not in link.name and link.name != "codes"
+    if link.is_dir():
+        shutil.rmtree(link)
+    link.unlink(missing_ok=True)
+    link.symlink_to(yours if folder_wanted else yours / "file", target_is_directory=folder_wanted)
+    (docs / "b.md").write_text("Аванс не возвращается.", "utf-8")
+    for act in (
+        lambda rag: rag.search("залог"),
+        lambda rag: rag.check(),
+        lambda rag: rag.index_folder(docs),
+        lambda rag: rag.search("аванс"),
+        lambda rag: rag.remove("a.md"),
+    ):
+        with ragkit.open(index) as rag, suppress(StoreError):
+            act(rag)
+    assert sorted(path.name for path in yours.iterdir()) == ["file", "seg-notes"]
+    assert {path.read_text("utf-8") for path in yours.iterdir()} == {"yours"}

@@ -7,11 +7,13 @@ import json
 import os
 import sys
 import time
+from math import inf
 from pathlib import Path
 
 # How much of each kind: in the tests, and in the long form.
 SHORT = {"deaths": 40, "power": 4, "syncs": 2, "faults": 50}
 LONG = {"deaths": 1500, "power": 130, "syncs": 80, "faults": 1200}
+REFUSED = 3  # exit code where the system does not let calls be trapped
 _SHOWN = 20  # faults
 
 
@@ -20,6 +22,7 @@ def main() -> int:
     parser.add_argument("kinds", nargs="*", help="deaths, power, syncs, faults, mutants; all where none is named")
     parser.add_argument("--long", action="store_true", help="minutes instead of seconds")
     parser.add_argument("--points", type=int, help="places to die at, calls or syncs to fail, or states for each call")
+    parser.add_argument("--seconds", type=float, default=inf, help="begin no more of a kind after so long")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2, help="processes at once")
     parser.add_argument("--json", action="store_true", help="counts as one line of JSON for each kind")
@@ -41,19 +44,24 @@ def run(arguments: argparse.Namespace) -> int:
     failed = False
     with folder() as place:
         warm(place / "warm")
-        shim = Shim(compile_shim(place))
+        library = compile_shim(place)
+        try:
+            shim = Shim(library)
+        except OSError as error:  # some containers let nobody trap calls
+            sys.stderr.write(f"{error.strerror}\n")
+            return REFUSED
         for kind in arguments.kinds or ["deaths", "power", "syncs", "faults", "mutants"]:
             began = time.monotonic()
             some = {"seed": arguments.seed, "jobs": arguments.jobs}
             number = arguments.points or sizes.get(kind, 0)
             if kind == "deaths":
-                report = deaths(shim, points=number, **some)
+                report = deaths(shim, points=number, seconds=arguments.seconds, **some)
             elif kind == "power":
                 report = power(shim, per_call=number, **some)
             elif kind == "syncs":
-                report = failed_syncs(shim, points=number, **some)
+                report = failed_syncs(shim, points=number, seconds=arguments.seconds, **some)
             elif kind == "faults":
-                report = faults(shim, points=number, **some)
+                report = faults(shim, points=number, seconds=arguments.seconds, **some)
             elif kind == "mutants":
                 report = mutants(shim, **some)
             else:

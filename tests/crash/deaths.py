@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 
 from crash.forks import Ended, Report, Say, folder, fork, share, some
@@ -31,7 +32,7 @@ def calls_of_a_life(shim: Shim, kinds: Kind = Kind.CHANGE, part: str = "") -> in
     return int(ended.last("calls"))
 
 
-def deaths(shim: Shim, *, points: int | None, seed: int, jobs: int) -> Report:
+def deaths(shim: Shim, *, points: int | None, seed: int, jobs: int, seconds: float = inf) -> Report:
     """Die at `points` places of a life, at all of them where it is None."""
     chance = random.Random(seed)
     calls = calls_of_a_life(shim)
@@ -45,7 +46,7 @@ def deaths(shim: Shim, *, points: int | None, seed: int, jobs: int) -> Report:
             with folder() as place:
                 _one(shim, place, steps, point, report)
 
-    report = share(jobs, some(every, points, chance), do)
+    report = share(jobs, some(every, points, chance), do, seconds=seconds)
     report.counts["calls of a life"] = calls
     return report
 

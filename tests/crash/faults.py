@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
+from math import inf
 from pathlib import Path
 
 from crash.deaths import calls_of_a_life
@@ -62,7 +63,7 @@ KNOWN = [
 ]
 
 
-def faults(shim: Shim, *, points: int | None, seed: int, jobs: int) -> Report:
+def faults(shim: Shim, *, points: int | None, seed: int, jobs: int, seconds: float = inf) -> Report:
     """Let `points` calls of lives fail, in every way each can; all of them where it is None."""
     every = []
     for kind, errors in _ERRORS.items():
@@ -76,7 +77,7 @@ def faults(shim: Shim, *, points: int | None, seed: int, jobs: int) -> Report:
             with folder() as place:
                 _one(shim, place, steps, point, report)
 
-    return share(jobs, [*KNOWN, *some(every, points, random.Random(seed))], do)
+    return share(jobs, [*KNOWN, *some(every, points, random.Random(seed))], do, seconds=seconds)
 
 
 def _one(shim: Shim, place: Path, steps: list[Step], point: Point, report: Report) -> None:

@@ -8,16 +8,18 @@ import random
 import shutil
 import signal
 import tempfile
+import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 Say = Callable[..., None]
-_DEADLINE = 20  # seconds for one child: more is a hang
+_DEADLINE = 120  # seconds for one child: more is a hang
 
 
 @dataclass(slots=True)
@@ -92,9 +94,12 @@ def _be(act: Callable[[Say], None], writing: int, quiet: bool) -> None:
     os._exit(0)
 
 
-def share(jobs: int, work: Iterable[Any], do: Callable[[Iterator[Any], Report], None]) -> Report:
-    """Do all of the work in `jobs` children, each with its own part of it."""
+def share(
+    jobs: int, work: Iterable[Any], do: Callable[[Iterator[Any], Report], None], *, seconds: float = float("inf")
+) -> Report:
+    """Do the work in `jobs` children, each with its own part of it; none of it is begun when the time is over."""
     every = list(work)
+    until = time.monotonic() + seconds
     total = Report()
     children = []
     for job in range(jobs):
@@ -103,7 +108,7 @@ def share(jobs: int, work: Iterable[Any], do: Callable[[Iterator[Any], Report], 
         if not child:
             report = Report()
             try:
-                do(iter(every[job::jobs]), report)
+                do(takewhile(lambda _: time.monotonic() < until, every[job::jobs]), report)
             except BaseException:  # noqa: BLE001 - said to the parent, which fails
                 report.fault(f"the harness itself failed: {traceback.format_exc()}")
             with os.fdopen(writing, "wb") as pipe:
@@ -119,12 +124,12 @@ def share(jobs: int, work: Iterable[Any], do: Callable[[Iterator[Any], Report], 
 
 
 def some(every: list[Any], number: int | None, chance: random.Random) -> list[Any]:
-    """That many of them, spread evenly from a random place on; all where no number is given."""
-    if number is None or number >= len(every):
-        return every
-    step = len(every) / number
+    """That many of them, spread evenly from a random place on, in random order; all where no number is given."""
+    number = len(every) if number is None else min(number, len(every))
+    step = len(every) / max(1, number)
     start = chance.random() * step
-    return [every[int(start + i * step)] for i in range(number)]
+    taken = [every[min(int(start + i * step), len(every) - 1)] for i in range(number)]
+    return chance.sample(taken, number)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import random
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 
 from crash.deaths import calls_of_a_life
@@ -53,7 +54,7 @@ def power(
     return report
 
 
-def failed_syncs(shim: Shim, *, points: int, seed: int, jobs: int) -> Report:
+def failed_syncs(shim: Shim, *, points: int, seed: int, jobs: int, seconds: float = inf) -> Report:
     """Let one sync of the catalog fail, go on when it is mended, and lose power at every acknowledgement that follows.
 
     A system that could not write what was to be synced drops it, and shows it to readers all the same: what was seen
@@ -72,7 +73,7 @@ def failed_syncs(shim: Shim, *, points: int, seed: int, jobs: int) -> Report:
                 report.counts["syncs failed"] += failure < len(records)
                 report.faults[before:] = [f"sync {at} failed: {fault}" for fault in report.faults[before:]]
 
-    return share(jobs, some(every, points, random.Random(seed)), do)
+    return share(jobs, some(every, points, random.Random(seed)), do, seconds=seconds)
 
 
 def trace(

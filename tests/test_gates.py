@@ -221,3 +221,16 @@ def test_no_setting_is_a_command() -> None:
         *("secret", "headers", "proxy"),
     }
     assert load_settings(environ={}, cwd="/").index
+
+
+def test_every_defence_names_a_test_that_is_there() -> None:
+    """SECURITY.md promises nothing that no test attacks."""
+    text = (ROOT / "SECURITY.md").read_text("utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text)
+    assert len(named) > 30
+    for path, name in named:
+        assert f"def {name}(" in (ROOT / path).read_text("utf-8"), f"{path} has no {name}"
+    defended = text.partition("## What is defended")[2].partition("## What is not")[0]
+    assert all("`tests/" in each for each in re.split(r"\n\*\*", defended)[1:])
+    for script in re.findall(r"`python (tests/\w+\.py)", text):
+        assert (ROOT / script).is_file()

@@ -21,6 +21,7 @@ from ragkit.providers.slots import Slots
 from ragkit.redaction import guard, redacted
 from ragkit.sandbox import Sandbox
 from ragkit.secret import Secret, revealed
+from ragkit_cli.main import main
 
 WORD = "-".join(["pa55", "w\"o'r", "d/+?&x", "ы"])  # every writing of it differs from the others
 
@@ -170,6 +171,29 @@ def test_the_library_below_logs_no_header_that_repeats_a_key(
     assert "httpcore" in caplog.text
     for secret in (key, header, "proxy-password"):
         assert secret not in caplog.text
+
+
+def test_a_mistake_of_ours_is_shown_without_secrets(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command line prints the traceback of what nobody foresaw; its words may be anything."""
+
+    class Breaking:
+        def read(self) -> bytes:
+            raise ValueError(f"cannot use {kept.reveal()} (Authorization: Basic c2VjcmV0)")
+
+    class Stdin:
+        buffer = Breaking()
+
+    kept = Secret("known-to-the-program")
+    monkeypatch.setattr("sys.stdin", Stdin())
+    for arguments in (["search", "-"], ["search", "-", "--json"]):
+        assert main(arguments) == 1
+        shown = capsys.readouterr().err
+        assert "a mistake in ragkit" in shown
+        assert "ValueError" in shown
+        assert "known-to-the-program" not in shown
+        assert "c2VjcmV0" not in shown
 
 
 def test_a_search_pays_nothing_for_it() -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import errno
+import re
 import shutil
 import sqlite3
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 from ragkit.errors import StoreError
 from ragkit.store.catalog import Catalog
 from ragkit.store.catalog.rows import iso
 from ragkit.store.segments import sync_folder
+
+_LEFT_OVER = 3600  # seconds: nobody takes so long to make an empty index
 
 
 def create_index(path: Path) -> None:
@@ -27,6 +31,7 @@ def create_index(path: Path) -> None:
     new = path.with_name(f"{path.name}.new-{uuid.uuid4().hex[:8]}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path)
         _fill(new)
         if path.exists():
             path.rmdir()
@@ -56,6 +61,15 @@ def keep_names(path: Path) -> None:
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EPERM, errno.EINVAL):
                 raise
+
+
+def _sweep(path: Path) -> None:
+    """Delete what processes that died while they made this index have left beside it."""
+    name = re.compile(re.escape(path.name) + r"\.new-[0-9a-f]{8}")
+    with suppress(OSError):  # whoever makes one now may be done with it in between
+        for folder in path.parent.iterdir():
+            if name.fullmatch(folder.name) and folder.stat().st_mtime < time.time() - _LEFT_OVER:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _fill(folder: Path) -> None:

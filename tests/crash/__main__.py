@@ -12,7 +12,8 @@ from pathlib import Path
 
 # How much of each kind: in the tests, and in the long form.
 SHORT = {"deaths": 40, "power": 4, "syncs": 2, "faults": 50}
-LONG = {"deaths": 1500, "power": 130, "syncs": 80, "faults": 1200}
+LONG = {"deaths": 1500, "power": 8, "syncs": 80, "faults": 1200}
+LONG_ROUNDS = 14  # of losing power at every call of one life
 REFUSED = 3  # exit code where the system does not let calls be trapped
 _SHOWN = 20  # faults
 
@@ -57,7 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
             if kind == "deaths":
                 report = deaths(shim, points=number, seconds=arguments.seconds, **some)
             elif kind == "power":
-                report = power(shim, per_call=number, **some)
+                rounds = LONG_ROUNDS if arguments.long else 1
+                report = power(shim, per_call=number, rounds=rounds, seconds=arguments.seconds, **some)
             elif kind == "syncs":
                 report = failed_syncs(shim, points=number, seconds=arguments.seconds, **some)
             elif kind == "faults":

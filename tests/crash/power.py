@@ -6,8 +6,10 @@ import errno
 import os
 import random
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import takewhile
 from math import inf
 from pathlib import Path
 
@@ -33,20 +35,28 @@ def power(
     per_call: int,
     seed: int,
     jobs: int,
+    rounds: int = 1,
+    seconds: float = inf,
     store: Callable[[Path], LocalStore] = open_store,
     flags: Flag = Flag.NONE,
     stop: bool = False,
 ) -> Report:
     """Lose power after every call of a life, in `per_call` ways wherever the truth is on its way to the disk.
 
+    That again in every round, in other ways; no round is begun when the time is over.
     `store` and `flags` break what is looked at; with `stop` the first fault is enough.
     """
     with folder() as place:
         records = trace(shim, place, store, flags)
         work = list(range(1, len(records) + 1))
 
+        until = time.monotonic() + seconds
+
         def do(ends: Iterator[int], report: Report) -> None:
-            _Replay(place, records, per_call, seed, report).run(set(ends), stop=stop)
+            replay, mine = _Replay(place, records, per_call, seed, report), set(ends)
+            for _ in takewhile(lambda n: not n or time.monotonic() < until, range(rounds)):
+                replay.run(mine, stop=stop)
+                report.counts["rounds of a worker"] += 1
 
         report = share(jobs, work, do)
     report.counts["calls of a life"] = sum(record.operation != "N" for record in records)
@@ -120,6 +130,7 @@ class _Replay:
         self._scratch = place / f"state-{os.getpid()}"
         self._per_call = per_call
         self._seed = seed
+        self._round = 0
         self._report = report
         self._expected: list[State] = states(life())
         self._verdicts: dict[frozenset[tuple[str, bytes]], int | str] = {}  # a step, or what is wrong
@@ -127,6 +138,7 @@ class _Replay:
 
     def run(self, ends: set[int], *, stop: bool) -> None:
         disk = Disk(self._root)
+        self._round += 1
         acknowledged = 0
         for n, record in enumerate(self._records, 1):
             disk.do(record)
@@ -138,7 +150,7 @@ class _Replay:
                 return
 
     def _lose_power(self, disk: Disk, n: int, acknowledged: int) -> None:
-        chance = random.Random(f"{self._seed} {n}")
+        chance = random.Random(f"{self._seed} {self._round} {n}")
         # Where only a cache is on its way, the truth is the same in every state.
         modes = (*MODES, *map(str, range(self._per_call))) if disk.waits(_CACHE) else ("none", "0")
         for mode in modes:

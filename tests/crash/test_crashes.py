@@ -17,6 +17,7 @@ from crash.__main__ import REFUSED
 from crash.disk import Disk, Record
 from crash.mutants import MUTANTS
 from crash.shim import why_not
+from ragkit.store.local import LocalStore
 
 needs_shim = pytest.mark.skipif(bool(why_not()), reason=why_not())
 
@@ -75,6 +76,19 @@ def test_the_harness_finds_every_store_that_is_broken_on_purpose() -> None:
     report = crash("mutants")
     assert report["faults"] == []
     assert {f"found: {name}" for name in MUTANTS} <= report["counts"].keys()
+
+
+def test_what_was_left_of_making_an_index_is_deleted(tmp_path: Path) -> None:
+    """By whoever makes it, once it is an hour old; what a process may be making at the moment stays."""
+    old, new, foreign = (tmp_path / f"index.new-{name}" for name in ("0123abcd", "4567cdef", "plans"))
+    for folder in (old, new, foreign):
+        folder.mkdir()
+        (folder / "catalog.sqlite").touch()
+    for folder in (old, foreign):
+        os.utime(folder, (0, 0))
+    with LocalStore(tmp_path / "index").writing():
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["index", new.name, foreign.name]
 
 
 # -- the model of a disk that the losses of power stand on

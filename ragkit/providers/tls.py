@@ -16,7 +16,6 @@ from ragkit.errors import ConfigError
 from ragkit.secret import Secret
 
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
-_warned: set[str] = set()
 
 
 def context(
@@ -33,8 +32,8 @@ def context(
         ca_file: authorities to trust besides those of the system, PEM (any number) or DER (one).
         cert_file: our own certificate with its chain, PEM; the key too, where `key_file` is empty.
         key_password: of the key file.
-        insecure_host: the one host that this context is for, where its certificate is not to be checked; said
-            aloud once for each. Empty checks.
+        insecure_host: the one host that this context is for, where its certificate is not to be checked, which is
+            said aloud. Empty checks.
     """
     # Not ssl.create_default_context: from 3.13 on it is strict about fields that private authorities leave out.
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -102,10 +101,8 @@ def _reason(error: Exception) -> str:
 
 
 def _warn(host: str) -> None:
-    if host not in _warned:
-        _warned.add(host)
-        logging.getLogger("ragkit").warning(
-            "the certificate of %s is not checked, as insecure_tls_host says: anybody on the way can read and change"
-            " what is sent, keys included; `ragkit doctor tls` tells how to trust it rightly",
-            host,
-        )
+    logging.getLogger("ragkit").warning(
+        "the certificate of %s is not checked, as insecure_tls_host says: anybody on the way can read and change"
+        " what is sent, keys included; `ragkit doctor tls` tells how to trust it rightly",
+        host,
+    )

@@ -141,10 +141,14 @@ def openai(server: Faults, **more: Any) -> OpenAICompatible:
 
 
 def test_verification_ends_for_a_named_host_and_is_said_once(papers: Papers, caplog: pytest.LogCaptureFixture) -> None:
-    """By its name alone, however the port; the warning names it, once in a run."""
-    with server_of(papers) as server, caplog.at_level(logging.WARNING, logger="ragkit"):
+    """By its name alone, however the port; the warning names it, once for a service that is opened."""
+    with (
+        server_of(papers) as server,
+        caplog.at_level(logging.WARNING, logger="ragkit"),
+        openai(server, insecure_hosts=["localhost"]) as service,
+    ):
         for _ in range(2):
-            with openai(server, insecure_hosts=["localhost"]) as service, pytest.raises(BadResponse):
+            with pytest.raises(BadResponse):
                 service.models()  # the server says {"ok": 1}, which is no list of models
     assert len(server.requests) == 2
     assert len([record for record in caplog.records if "localhost is not checked" in record.message]) == 1

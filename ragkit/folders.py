@@ -12,10 +12,11 @@ import json
 import math
 import os
 import stat
+import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,17 +25,26 @@ from ragkit.reports import FileStamp, Problem
 from ragkit.types import Metadata
 
 SIDECAR = ".meta.json"
-_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
+_FOLDER = getattr(os, "O_DIRECTORY", 0)
+_BY_NAMES = {os.open, os.stat} <= os.supports_dir_fd and os.scandir in os.supports_fd  # not on Windows
+_BLOCK = 1 << 20
+_LONGEST_SIDECAR = 1 << 20  # bytes
 
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A file below the folder. `source` is its POSIX path relative to the folder; `problem` why it cannot be read."""
+    """A file below the folder. `source` is its POSIX path relative to the folder; `problem` why it cannot be read.
+
+    `root` is the folder, with which `path` begins; `most` the bytes that it may have when it is opened.
+    """
 
     source: str
     path: str
     stamp: FileStamp = FileStamp()  # noqa: RUF009 - frozen
     problem: Problem | None = None
+    root: str = ""
+    most: int = sys.maxsize
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,35 +60,86 @@ class OpenFile:
 def walk(folder: Path, *, max_file_size: int, without: Path | None = None) -> Iterator[FoundFile]:
     """Every file below the folder that is not hidden, in order of path within each folder; none of `without`."""
     left_out = "" if without is None else os.fspath(without) + os.sep
-    for file in _walk(os.fspath(folder), "", os.path.realpath(folder), max_file_size):
-        if not left_out or not file.path.startswith(left_out):
-            yield file
+    place = _Place(os.fspath(folder), os.path.realpath(folder), max_file_size)
+    # Without recursion: how deep folders may lie is the file system's business and not the interpreter's.
+    waiting = [iter(_listing(place, "", ""))]
+    while waiting:
+        for found in waiting[-1]:
+            if isinstance(found, _Folder):
+                waiting.append(iter(_listing(place, found.source + "/", found.below)))
+                break
+            if not left_out or not found.path.startswith(left_out):
+                yield found
+        else:
+            waiting.pop()
 
 
 def find(path: Path, *, max_file_size: int) -> FoundFile:
     """One file, as `walk` of its folder would find it; with a problem where it would not be found."""
-    with os.scandir(path.parent) as entries:
-        siblings = [entry for entry in entries if entry.name in (path.name, path.name + SIDECAR)]
-    found = [
-        file
-        for entry in siblings
-        if entry.name == path.name
-        for file in _entry(entry, "", os.path.realpath(path.parent), _sidecars(siblings), max_file_size)
-    ]
-    return found[0] if found else FoundFile(path.name, os.fspath(path), problem=Problem("a hidden file", "rename it"))
+    place = _Place(os.fspath(path.parent), os.path.realpath(path.parent), max_file_size)
+    found = _listing(place, "", "", only=(path.name, path.name + SIDECAR))
+    for file in found:
+        if isinstance(file, FoundFile) and file.path == os.fspath(path):
+            return file
+        if isinstance(file, FoundFile) and file.problem and file.problem.code == "unreadable_folder":
+            return replace(file, source=path.name)
+    return FoundFile(path.name, os.fspath(path), problem=Problem("a hidden file", "rename it"))
 
 
-def _walk(folder: str, prefix: str, root: str, max_file_size: int) -> Iterator[FoundFile]:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The folder of a walk: as it was named, as it really is; and the size of the largest file to read."""
+
+    root: str
+    real: str
+    most: int
+
+    def path(self, below: str) -> str:
+        return os.path.join(self.root, below)  # noqa: PTH118 - this loop is hot
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    source: str
+    below: str
+
+
+def _listing(place: _Place, prefix: str, below: str, only: tuple[str, ...] = ()) -> list[FoundFile | _Folder]:
+    """What one folder holds, in order of name; `below` is its path relative to the root, "" for the root."""
     try:
-        with os.scandir(folder) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
+        with _folder(place.root, below) as folder, os.scandir(folder) as entries:
+            found = sorted((entry for entry in entries if not only or entry.name in only), key=_name)
+            sidecars = _sidecars(found)
+            return [each for entry in found if (each := _entry(entry, place, prefix, below, sidecars))]
     except OSError as error:
-        reason = f"the folder cannot be read: {error.strerror}"
-        yield FoundFile(f"{prefix}", folder, problem=Problem(reason, "mend its permissions", code="unreadable_folder"))
+        problem = Problem(
+            f"the folder cannot be read: {error.strerror}", "mend its permissions", code="unreadable_folder"
+        )
+        return [FoundFile(prefix, place.path(below), problem=problem)]
+
+
+def _name(entry: os.DirEntry[str]) -> str:
+    return entry.name
+
+
+@contextmanager
+def _folder(root: str, below: str) -> Iterator[int | str]:
+    """A folder, open where the system can list one that is, else by its path. Raises OSError for a link below the root.
+
+    From the root it is reached name by name, so that no link that is put there meanwhile leads out of it.
+    """
+    if not _BY_NAMES:
+        yield os.path.join(root, below)  # noqa: PTH118
         return
-    sidecars = _sidecars(entries)
-    for entry in entries:
-        yield from _entry(entry, prefix, root, sidecars, max_file_size)
+    here = os.open(root, os.O_RDONLY | os.O_CLOEXEC | _FOLDER)
+    try:
+        for name in below.split(os.sep) if below else ():  # noqa: PTH206 - no Path for each of many folders
+            deeper = os.open(name, _FLAGS | _FOLDER, dir_fd=here)
+            os.close(here)
+            here = deeper
+        yield here
+    finally:
+        os.close(here)
 
 
 def _sidecars(entries: list[os.DirEntry[str]]) -> dict[str, str]:
@@ -88,47 +149,49 @@ def _sidecars(entries: list[os.DirEntry[str]]) -> dict[str, str]:
     for entry in entries:
         owner = entry.name.removesuffix(SIDECAR)
         if owner != entry.name and owner in names and entry.is_file(follow_symlinks=False):
-            details = entry.stat(follow_symlinks=False)
-            stamps[owner] = f"{details.st_size}:{details.st_mtime_ns}"
+            with suppress(FileNotFoundError):  # deleted since the folder was listed
+                details = entry.stat(follow_symlinks=False)
+                stamps[owner] = f"{details.st_size}:{details.st_mtime_ns}"
     return stamps
 
 
 def _entry(
-    entry: os.DirEntry[str], prefix: str, root: str, sidecars: dict[str, str], max_file_size: int
-) -> Iterator[FoundFile]:
+    entry: os.DirEntry[str], place: _Place, prefix: str, below: str, sidecars: dict[str, str]
+) -> FoundFile | _Folder | None:
     is_sidecar = entry.name.endswith(SIDECAR) and entry.name.removesuffix(SIDECAR) in sidecars
     if is_sidecar or entry.name.startswith("."):
-        return
+        return None
     source = prefix + entry.name
-    try:
-        source.encode()
-    except UnicodeEncodeError:
-        shown = source.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-        yield FoundFile(shown, entry.path, problem=Problem("its name is not valid UTF-8", "rename it", code="name"))
-        return
+    relative = f"{below}{os.sep}{entry.name}" if below else entry.name
+    path = place.path(relative)
+    if not is_text(source):
+        return FoundFile(_shown(source), path, problem=Problem("its name is not valid UTF-8", "rename it", code="name"))
     try:
         if entry.is_symlink():
-            yield from _link(entry, source, root)
-        elif entry.is_dir(follow_symlinks=False):
-            yield from _walk(entry.path, source + "/", root, max_file_size)
-        else:
-            details = entry.stat(follow_symlinks=False)
-            stamp = FileStamp(details.st_size, details.st_mtime_ns, sidecar=sidecars.get(entry.name, ""))
-            yield FoundFile(source, entry.path, stamp, _file_problem(details, max_file_size))
+            return _link(path, source, place.real)
+        if entry.is_dir(follow_symlinks=False):
+            return _Folder(source, relative)
+        details = entry.stat(follow_symlinks=False)
     except OSError as error:
-        yield FoundFile(source, entry.path, problem=Problem(_reason(error), "look at its permissions and its disk"))
+        return FoundFile(source, path, problem=Problem(_reason(error), "look at its permissions and its disk"))
+    stamp = FileStamp(details.st_size, details.st_mtime_ns, sidecar=sidecars.get(entry.name, ""))
+    return FoundFile(source, path, stamp, _file_problem(details, place.most), place.root, place.most)
 
 
-def _link(entry: os.DirEntry[str], source: str, root: str) -> Iterator[FoundFile]:
+def _link(path: str, source: str, root: str) -> FoundFile | None:
     """Links are not followed. One to a place in the folder loses nothing: the place itself is indexed."""
-    target = os.path.realpath(entry.path)
+    target = os.path.realpath(path)
     if not os.path.exists(target):  # noqa: PTH110 - a string is at hand, and this loop is hot
-        yield FoundFile(
-            source, entry.path, problem=Problem("a link that leads nowhere", "mend or delete it", code="link")
-        )
-    elif target != root and not target.startswith(root + os.sep):
-        problem = Problem("a link that leads out of the folder", f"index {target} itself", code="link")
-        yield FoundFile(source, entry.path, problem=problem)
+        return FoundFile(source, path, problem=Problem("a link that leads nowhere", "mend or delete it", code="link"))
+    if target != root and not target.startswith(os.path.join(root, "")):  # noqa: PTH118 - as above
+        problem = Problem("a link that leads out of the folder", f"index {_shown(target)} itself", code="link")
+        return FoundFile(source, path, problem=problem)
+    return None
+
+
+def _shown(name: str) -> str:
+    """A name of any bytes as text that can be stored and printed."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _file_problem(details: os.stat_result, max_file_size: int) -> Problem | None:
@@ -146,35 +209,69 @@ def opened(file: FoundFile) -> Iterator[OpenFile]:
 
     Raises it too at the end of the block, when the file has changed since: what was read is no version of it.
     """
+    with _regular(file, file.path) as stream:
+        before = os.fstat(stream.fileno())
+        if problem := _file_problem(before, file.most):
+            raise _load_error(problem.reason, problem.cure, problem.code)
+        checked_ns = time.time_ns()
+        sha256 = _checksum(stream, file.most)
+        stamp = FileStamp(before.st_size, before.st_mtime_ns, checked_ns, file.stamp.sidecar)
+        try:
+            yield OpenFile(stream, sha256, stamp, _sidecar_metadata(file))
+        except LoadError as error:  # half a file may be read as a damaged one
+            _check_unchanged(stream, before, error)
+            raise
+        _check_unchanged(stream, before)
+
+
+def _check_unchanged(stream: BinaryIO, before: os.stat_result, cause: LoadError | None = None) -> None:
+    after = os.fstat(stream.fileno())
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise _load_error("it changed while it was read", "index again when it is finished", "changed") from cause
+
+
+def _regular(file: FoundFile, path: str) -> BinaryIO:
+    """The open file at `path`, which is regular and has no link above it up to the root. Raises LoadError."""
+    folder, name = os.path.split(path)
     try:
-        handle = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC | _NO_FOLLOW)
+        if _BY_NAMES:
+            root = file.root or folder
+            with _folder(root, folder[len(root) :].strip(os.sep)) as place:
+                handle = os.open(name, _FLAGS, dir_fd=int(place))
+        else:
+            handle = os.open(path, _FLAGS)
     except OSError as error:
         raise _load_error(_reason(error), "look at its permissions and its disk") from error
-    with os.fdopen(handle, "rb") as stream:
-        before = os.fstat(handle)
-        if not stat.S_ISREG(before.st_mode):
-            raise _load_error("it is no longer a regular file", "index again")
-        checked_ns = time.time_ns()
-        try:
-            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-        except OSError as error:
-            raise _load_error(_reason(error), "look at its disk") from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):  # before Python makes a file of it, which a folder cannot be
+        os.close(handle)
+        raise _load_error("it is no longer a regular file", "index again")
+    return os.fdopen(handle, "rb")
+
+
+def _checksum(stream: BinaryIO, most: int) -> str:
+    """The sha256 of all bytes; the stream stands at its start again. Raises LoadError."""
+    digest, left, block = hashlib.sha256(), most, bytearray(_BLOCK)
+    try:
+        while size := stream.readinto(block):  # type: ignore[attr-defined]  # a BufferedReader has it
+            left -= size
+            if left < 0:  # whoever writes on may be faster than this loop
+                raise _load_error(f"it grew beyond {most:,} bytes while it was read", "index again", "too_large")
+            digest.update(memoryview(block)[:size])
         stream.seek(0)
-        stamp = FileStamp(before.st_size, before.st_mtime_ns, checked_ns, file.stamp.sidecar)
-        yield OpenFile(stream, sha256, stamp, _sidecar_metadata(file))
-        after = os.fstat(handle)
-        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-            raise _load_error("it changed while it was read", "index again when it is finished", "changed")
+    except OSError as error:
+        raise _load_error(_reason(error), "look at its disk") from error
+    return digest.hexdigest()
 
 
 def _sidecar_metadata(file: FoundFile) -> Metadata:
     """The keys of NAME.meta.json. Raises LoadError where that is not a flat JSON object."""
     if not file.stamp.sidecar:
         return {}
-    name = file.path + SIDECAR
     try:
-        with os.fdopen(os.open(name, os.O_RDONLY | os.O_CLOEXEC | _NO_FOLLOW), "rb") as stream:
-            fields = json.loads(stream.read(1 << 20))
+        with _regular(file, file.path + SIDECAR) as stream:
+            fields = json.loads(stream.read(_LONGEST_SIDECAR))
+    except LoadError as error:
+        raise _load_error(f"its {SIDECAR}: {error.message}", error.hint, "sidecar") from error
     except (OSError, ValueError, RecursionError) as error:
         raise _load_error(f"its {SIDECAR} cannot be read: {error}", "write it as one JSON object", "sidecar") from error
     fault = metadata_fault(fields) if isinstance(fields, dict) else "it is no JSON object"
@@ -211,4 +308,6 @@ def _load_error(message: str, hint: str, code: str = "unreadable") -> LoadError:
 def _reason(error: OSError) -> str:
     if error.errno in (errno.ELOOP, errno.EMLINK):
         return "it has become a link"
+    if error.errno == errno.ENOTDIR:
+        return "a folder above it has become something else"
     return f"it cannot be read: {error.strerror or error}"

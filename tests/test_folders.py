@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -124,3 +125,39 @@ def test_a_file_that_became_a_link_is_not_followed(tmp_path: Path) -> None:
     path.symlink_to("/etc/passwd")
     with pytest.raises(LoadError, match="become a link"), opened(file):
         pass
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="folders this deep are made and opened name by name")
+@pytest.mark.parametrize(
+    "name", ["d", "d" * 200], ids=["deeper than the interpreter's stack", "longer than a path may be"]
+)
+def test_however_deep_a_file_lies_it_is_found_and_read(tmp_path: Path, name: str) -> None:
+    """More folders than Python calls may stand in one another; more letters than the system takes as one path."""
+    here = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(1200 // len(name) + 20):
+        os.mkdir(name, dir_fd=here)
+        here, above = os.open(name, os.O_RDONLY, dir_fd=here), here
+        os.close(above)
+    for file, text in ((f"{name}.txt", "deep"), (f"{name}.txt.meta.json", '{"year": 2024}')):
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT, dir_fd=here), "w") as stream:
+            stream.write(text)
+    os.close(here)
+    try:
+        (file,) = found(tmp_path).values()
+        assert file.problem is None
+        with opened(file) as content:
+            assert (content.stream.read(), content.metadata) == (b"deep", {"year": 2024})
+    finally:
+        subprocess.run(["rm", "-rf", tmp_path / name], check=True)  # Python's own ways go no deeper than its stack
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a file have a name of any bytes")
+def test_where_a_link_leads_can_be_stored_and_printed(tmp_path: Path) -> None:
+    """Also to a name that is not UTF-8."""
+    outside, folder = Path(os.fsdecode(bytes(tmp_path) + b"/\xff\xfe")), tmp_path / "docs"
+    outside.mkdir()
+    folder.mkdir()
+    (folder / "link.txt").symlink_to(outside)
+    problem = found(folder)["link.txt"].problem
+    assert problem is not None
+    assert problem.cure.encode().endswith(b"\\xff\\xfe itself")

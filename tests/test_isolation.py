@@ -218,6 +218,10 @@ def test_a_frame_holds_all_that_was_loaded() -> None:
         (b'"media_type"', b'"media_typo"'),
         (b'"problems":[[', b'"problems":[[1,'),
         (b'{"media_type"', b'["media_type"'),
+        (b'"page_starts":[0,5]', b'"page_starts":[1e999]'),
+        (b'"page_starts":[0,5]', b'"page_starts":' + b"[" * 100_000),
+        (b"[5,1,", b"[5,9223372036854775808,"),
+        (b',3,"unreadable"]', b',-1,"unreadable"]'),
     ],
 )
 def test_a_forged_frame_is_refused(field: bytes, wrong: bytes) -> None:
@@ -226,6 +230,23 @@ def test_a_forged_frame_is_refused(field: bytes, wrong: bytes) -> None:
     assert field in header
     with pytest.raises(ValueError, match=r"a frame without its fields|offsets outside"):
         unpack(header.replace(field, wrong), text, "a.pdf")
+
+
+def strings(loaded: Loaded) -> list[str]:
+    document = loaded.document
+    said = [text for problem in loaded.problems for text in (problem.reason, problem.cure, problem.code)]
+    return [*said, *loaded.notes, document.media_type, *document.metadata, *map(str, document.metadata.values())]
+
+
+def test_what_a_frame_says_can_be_stored() -> None:
+    """JSON can say half a surrogate pair and NUL: titles, keys, reasons and notes come without, a text is refused."""
+    header, text = parted(pack(SAMPLE, DEFAULT_LIMITS))
+    for said in (b"a note", b"page 3 is damaged", b"save it anew", b"application/pdf", b"pages"):
+        assert said in header
+        loaded = unpack(header.replace(said, said + rb"\ud800\u0000"), text, "a.pdf")
+        assert not set("\ud800\0") & set("".join(strings(loaded)))
+    with pytest.raises(ValueError, match="NUL"):
+        unpack(header, text + b"\0", "a.pdf")
 
 
 def test_a_frame_that_claims_too_much_is_refused_before_it_is_read() -> None:

@@ -11,12 +11,14 @@ import struct
 from typing import Any
 
 from ragkit.errors import LoadError, UnsupportedFormat
+from ragkit.loaders.hygiene import normalise
 from ragkit.loaders.limits import Limits, check_text_size, unreadable
 from ragkit.reports import Loaded, Problem
 from ragkit.types import Document, Heading
 
 LENGTHS = struct.Struct("!IQ")
 MAX_HEADER = 16_000_000  # bytes; 100,000 headings of 100 letters
+_MANY = 1 << 31  # above any page number or level
 
 
 def pack(outcome: Loaded | LoadError, limits: Limits) -> bytes:
@@ -33,14 +35,12 @@ def pack(outcome: Loaded | LoadError, limits: Limits) -> bytes:
                 return pack(error, limits)
     else:
         kind = "unsupported" if isinstance(outcome, UnsupportedFormat) else "unreadable"
-        header = _dump(
-            {"error": [kind, outcome.code, outcome.message[:2000].encode("utf-8", "replace").decode(), outcome.hint]}
-        )
+        header = _dump({"error": [kind, outcome.code, outcome.message[:2000], outcome.hint]})
     return LENGTHS.pack(len(header), len(text)) + header + text
 
 
 def _dump(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 def _describe(loaded: Loaded) -> dict[str, object]:
@@ -68,22 +68,26 @@ def unpack(header: bytes, text: bytes, source: str) -> Loaded:
     try:
         fields: dict[str, Any] = json.loads(header)
         if "error" in fields:
-            raise _error(*map(str, fields["error"]))
+            raise _error(*map(_text, fields["error"]))
         document = Document(
             source,
             text.decode(),
-            media_type=str(fields["media_type"]),
+            media_type=_text(fields["media_type"]),
             page_starts=tuple(map(int, fields["page_starts"])),
-            headings=tuple(Heading(int(start), int(level), str(title)) for start, level, title in fields["headings"]),
-            metadata={str(key): _scalar(value) for key, value in fields["metadata"].items()},
+            headings=tuple(
+                Heading(int(start), _small(level), _text(title)) for start, level, title in fields["headings"]
+            ),
+            metadata={_text(key): _scalar(value) for key, value in fields["metadata"].items()},
         )
         problems = tuple(
-            Problem(str(reason), str(cure), None if page is None else int(page), str(code))
+            Problem(_text(reason), _text(cure), None if page is None else _small(page), _text(code))
             for reason, cure, page, code in fields["problems"]
         )
-        notes = tuple(map(str, fields["notes"]))
-    except (TypeError, KeyError, AttributeError, ValueError) as error:
-        raise ValueError(f"a frame without its fields: {error!r}") from error
+        notes = tuple(map(_text, fields["notes"]))
+    except (TypeError, KeyError, AttributeError, ValueError, OverflowError, RecursionError) as error:
+        raise ValueError(f"a frame without its fields: {str(error)[:200]!r}") from error
+    if "\0" in document.text:
+        raise ValueError("a text with NUL in it")
     _check_offsets(document)
     return Loaded(document, problems, notes)
 
@@ -94,8 +98,19 @@ def _error(kind: str, code: str, message: str, hint: str) -> LoadError:
     return unreadable(message, hint, code)
 
 
+def _text(value: object) -> str:
+    """Without controls, which a message about a damaged file may quote, and half pairs, which JSON can say."""
+    return normalise(str(value))
+
+
+def _small(value: object) -> int:
+    if not isinstance(value, int) or not 0 <= value < _MANY:
+        raise ValueError(f"a page or level of {value!r:.40}")
+    return value
+
+
 def _scalar(value: object) -> str | int | float:
-    return value if isinstance(value, (str, int, float)) else str(value)
+    return value if isinstance(value, int | float) else _text(value)
 
 
 def _check_offsets(document: Document) -> None:

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from ragkit.reports import Loaded
 
 _LEAST_SECONDS = 1.0  # a second parser is not begun with less CPU or wall time than this
+_NAMES = {
+    int(each): each.name for each in signal.Signals
+}  # those between the first and the last real-time one have none
 _CLOCKS = {"SIGXCPU": "cpu_seconds", "SIGALRM": "wall_seconds"}
 
 
@@ -126,7 +129,7 @@ class ParserPool:
             raise unreadable(f"its parser answered {error}", "save it anew and index again", "crash") from error
 
     def _lost(self, signal_number: int, exit_code: int = 0, rss: int = 0) -> LoadError:
-        name = signal.Signals(signal_number).name if signal_number else f"exit code {exit_code}"
+        name = _NAMES.get(signal_number, f"signal {signal_number}") if signal_number else f"exit code {exit_code}"
         if clock := _CLOCKS.get(name):
             what = "of CPU time" if name == "SIGXCPU" else "in all"
             limit = getattr(self.limits, clock)

@@ -44,7 +44,7 @@ def serve_forks(control: socket.socket, limits: Limits) -> None:
         source, attempt = str(fields["source"]), int(fields["attempt"])
         if format_of(source).foreign:
             _warm(source, attempt)
-            status, usage = _in_fork(document, result, source, attempt, per_file)
+            status, usage = _in_fork(control, document, result, source, attempt, per_file)
         else:
             with _limited(per_file):
                 _answer(document, result, source, attempt, per_file)
@@ -101,12 +101,15 @@ def _warm(source: str, attempt: int) -> None:
     gc.freeze()  # forks then share these pages
 
 
-def _in_fork(document: int, result: int, source: str, attempt: int, limits: Limits) -> tuple[int, Any]:
+def _in_fork(
+    control: socket.socket, document: int, result: int, source: str, attempt: int, limits: Limits
+) -> tuple[int, Any]:
     child = os.fork()
     if child:
         _pid, status, usage = os.wait4(child, 0)
         return status, usage
     try:
+        control.close()  # what a parser that was taken over says here would be taken for the server's word
         with _limited(limits, forever=True):
             _answer(document, result, source, attempt, limits)
         os._exit(0)

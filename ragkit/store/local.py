@@ -255,10 +255,11 @@ class LocalStore:
         with self._lock:
             self._idle.append(catalog)
 
-    def _writer(self, path: Path, *, discard: bool = False) -> Writer:
+    def _writer(self, path: Path, *, discard: bool = False, search: bool = False) -> Writer:
         from ragkit.store.writer import Writer  # few searches need it
 
-        return Writer(path, discard=discard, approximate_from=self._approximate_from, sizes=self._sizes)
+        from_here = self._approximate_from
+        return Writer(path, discard=discard, approximate_from=from_here, sizes=self._sizes, search=search)
 
     def _read(self, act: Callable[[Catalog, View], _T]) -> _T:
         """What `act` makes of a snapshot; once more with a new word index where only reading shows its damage."""
@@ -283,7 +284,7 @@ class LocalStore:
                         yield catalog, view
                         return
                 try:  # a writer leaves with the word index up to date
-                    self._writer(self.path).close()
+                    self._writer(self.path, search=True).close()
                 except IndexLocked:
                     behind_is_fine = True
                     time.sleep(_PAUSE)

@@ -39,7 +39,8 @@ _T = TypeVar("_T")
 class Writer:
     """Holds the writer's lock from construction to `close`. Not thread-safe: it belongs to one run.
 
-    Everything between two calls of `commit` becomes true together or not at all; with `discard`, not at all.
+    Everything between two calls of `commit` becomes true together or not at all; with `discard`, not at all. With
+    `search` it only brings caches up to date, for a search.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Writer:
         discard: bool = False,
         approximate_from: int = APPROXIMATE_FROM,
         sizes: Sizes = Sizes(),  # noqa: B008 - frozen
+        search: bool = False,
     ) -> None:
         self._folder = folder
         self._approximate_from = approximate_from
@@ -59,7 +61,7 @@ class Writer:
         self._pending: list[VectorBlock] = []
         self._changed = False
         self._added = False  # vectors, by this writer
-        self._lock = WriterLock(folder / "writer.lock")
+        self._lock = WriterLock(folder / "writer.lock", search=search)
         try:
             self._catalog = Catalog(folder, write=True)
             try:

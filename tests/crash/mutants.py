@@ -68,8 +68,8 @@ class UnlinksFirst(Writer):
 
 def _with(writer: type[Writer]) -> Callable[[Path], LocalStore]:
     class Broken(LocalStore):
-        def _writer(self, path: Path, *, discard: bool = False) -> Writer:
-            return writer(path, discard=discard, approximate_from=CODES_FROM, sizes=SIZES)
+        def _writer(self, path: Path, **how: Any) -> Writer:
+            return writer(path, approximate_from=CODES_FROM, sizes=SIZES, **how)
 
     return lambda path: Broken(path, approximate_from=CODES_FROM, sizes=SIZES)
 

@@ -15,6 +15,7 @@ import pytest
 
 from ragkit.errors import RagkitError
 from ragkit.providers.authorization import ApiKey
+from ragkit.providers.failures import api_error
 from ragkit.providers.http import Http, Reply
 from ragkit.providers.retry import Retry
 from ragkit.providers.slots import Slots
@@ -171,6 +172,20 @@ def test_the_library_below_logs_no_header_that_repeats_a_key(
     assert "httpcore" in caplog.text
     for secret in (key, header, "proxy-password"):
         assert secret not in caplog.text
+
+
+def test_words_of_a_service_reach_no_program_with_a_key_in_them() -> None:
+    """The errors of the library too: a service may repeat the key by halves, in base64, or another program's key."""
+    key = "abcdefghijkl-mnopqrstuvwx"
+    kept = Secret(key)
+    repeated = [key, key[:12], base64.b64encode(f"id:{key}".encode()).decode(), "sk-proj-0123456789abcdef"]
+    body = json.dumps({"error": {"message": f"Incorrect key: {' '.join(repeated)}", "code": key[12:]}}).encode()
+    error = api_error(401, {"x-request-id": key}, body, what="POST /x", service="host", secrets=(key,))
+    for part in (key[:12], key[13:], "bW5vcHFyc3R1", "0123456789abcdef"):
+        assert part not in error.message
+        assert part not in error.request_id
+    assert "Incorrect key: ***" in error.message
+    assert kept
 
 
 def test_a_mistake_of_ours_is_shown_without_secrets(

@@ -1,4 +1,4 @@
-"""The words of a refusal, whatever shape its body has. Pure; knows no statuses and no errors of ours."""
+"""The words of a refusal, whatever shape its body has. Knows no statuses and no errors of ours."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ragkit import redaction
 from ragkit.providers.jsontext import decode
 
 
@@ -91,9 +92,10 @@ def _plain(body: bytes) -> str:
 
 
 def redacted(text: str, secrets: Iterable[str]) -> str:
+    """Without these secrets, without any other that the program holds, and without what has the shape of one."""
     for secret in sorted((s for s in secrets if len(s) >= 4), key=len, reverse=True):
         text = text.replace(secret, "***")
-    return text
+    return redaction.redacted(text)
 
 
 def line(text: str, most: int) -> str:

@@ -14,14 +14,17 @@ from urllib.parse import quote
 import pytest
 
 from ragkit.errors import RagkitError
+from ragkit.providers.address import address, proxy_for
 from ragkit.providers.authorization import ApiKey
 from ragkit.providers.failures import api_error
 from ragkit.providers.http import Http, Reply
+from ragkit.providers.openai import OpenAICompatible
 from ragkit.providers.retry import Retry
 from ragkit.providers.slots import Slots
 from ragkit.redaction import guard, redacted
 from ragkit.sandbox import Sandbox
 from ragkit.secret import Secret, revealed
+from ragkit.settings import load_settings
 from ragkit_cli.main import main
 
 WORD = "-".join(["pa55", "w\"o'r", "d/+?&x", "ы"])  # every writing of it differs from the others
@@ -186,6 +189,27 @@ def test_words_of_a_service_reach_no_program_with_a_key_in_them() -> None:
         assert part not in error.request_id
     assert "Incorrect key: ***" in error.message
     assert kept
+
+
+def test_no_object_shows_a_secret_when_it_is_printed() -> None:
+    """What a debugger, a traceback with variables or a careless `print` shows of a service and its parts."""
+    proxy = "http://user:proxy-word@127.0.0.1:1"
+    headers = {"X-Api-Key": "word-of-a-header"}
+    with OpenAICompatible("http://127.0.0.1:1/v1", "the-key-itself", headers=headers, proxy=proxy) as service:
+        [connection] = service.connections
+        http = service.http
+        shown = [
+            service,
+            connection,
+            connection.tls,
+            http,
+            proxy_for(address("http://h"), proxy),
+            *vars(service).values(),
+        ]
+        settings = load_settings({"proxy": proxy, "api_key": "the-key-itself"}, environ={}, cwd="/")
+        text = " ".join(f"{each!r} {each!s}" for each in [*shown, settings])
+    for secret in ("proxy-word", "word-of-a-header", "the-key-itself"):
+        assert secret not in text
 
 
 def test_a_mistake_of_ours_is_shown_without_secrets(

@@ -51,7 +51,7 @@ class Connection:
     deadline: float = 120.0
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     tls: TLS = TLS()
-    proxy: str = ""
+    proxy: str = field(default="", repr=False)  # may hold a password
     pinned: tuple[str, ...] | None = None  # addresses of the host, where they were looked up and judged already
 
     def open(self, authorization: Authorization) -> Http:

@@ -11,7 +11,7 @@ from math import inf
 from pathlib import Path
 
 # How much of each kind: in the tests, and in the long form.
-SHORT = {"deaths": 40, "power": 4, "syncs": 2, "faults": 50}
+SHORT = {"deaths": 40, "power": 4, "syncs": 2, "faults": 30}
 LONG = {"deaths": 1500, "power": 8, "syncs": 80, "faults": 1200}
 LONG_ROUNDS = 14  # of losing power at every call of one life
 REFUSED = 3  # exit code where the system does not let calls be trapped

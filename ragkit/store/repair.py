@@ -44,6 +44,7 @@ from ragkit.types import Chunk, Document
 
 _TRUTH = {"catalog", "documents", "vectors"}  # subjects of findings that this mends
 _CRITICAL = {"embedding_model", "dimension", "models"}  # without them nobody knows what a vector is
+_OF_SOMETHING = ("recipe ", "canary ")  # settings of a folder, of a model: without them it is looked at again
 _AGAIN = "index the folder again: ragkit index FOLDER"
 
 Cut = Callable[[Document], Sequence[Chunk]]
@@ -225,7 +226,7 @@ class _Repair:
         lost = [
             name
             for name in self._old.lost_settings
-            if name in _CRITICAL or (name not in SETTINGS and not name.startswith("recipe "))
+            if name in _CRITICAL or (name not in SETTINGS and not name.startswith(_OF_SOMETHING))
         ]
         if self._held and (lost or not _CRITICAL - {"models"} <= self._settings.keys()):
             raise IndexCorrupt(

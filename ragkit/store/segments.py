@@ -221,7 +221,8 @@ def find_segments(folder: Path) -> Iterator[SegmentInfo]:
     for path in sorted(folder.glob("seg-*")):
         if not SEGMENT_NAME.fullmatch(path.name) or path.is_symlink():
             continue
-        data = path.open("rb").read(HEADER_BYTES)
+        with path.open("rb") as file:
+            data = file.read(HEADER_BYTES)
         if len(data) < HEADER_BYTES or zlib.crc32(data[:-4]) != struct.unpack("<I", data[-4:])[0]:
             continue
         magic, dimension, rows, crc = _HEADER.unpack(data[:-4])

@@ -11,6 +11,7 @@ import os
 import re
 import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,23 @@ _PARTS = ("chunks", "sections")
 _LISTS = ("meta.json", ".managed.json")  # replaced by every commit; all other files are written once
 _FOOTER = re.compile(rb'"crc":(\d+)\}')
 _CURE = "it is made again from the catalog when the index is next used"
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """The generation of the note, and the parts whose list of files is no longer the one that was noted."""
+
+    generation: int
+    other_lists: frozenset[str]
+
+    def compare(self, path: Path, generations: Mapping[str, int]) -> None:
+        """Raise LexicalUnusable where the parts, which say that they are at these generations, are not what was noted.
+
+        A list of files may differ where a part is newer: a writer is just noting it, or could not any more.
+        """
+        for part, generation in generations.items():
+            if generation < self.generation or (generation == self.generation and part in self.other_lists):
+                raise LexicalUnusable(f"the list of files of {path / part} differs from its checksum", _CURE)
 
 
 def note(catalog: Catalog, path: Path, generation: int) -> None:
@@ -58,8 +76,8 @@ def note(catalog: Catalog, path: Path, generation: int) -> None:
     new.replace(path / _NAME)
 
 
-def verify(catalog: Catalog, path: Path, generations: Mapping[str, int], *, thorough: bool = False) -> None:
-    """Compare a word index, whose parts say that they are at these `generations`, with what was noted of it.
+def verify(catalog: Catalog, path: Path, *, thorough: bool = False) -> Noted:
+    """Compare the files of a word index with what was noted of them, before anything reads them.
 
     Raises LexicalUnusable where it belongs to another index, or to a copy of this one that went another way, and
     where a file is damaged. What a writer added since the note is compared with tantivy's own checksums when
@@ -70,17 +88,17 @@ def verify(catalog: Catalog, path: Path, generations: Mapping[str, int], *, thor
     of_here = said["identity"] == catalog.identity()
     if not of_here or (noted == catalog.generation() and said["state"] != catalog.meta().get("state", "")):
         raise LexicalUnusable(f"the word index at {path} is of another index", _CURE)
-    if (oldest := min(generations.values())) < noted:
-        raise LexicalUnusable(f"the word index at {path} is at generation {oldest}, it was at {noted}", _CURE)
+    lists = set()
     for name, stat in _files(path):
         known = said["files"].get(name)
         if known is None:
             if thorough and not _is_whole(path / name):
                 raise LexicalUnusable(f"{path / name} differs from the checksum at its end", _CURE)
-        elif generations[name.partition("/")[0]] > noted and name.endswith(_LISTS):
-            continue  # a commit that a writer is just noting, or could not note any more
         elif (thorough or known[:3] != _stamp(stat)) and _crc(path / name) != known[3]:
-            raise LexicalUnusable(f"{path / name} differs from its checksum", _CURE)
+            if not name.endswith(_LISTS):
+                raise LexicalUnusable(f"{path / name} differs from its checksum", _CURE)
+            lists.add(name.partition("/")[0])
+    return Noted(noted, frozenset(lists))
 
 
 def is_noted(path: Path, generation: int) -> bool:

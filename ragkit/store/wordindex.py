@@ -20,8 +20,10 @@ def open_words(catalog: Catalog, *, thorough: bool = False) -> LexicalIndex:
 
     Raises LexicalUnusable for one that is missing, damaged, of another version or of another index.
     """
-    index = LexicalIndex.open(lexical_path(catalog))
-    sums.verify(catalog, lexical_path(catalog), index.generations, thorough=thorough)
+    path = lexical_path(catalog)
+    noted = sums.verify(catalog, path, thorough=thorough)
+    index = LexicalIndex.open(path)
+    noted.compare(path, index.generations)
     return index
 
 

@@ -92,18 +92,24 @@ class ChunkTable:
     def of_document(self, document: int, first: int = 0, last: int = 1 << 60) -> list[StoredChunk]:
         """Chunks number first to last, inclusive, of a document version, in order."""
         return self._select(
-            "c.document = :d AND c.n BETWEEN :a AND :b ORDER BY c.n", {"d": document, "a": first, "b": last}
+            "c.document = :d AND c.n BETWEEN :a AND :b ORDER BY c.n",
+            {"d": document, "a": first, "b": last},
+            neighbours=True,
         )
 
-    def _select(self, where: str, values: dict[str, Any]) -> list[StoredChunk]:
+    def _select(self, where: str, values: dict[str, Any], *, neighbours: bool = False) -> list[StoredChunk]:
+        """The text of `neighbours`, which are of one document, is read once for all of them."""
         rows = self._db.execute(
             "SELECT c.id, c.document, c.n, c.vector, c.crc, d.source, c.start, c.end, c.page, c.heading, c.line"
             f" FROM chunk c JOIN document d ON d.id = c.document WHERE {where}",
             values,
         ).fetchall()
         found = []
+        low, high = (min(row[6] for row in rows), max(row[7] for row in rows)) if neighbours and rows else (0, 0)
+        around = self._documents.text(rows[0][1], low, high) if high else ""
         for id, document, n, vector, check, source, start, end, page, heading, line in rows:
-            chunk = Chunk(source, start, end, self._documents.text(document, start, end), page, heading, line)
+            text = around[start - low : end - low] if high else self._documents.text(document, start, end)
+            chunk = Chunk(source, start, end, text, page, heading, line)
             if check != chunk_crc(id, document, n, chunk, vector):
                 raise damaged(f"chunk {id} of {source}")
             found.append(StoredChunk(id, document, n, vector, chunk))

@@ -21,7 +21,9 @@ from ragkit.store.catalog.verification import DOCUMENT_COLUMNS, DocumentRow
 from ragkit.store.segments import SegmentInfo
 
 _RANGE = 4096  # ids that are asked for at once, and halved around what cannot be read
-_UNKNOWN = 1 << 24  # the highest id to look for where nothing says how many were given
+# The highest id to look for where nothing says how many were given: some seconds where none of them can be read.
+_UNKNOWN = 1 << 20
+_UNKNOWN_FEW = 1 << 14  # in tables that have few rows
 _PAGE = 4096
 _FAULTS = (sqlite3.DatabaseError, UnicodeDecodeError, OverflowError)
 SETTINGS = (  # the names that settings can have, beside recipes
@@ -99,7 +101,7 @@ class Salvage:
             found = self._all(f"SELECT coalesce(max({key}), 0) FROM {table} NOT INDEXED")[0][0]
             return max(int(found), int(said or 0))
         except _FAULTS:
-            return int(said or _UNKNOWN)
+            return int(said or (_UNKNOWN_FEW if table in ("root", "failure", "segment") else _UNKNOWN))
 
     def _ranges(self, table: str, columns: str, highest: int, key: str = "id") -> Iterator[tuple[Any, ...]]:
         """The rows whose ids are 0 to `highest`, ascending, but those on pages that cannot be read."""

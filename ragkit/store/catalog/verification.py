@@ -7,9 +7,8 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ragkit.errors import IndexCorrupt
 from ragkit.reports import FileStamp
-from ragkit.store.catalog.chunks import ChunkTable
+from ragkit.store.catalog.chunks import ChunkRow
 from ragkit.store.catalog.documents import PIECE, DocumentTable
 from ragkit.store.catalog.meta import MetaTable
 from ragkit.store.catalog.rows import attributes, crc, damaged, state_crc
@@ -64,7 +63,6 @@ class Verification:
         self._db = db
         self._meta = meta
         self._documents = DocumentTable(db, meta)
-        self._chunks = ChunkTable(db, self._documents, meta)
 
     def pages(self, *, thorough: bool, taken: Callable[[int], bool]) -> Iterator[str]:
         """What SQLite's own check of the file says; in full the large tables take turns."""
@@ -120,7 +118,8 @@ class Verification:
         ):
             if not sound:
                 raise damaged(f"{what} of {found.source} (document {id})")
-        if len(self._documents.text(id, 0, found.characters)) != found.characters:
+        text = self._documents.text(id, 0, found.characters)
+        if len(text) != found.characters:
             raise damaged(f"the text of {found.source} (document {id})")
         pieces = self._db.execute("SELECT count(*) FROM text WHERE document = ?", (id,)).fetchone()[0]
         if pieces != -(-found.characters // PIECE):
@@ -130,8 +129,14 @@ class Verification:
         made = attributes(document.source, document.media_type, document.metadata, found.stamp)
         if sorted((key, _typed(value)) for key, value in stored) != sorted((k, _typed(v)) for k, v in made.items()):
             raise damaged(f"the list of what {found.source} (document {id}) can be filtered by")
-        if len(self._chunks.of_document(id)) != found.chunks:
+        rows = self._db.execute(
+            f"SELECT {', '.join(ChunkRow._fields)} FROM chunk WHERE document = ? ORDER BY n", (id,)
+        ).fetchall()
+        if [row[2] for row in rows] != list(range(found.chunks)):
             raise damaged(f"the list of chunks of {found.source} (document {id})")
+        for row in map(ChunkRow._make, rows):
+            if row.chunk(found.source, text) is None:
+                raise damaged(f"chunk {row.id} of {found.source} (document {id})")
         return int(found.chunks)
 
     def names(self, taken: Callable[[int], bool]) -> Iterator[str]:
@@ -168,6 +173,3 @@ def _typed(value: object) -> tuple[str, str]:
     """For comparing: a number that became a text is another value, and so is a whole one that became a fraction."""
     value = int(value) if isinstance(value, bool) else value
     return type(value).__name__, repr(value)
-
-
-__all__ = ["DOCUMENT_COLUMNS", "DocumentRow", "IndexCorrupt", "Verification"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -91,7 +92,7 @@ def _is_sound(folder: Path) -> bool:
     try:
         with catalog.snapshot() as at:
             findings = check_index(catalog, folder, at)
-    except (StoreError, ValueError, LookupError):
+    except (sqlite3.DatabaseError, StoreError, ValueError, LookupError):
         return False
     finally:
         catalog.close()

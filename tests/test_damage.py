@@ -5,13 +5,16 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from toys import colour_rag
 
 from ragkit.errors import IndexCorrupt, RagkitError
 from ragkit.rag import RAG
+from ragkit.store.local import LocalStore
 from ragkit.store.lock import WriterLock
-from ragkit.types import Document
+from ragkit.store.sizes import Sizes
+from ragkit.types import Chunk, Document
 
 ACTS: dict[str, Callable[[RAG], object]] = {
     "search": lambda rag: rag.search("red house"),
@@ -102,3 +105,27 @@ def test_a_damaged_word_index_changes_no_kind_of_error(sound: Path, tmp_path: Pa
     with colour_rag(index) as rag:
         assert rag.search("red house", 5)
         assert rag.ask("Which house is red?").hits
+
+
+def test_a_damaged_segment_is_not_rewritten(tmp_path: Path) -> None:
+    """Merged into another it would get a right checksum: it stays as it is, and the check goes on finding it."""
+    index = tmp_path / "index"
+    store = LocalStore(index, sizes=Sizes(bulk=50, most_small=2))
+
+    def fill(name: str) -> None:
+        chunks = [Chunk(name, 2 * i, 2 * i + 1, "x") for i in range(60)]
+        keys = [f"{name} {i}".encode() for i in range(60)]
+        with store.writing() as writer:
+            writer.set_model("given/1", 4)
+            writer.add_vectors(keys, np.random.default_rng(1).standard_normal((60, 4)).astype(np.float32))
+            writer.replace(Document(name, "x " * 60, name), chunks, keys)
+
+    fill("a")
+    (path,) = (index / "vectors").iterdir()
+    data = bytearray(path.read_bytes())
+    data[-20] ^= 1
+    path.write_bytes(data)
+    for name in "bcd":
+        fill(name)
+    faults = [finding.message for finding in store.check() if not finding.ok]
+    assert faults == [f"piece 0 of the segment {path.name} differs from its checksum"]

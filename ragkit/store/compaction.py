@@ -13,7 +13,7 @@ import numpy as np
 
 from ragkit.store.catalog import Catalog
 from ragkit.store.catalog.models import Spans
-from ragkit.store.segments import SegmentInfo, VectorBlock, map_segment, tail_block, write_segment
+from ragkit.store.segments import SegmentInfo, VectorBlock, map_segment, read_segment, tail_block, write_segment
 from ragkit.store.sizes import Sizes
 from ragkit.types import IntVector
 
@@ -98,6 +98,9 @@ def _groups(segments: Sequence[SegmentInfo], drop: IntVector, spans: Spans, size
 def _rewrite(catalog: Catalog, folder: Path, group: Sequence[SegmentInfo], drop: IntVector) -> None:
     blocks = []
     for info in group:
+        reading = read_segment(folder, info)
+        if reading.damaged or reading.faults:  # written again it would have a right checksum, and never be found
+            return
         block = map_segment(folder, info)
         keep = ~np.isin(block.ids, drop)
         blocks.append(block if keep.all() else VectorBlock(block.ids[keep], block.rows[keep]))

@@ -46,7 +46,7 @@ from ragkit.types import Chunk, Document
 _TRUTH = {"catalog", "documents", "vectors"}  # subjects of findings that this mends
 _CRITICAL = {"embedding_model", "dimension", "models"}  # without them nobody knows what a vector is
 _OF_SOMETHING = ("recipe ", "canary ")  # settings of a folder, of a model: without them it is looked at again
-_AGAIN = "index the folder again: ragkit index FOLDER"
+_AGAIN = "ragkit index FOLDER"
 
 Cut = Callable[[Document], Sequence[Chunk]]
 Key = Callable[[str, str, Chunk], bytes]  # of the vector that a model makes of a chunk under a title
@@ -77,7 +77,8 @@ def repair_index(folder: Path, *, cut: Cut, key: Key) -> list[Finding]:
             shutil.rmtree(folder / cache, ignore_errors=True)
     finally:
         lock.release()
-    return [Finding("repair", True, f"the catalog is new; {kept.name} is the damaged one, kept beside it"), *findings]
+    message = f"the catalog is new; {kept.name} is the damaged one, to be deleted when nothing of it is missed"
+    return [Finding("repair", True, message), *findings]
 
 
 def _is_sound(folder: Path) -> bool:
@@ -283,7 +284,11 @@ class _Repair:
 
     def _taken_out(self, source: str, what: str, root: int | None) -> None:
         place = self._folders.get(root) if root is not None else None
-        hint = f"ragkit index {shlex.quote(place)}" if place else "index its folder again, or add it again"
+        hint = (
+            f"ragkit index {shlex.quote(place)}"
+            if place
+            else "ragkit index FOLDER, if it came from one; else add it again"
+        )
         self._lose("documents", f"{source} was taken out: {what} is damaged", hint)
 
     # -- chunks

@@ -2,7 +2,9 @@
 
 import random
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from toys import colour_rag
 
 from ragkit.errors import IndexCorrupt, RagkitError
 from ragkit.rag import RAG
+from ragkit.reports import FileStamp
 from ragkit.store.local import LocalStore
 from ragkit.store.lock import WriterLock
 from ragkit.store.sizes import Sizes
@@ -129,3 +132,18 @@ def test_a_damaged_segment_is_not_rewritten(tmp_path: Path) -> None:
         fill(name)
     faults = [finding.message for finding in store.check() if not finding.ok]
     assert faults == [f"piece 0 of the segment {path.name} differs from its checksum"]
+
+
+@pytest.mark.parametrize("column", ["root", "size"])
+def test_damage_gets_no_right_checksum_when_its_row_is_written_again(sound: Path, tmp_path: Path, column: str) -> None:
+    """Noting new times, or a failure, is refused on a row that does not hold: afterwards nobody would know."""
+    index = Path(shutil.copytree(sound, tmp_path / "index"))
+    with closing(sqlite3.connect(index / "catalog.sqlite", isolation_level=None)) as db:
+        db.execute(f"UPDATE document SET {column} = 7 WHERE source = '3'")
+    for act in (
+        lambda writer: writer.touch("3", FileStamp(1, 2, 3)),
+        lambda writer: writer.fail("3", None, FileStamp(), []),
+    ):
+        with pytest.raises(IndexCorrupt, match="what is known of the file 3"), LocalStore(index).writing() as writer:
+            act(writer)
+    assert not all(finding.ok for finding in colour_rag(index).check())

@@ -6,7 +6,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ragkit.errors import ConfigError
 from ragkit.filters import Condition
@@ -127,16 +127,41 @@ class DocumentTable:
 
     def touch(self, source: str, stamp: FileStamp) -> None:
         """The file has a new time, and the same bytes."""
-        id, root, indexed, problems, record = self._db.execute(
-            "SELECT id, root, indexed, problems, record FROM document WHERE source = ? AND removed IS NULL", (source,)
-        ).fetchone()
+        ((id, root, _, indexed, problems),) = self._states(source)
         state = state_crc(id, root, stamp, indexed, problems)
         self._db.execute(
             "UPDATE document SET size = ?, mtime_ns = ?, checked_ns = ?, sidecar = ?, state = ? WHERE id = ?",
             (stamp.size, stamp.mtime_ns, stamp.checked_ns, stamp.sidecar, state, id),
         )
-        fields = json.loads(record)
+        fields = self._record(id)
         self._set_attributes(id, attributes(source, fields["media_type"], fields["metadata"], stamp))
+
+    def _states(self, source: str) -> list[tuple[int, int | None, FileStamp, str, str]]:
+        """Id, root, stamp, time of indexing and problems of the living version, where there is one.
+
+        Raises IndexCorrupt where they do not hold: with a new checksum nobody would ever know.
+        """
+        from ragkit.reports import FileStamp  # no search needs it
+
+        rows = self._db.execute(
+            "SELECT id, root, size, mtime_ns, checked_ns, sidecar, indexed, problems, state FROM document"
+            " WHERE source = ? AND removed IS NULL",
+            (source,),
+        ).fetchall()
+        states = [(id, root, FileStamp(*stamp), indexed, told) for id, root, *stamp, indexed, told, _ in rows]
+        if any(state_crc(*state) != row[-1] for state, row in zip(states, rows, strict=True)):
+            raise damaged(f"what is known of the file {source}")
+        return states
+
+    def _record(self, id: int) -> dict[str, Any]:
+        """What is known of a version beside its text. Raises IndexCorrupt where it does not hold."""
+        *fields, check = self._db.execute(
+            "SELECT source, sha256, characters, chunks, record, crc FROM document WHERE id = ?", (id,)
+        ).fetchone()
+        if check != crc(*fields):
+            raise damaged(f"the record of {fields[0]}")
+        record: dict[str, Any] = json.loads(fields[-1])
+        return record
 
     def retire(self, source: str, removed: int) -> int:
         """Mark the living version as gone from generation `removed` on; gives how many there were (0 or 1)."""
@@ -152,16 +177,12 @@ class DocumentTable:
     def set_failure(self, source: str, root: int | None, stamp: FileStamp, problems: Sequence[Problem]) -> None:
         """Remember that the file gave nothing, and why; a version from before stays, with that problem."""
         told = problems_text(problems)
-        rows = self._db.execute(
-            "SELECT id, root, size, mtime_ns, checked_ns, sidecar, indexed FROM document"
-            " WHERE source = ? AND removed IS NULL",
-            (source,),
-        ).fetchall()
-        from ragkit.reports import FileStamp  # no search needs it
-
         self._db.executemany(
             "UPDATE document SET problems = ?, state = ? WHERE id = ?",
-            [(told, state_crc(id, of, FileStamp(*fields), indexed, told), id) for id, of, *fields, indexed in rows],
+            [
+                (told, state_crc(id, of, before, indexed, told), id)
+                for id, of, before, indexed, _ in self._states(source)
+            ],
         )
         values = (source, root, stamp.size, stamp.mtime_ns, told)
         self._db.execute("INSERT OR REPLACE INTO failure VALUES(?, ?, ?, ?, ?, ?)", (*values, crc(*values)))
@@ -236,8 +257,7 @@ class DocumentTable:
         return "".join(body for _, body, _ in rows)[start - first : end - first]
 
     def title(self, id: int) -> str:
-        (record,) = self._db.execute("SELECT record FROM document WHERE id = ?", (id,)).fetchone()
-        return str(json.loads(record)["metadata"].get("title", ""))
+        return str(self._record(id)["metadata"].get("title", ""))
 
     def matching(self, at: int, conditions: Sequence[Condition]) -> list[int]:
         """Ids of the living documents that fulfil every condition, ascending.

@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: help demo test crash lint clean
+.PHONY: help demo test crash hostile lint clean
 
 help:
 	@echo "make demo   index sample_docs and ask two questions"
 	@echo "make test   run every test"
 	@echo "make crash  kill, starve and unplug the store at thousands of places, for many minutes"
+	@echo "make hostile  index thousands of damaged files, for some minutes"
 	@echo "make lint   check style, format and types"
 	@echo "make clean  remove what the others made"
 
@@ -24,6 +25,9 @@ test: $(VENV)/installed-for-tests
 
 crash: $(VENV)/installed-for-tests
 	PYTHONPATH=tests $(BIN)/python -m crash --long
+
+hostile: $(VENV)/installed-for-tests
+	PYTHONPATH=tests $(BIN)/python -m hostile
 
 lint: $(VENV)/installed-for-tests
 	$(BIN)/ruff check .

@@ -22,7 +22,8 @@ _UNCLEAN = re.compile(
     "]"
 )
 _NEWLINES = frozenset(["\r\n", "\r", "\x85", "\u2028", "\u2029"])
-_FEEDS = re.compile("(?<=\n)[\f\v]+|[\f\v]+(?=[\r\n])")
+# Possessive, and never begun inside a run: a run of feeds must not cost its square.
+_FEEDS = re.compile("(?<=\n)[\f\v]++|(?<![\f\v])[\f\v]++(?=[\r\n])")
 _LIGATURES = {
     "\ufb00": "ff",
     "\ufb01": "fi",

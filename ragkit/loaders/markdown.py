@@ -13,11 +13,11 @@ from ragkit.types import Document, Heading
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_ATX = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))??(?:[ \t]+#+)?[ \t]*$")
+_ATX = re.compile(r" {0,3}(#{1,6})(?=[ \t]|$)")
 _SETEXT = re.compile(r" {0,3}(=+|-+)[ \t]*$")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)$")
 _NO_PARAGRAPH = re.compile(r" {4}|\t| {0,3}(>|[-+*][ \t]|\d{1,9}[.)][ \t]|\||(?:[-*_][ \t]*){3,}$|<)")
-_MARKS = re.compile(r"(?<!\\)(\*\*|__|`+)|!?\[([^\]]*)\]\([^)]*\)|\{#[\w-]+\}$")
+_MARKS = re.compile(r"(?<!\\)(\*\*|__|`+)|!?\[([^\[\]]*)\]\([^()]*\)|\{#[\w-]+\}$")
 _FRONT_LINE = re.compile(r"([A-Za-z][\w-]*):[ \t]+(\S.*)$")
 _FRONT_KEYS = {"date": "created", "lang": "language"}
 
@@ -68,7 +68,7 @@ def _headings(text: str, start: int) -> Iterator[Heading]:
             fence, paragraph, lines_in_paragraph = opening[1], None, 0
             continue
         if atx := _ATX.match(line):
-            if title := plain(atx[2] or ""):
+            if title := plain(_unclosed(line[atx.end() :])):
                 yield Heading(here + line.index("#"), len(atx[1]), title)
             paragraph, lines_in_paragraph = None, 0
         elif paragraph and lines_in_paragraph == 1 and (setext := _SETEXT.match(line)):
@@ -79,6 +79,13 @@ def _headings(text: str, start: int) -> Iterator[Heading]:
         elif lines_in_paragraph or not _NO_PARAGRAPH.match(line):
             lines_in_paragraph += 1
             paragraph = paragraph or (here, line)
+
+
+def _unclosed(title: str) -> str:
+    """Without the marks at its end that close a heading. Not by a pattern: many blanks would cost their square."""
+    title = title.strip(" \t")
+    without = title.rstrip("#")
+    return without if not without or without[-1] in " \t" else title
 
 
 def plain(markup: str) -> str:

@@ -206,4 +206,4 @@ class Queue(RuleBasedStateMachine):
 
 
 TestQueue = Queue.TestCase
-TestQueue.settings = driven(examples=15, steps=25)
+TestQueue.settings = driven(examples=40, steps=25)

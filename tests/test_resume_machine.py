@@ -217,7 +217,7 @@ class Folder(RuleBasedStateMachine):
 
 
 TestFolder = Folder.TestCase
-TestFolder.settings = driven(examples=10, steps=20)
+TestFolder.settings = driven(examples=15, steps=20)
 
 
 def test_the_model_of_the_folder_can_fail() -> None:

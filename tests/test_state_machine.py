@@ -349,4 +349,4 @@ def cosine(a: np.ndarray, b: np.ndarray) -> float:  # type: ignore[type-arg] # a
 
 
 TestIndex = Index.TestCase
-TestIndex.settings = driven(examples=10, steps=25)
+TestIndex.settings = driven(examples=20, steps=25)

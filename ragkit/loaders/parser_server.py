@@ -85,7 +85,8 @@ def _command(mode: str, limits: Limits) -> list[str]:
 
 def _environment() -> dict[str, str]:
     """Nothing that could be a secret: a parser that is taken over finds no key to send away."""
-    return {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+    kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+    return {**kept, "HOME": os.sep}  # none at all would make Python ask the system, perhaps over the net, for one
 
 
 class ForkServer:

@@ -223,14 +223,24 @@ def test_no_setting_is_a_command() -> None:
     assert load_settings(environ={}, cwd="/").index
 
 
-def test_every_defence_names_a_test_that_is_there() -> None:
-    """SECURITY.md promises nothing that no test attacks."""
-    text = (ROOT / "SECURITY.md").read_text("utf-8")
+@pytest.mark.parametrize(("page", "least"), [("SECURITY.md", 30), ("docs/reliability.md", 25)])
+def test_every_promise_names_a_test_that_is_there(page: str, least: int) -> None:
+    """Neither page promises what no test attacks."""
+    text = (ROOT / page).read_text("utf-8")
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text)
-    assert len(named) > 30
+    assert len(named) >= least
     for path, name in named:
         assert f"def {name}(" in (ROOT / path).read_text("utf-8"), f"{path} has no {name}"
-    defended = text.partition("## What is defended")[2].partition("## What is not")[0]
-    assert all("`tests/" in each for each in re.split(r"\n\*\*", defended)[1:])
-    for script in re.findall(r"`python (tests/\w+\.py)", text):
+    for script in re.findall(r"`python ((?:tests|benchmarks)/\w+\.py)", text):
         assert (ROOT / script).is_file()
+
+
+def test_every_defence_and_every_promise_has_a_test() -> None:
+    """Whatever is added to either list comes with one."""
+    defended = (
+        (ROOT / "SECURITY.md").read_text("utf-8").partition("## What is defended")[2].partition("## What is not")[0]
+    )
+    assert all("`tests/" in each for each in re.split(r"\n\*\*", defended)[1:])
+    promised = re.findall(r"^\| P\d+ \|.*", (ROOT / "docs" / "reliability.md").read_text("utf-8"), re.MULTILINE)
+    assert len(promised) == 15
+    assert all("`tests/" in each for each in promised)

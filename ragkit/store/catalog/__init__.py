@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ragkit.store.catalog.restoring import Restoring
     from ragkit.store.catalog.verification import Verification
 
+_WAIT = 5  # seconds for a lock of SQLite's, which only last for moments
 _INSIDE = ("catalog.sqlite", "vectors", "lexical", "ann")  # none of them may be a link to somewhere else
 
 
@@ -101,8 +102,15 @@ class Catalog:
         self._db.rollback()
 
     def checkpoint(self) -> None:
-        """Move the log into the main file, so that a copy of the folder is small and whole."""
-        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        """Move the log into the main file, so that a copy of the folder is small and whole.
+
+        No reader is waited for: what one still needs stays in the log, until the next writer's end.
+        """
+        self._db.execute("PRAGMA busy_timeout=0")
+        try:
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            self._db.execute(f"PRAGMA busy_timeout={1000 * _WAIT}")
 
     def release_space(self) -> None:
         """Give the pages of deleted rows back to the disk."""
@@ -234,7 +242,7 @@ def _connect(path: Path, *, write: bool) -> sqlite3.Connection:
     if not write and not log.exists() and not os.access(path.parent, os.W_OK):
         uri += "&immutable=1"  # a folder that cannot be written holds no log and gets none
     try:
-        db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=5, check_same_thread=False)
+        db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_WAIT, check_same_thread=False)
         try:
             _prepare(db, path, write=write)
         except BaseException:

@@ -19,6 +19,7 @@ from ragkit.store.catalog import Catalog
 from ragkit.store.inverted import LexicalUnusable
 
 _NAME = "sums.json"
+_READ = 1 << 24  # bytes at once
 _PARTS = ("chunks", "sections")
 _LISTS = ("meta.json", ".managed.json")  # replaced by every commit; all other files are written once
 _FOOTER = re.compile(rb'"crc":(\d+)\}')
@@ -71,8 +72,13 @@ def note(catalog: Catalog, path: Path, generation: int) -> None:
     text = json.dumps(said)
     new = path / f"{_NAME}.new"
     new.unlink(missing_ok=True)  # left over from a crash, or a link to a file that is not ours
-    with os.fdopen(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-        json.dump({"sums": said, "crc": zlib.crc32(text.encode())}, file)
+    whole = json.dumps({"sums": said, "crc": zlib.crc32(text.encode())}).encode()
+    handle = os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        while whole:
+            whole = whole[os.write(handle, whole) :]
+    finally:
+        os.close(handle)
     new.replace(path / _NAME)
 
 
@@ -113,7 +119,7 @@ def is_noted(path: Path, generation: int) -> bool:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        whole = json.loads((path / _NAME).read_bytes())
+        whole = json.loads(_content(path / _NAME))
         said: dict[str, Any] = whole["sums"]
         if whole["crc"] == zlib.crc32(json.dumps(said).encode()):
             return said
@@ -138,21 +144,29 @@ def _stamp(stat: os.stat_result) -> list[int]:
 
 
 def _crc(path: Path) -> int:
-    crc = 0
     try:
-        with path.open("rb") as file:
-            while piece := file.read(1 << 20):
-                crc = zlib.crc32(piece, crc)
+        return zlib.crc32(_content(path))
     except FileNotFoundError:
         return -1
-    return crc
+
+
+def _content(path: Path) -> bytes:
+    """By handle: an interrupt finds no file object that is not closed yet."""
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    try:
+        pieces = []
+        while piece := os.read(handle, _READ):
+            pieces.append(piece)
+        return b"".join(pieces)
+    finally:
+        os.close(handle)
 
 
 def _is_whole(path: Path) -> bool:
     """Whether a file agrees with tantivy's own checksum: JSON with the crc32 of all before it, its length, a magic."""
     if path.name in _LISTS:
         return True
-    data = path.read_bytes()
+    data = _content(path)
     length = int.from_bytes(data[-8:-4], "little")
     found = _FOOTER.search(data[-8 - length : -8])
     return found is not None and zlib.crc32(data[: -8 - length]) == int(found[1])

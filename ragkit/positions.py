@@ -46,8 +46,7 @@ class Positions:
             self.heading_starts.append(start)
             self.heading_levels.append(heading.level)
             self.body_starts.append(self._below(heading.start, heading.text))
-            label = " ".join(heading.text.split())
-            labels.append(label if len(label) <= _LONGEST_HEADING else label[: _LONGEST_HEADING - 1] + "…")
+            labels.append(_label(heading.text))
         self._paths = _paths(self.heading_levels, labels)
 
     def page(self, offset: int) -> int | None:
@@ -108,11 +107,13 @@ def line_of(document: Document, offset: int) -> int:
 def contextual_text(title: str, chunk: Chunk) -> str:
     """What is embedded and indexed for a chunk: title, heading path and text, nothing said twice.
 
-    A title that is the outermost heading is left out, and so is a last heading with which the text begins.
+    A title that is the outermost heading is left out, and so is a last heading with which the text begins. A title
+    as long as a book is cut as headings are: it stands before every chunk, and is paid for with each.
     """
     path = chunk.heading.split(PATH_SEPARATOR) if chunk.heading else []
-    if title.strip() and not (path and _same(path[0], title)):
-        path.insert(0, " ".join(title.split()))
+    name = _label(title)
+    if name and not (path and _same(path[0], name)):
+        path.insert(0, name)
     beginning = _plain(chunk.text[: _LONGEST_REPEATED + len(path[-1])]) if path else ""
     if path and beginning.startswith(_plain(path[-1])):
         path.pop()
@@ -131,6 +132,12 @@ def _paths(levels: list[int], labels: list[str]) -> list[tuple[str, ...]]:
         open_labels.append(label)
         paths.append(tuple(open_labels))
     return paths
+
+
+def _label(text: str) -> str:
+    """A title or heading on one line, cut where it is too long for one."""
+    label = " ".join(text[: 8 * _LONGEST_HEADING].split())
+    return label if len(label) <= _LONGEST_HEADING else label[: _LONGEST_HEADING - 1] + "…"
 
 
 def _same(left: str, right: str) -> bool:

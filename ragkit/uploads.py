@@ -61,7 +61,7 @@ class Uploads:
     def _read(self) -> dict[str, str]:
         try:
             found = json.loads(self._place.read_text("utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}  # no memory, or one that cannot be read, costs an upload and no more
         return {k: v for k, v in found.items() if isinstance(v, str)} if isinstance(found, dict) else {}
 

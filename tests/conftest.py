@@ -8,12 +8,15 @@ import os
 import re
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 from canary import KEY, SECRET, TOKEN
 
 from ragkit.sandbox import Sandbox
 
 pytest_plugins = ["ragkit.testing"]
+
+hypothesis.settings.register_profile("long", max_examples=10_000, deadline=None)  # pytest --hypothesis-profile=long
 
 _shown: list[str] = []  # tests whose output, log or failure had a secret in it
 

@@ -273,3 +273,12 @@ def test_an_edit_changes_the_chunks_around_it_only(length: int) -> None:
     before = texts(paragraphs)
     assert len(texts(moved) - before) <= (8 if length < 500 else 0)
     assert len(texts(changed) - before) <= 4
+
+
+def test_a_title_as_long_as_a_book_is_not_put_before_every_chunk() -> None:
+    """It is cut as a heading is: with 400,000 letters of it before each chunk, a file would be embedded 500 times."""
+    chunk = Chunk("a", 0, 5, "Залог", heading="Глава 1")
+    found = contextual_text("Договор аренды " * 30_000, chunk)
+    assert found.startswith("Договор аренды Договор")
+    assert found.endswith("… › Глава 1\nЗалог")
+    assert len(found) < 200

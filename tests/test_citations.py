@@ -240,6 +240,12 @@ def test_a_quote_is_found_far_from_its_passage() -> None:
 BLOCKS = st.text("аб🙂 \n\0\ud800", max_size=40)
 
 
+@pytest.mark.parametrize("answer", ["::=[1]::::::::::::", "---------------------[1].", "«::::::::::::::::» [1]"])
+def test_signs_without_a_word_are_verified(answer: str) -> None:
+    """There is nothing to look for, and no error."""
+    assert {each.support for each in check(answer).statements} == {Support.NOT_FOUND}
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.sampled_from(["ааб бба абб аба а", "ббббббббббббббббб"]) | BLOCKS, max_size=12), st.data())
 def test_many_strings_are_found_as_each_alone(pieces: list[str], data: st.DataObject) -> None:

@@ -268,7 +268,7 @@ def _seeds(text: str) -> list[tuple[str, int]]:
         return [(word[0][cut:], word.start() + cut)]
     most, last = LEAST // 2, len(text) - LEAST
     values = []
-    for word, following in zip(words, [*(len(word[0]) for word in words[1:]), 0], strict=True):
+    for word, following in zip(words, [*(len(word[0]) for word in words[1:]), 0], strict=False):  # of signs: no words
         start = min(max(word.start() + 1, word.end() - most), last)
         printed_otherwise = _VARIES.search(text, start, start + LEAST)
         values.append((0 if printed_otherwise else min(len(word[0]), most) + min(following, most), start))

@@ -5,6 +5,7 @@ It knows terms in named fields and numbers, and nothing of languages, chunks' te
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -121,6 +122,17 @@ class InvertedIndex:
 
     def snapshot(self, weights: Weights) -> Asked:
         return Asked(self.searcher, self._schema, weights)
+
+
+def dead_share(path: Path) -> tuple[int, int]:
+    """How many documents were removed and still take space in the index at `path`, and of how many in all.
+
+    tantivy drops them when it merges segments, which it does for no other reason than that there are many.
+    """
+    with _as_store_errors("cannot read the word index"):
+        segments = json.loads((path / "meta.json").read_text("utf-8"))["segments"]
+        dead = [int(segment["deletes"]["num_deleted_docs"]) for segment in segments if segment["deletes"]]
+        return sum(dead), sum(int(segment["max_doc"]) for segment in segments)
 
 
 class _Mirror:

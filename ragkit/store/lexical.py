@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from ragkit import words
-from ragkit.store.inverted import Change, InvertedIndex, LexicalUnusable, Weights
+from ragkit.store.inverted import Change, InvertedIndex, LexicalUnusable, Weights, dead_share
 
 __all__ = ["SECTION_CHUNKS", "LexicalIndex", "LexicalUnusable"]
 
@@ -51,6 +51,11 @@ class LexicalIndex:
             InvertedIndex(path and path / "chunks", _CHUNK_FIELDS, new=True),
             InvertedIndex(path and path / "sections", _SECTION_FIELDS, new=True),
         )
+
+    @staticmethod
+    def dead_share(path: Path) -> tuple[int, int]:
+        """How many chunks are gone and still take space, and of how many in all."""
+        return dead_share(path / "chunks")
 
     @classmethod
     def open(cls, path: Path) -> LexicalIndex:

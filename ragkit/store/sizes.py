@@ -10,10 +10,11 @@ BULK_ROWS = 2048
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """All in vectors, but `most_small`, which is in segments."""
+    """In vectors, but `most_small`, which is in segments, and `dead_words`, which is in chunks."""
 
     seal: int = SEAL_ROWS  # the tail is sealed at this length: it is read whole at every open
     bulk: int = BULK_ROWS  # a commit of this many goes straight into a segment
     kept_unused: int = 8192  # vectors that no chunk uses are kept for reuse: this many, or as many as are used
     small: int = 65_536  # segments are merged up to this length
     most_small: int = 16  # once there are more small ones than this
+    dead_words: int = 1000  # what is gone may stay in the word index: so many, or as many as are there

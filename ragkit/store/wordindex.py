@@ -8,6 +8,7 @@ from pathlib import Path
 from ragkit.store import sums
 from ragkit.store.catalog import Catalog
 from ragkit.store.lexical import LexicalIndex, LexicalUnusable
+from ragkit.store.sizes import Sizes
 
 
 def lexical_path(catalog: Catalog) -> Path:
@@ -46,6 +47,32 @@ def catch_up(catalog: Catalog) -> None:
     delete(catalog.path.parent)
     _update(LexicalIndex.create(path), catalog, 0, generation)
     sums.note(catalog, path, generation)
+
+
+def shrink(catalog: Catalog, sizes: Sizes) -> None:
+    """Make the word index anew where most of it is of chunks that are gone: it would keep them for very long.
+
+    Only the holder of the writer's lock may, after `catch_up`. Readers go on with the old one; where there is no room
+    for a second one, it stays as it is.
+    """
+    import shutil  # no search needs it
+
+    path = lexical_path(catalog)
+    beside, old = (path.with_name(path.name + ending) for ending in (".new", ".old"))
+    for left in (beside, old):  # by a crash
+        shutil.rmtree(left, ignore_errors=True)
+    try:
+        dead, every = LexicalIndex.dead_share(path)
+        if dead <= max(every - dead, sizes.dead_words) or beside.is_symlink():
+            return
+        generation = catalog.generation()
+        _update(LexicalIndex.create(beside), catalog, 0, generation)
+        sums.note(catalog, beside, generation)
+        path.rename(old)
+        beside.rename(path)
+    except (LexicalUnusable, OSError):
+        shutil.rmtree(beside, ignore_errors=True)  # a cache that is too large is a cache
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def delete(folder: Path) -> None:

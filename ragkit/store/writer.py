@@ -28,7 +28,7 @@ from ragkit.store.lock import WriterLock
 from ragkit.store.moving import move
 from ragkit.store.segments import APPROXIMATE_FROM, VectorBlock, unit_rows
 from ragkit.store.sizes import BULK_ROWS, SEAL_ROWS, Sizes
-from ragkit.store.wordindex import catch_up
+from ragkit.store.wordindex import catch_up, shrink
 from ragkit.types import Chunk, Document, FloatMatrix, FloatVector, Preparation
 
 __all__ = ["BULK_ROWS", "SEAL_ROWS", "Writer"]
@@ -329,6 +329,7 @@ class Writer:
                 self.publish()
                 with self._by_itself():
                     compact(self._catalog, self._vectors, self._sizes)
+                    shrink(self._catalog, self._sizes)
                     self._catalog.checkpoint()
                     self._update_codes()
         finally:

@@ -114,7 +114,7 @@ class Catalog:
 
     def release_space(self) -> None:
         """Give the pages of deleted rows back to the disk."""
-        self._db.execute("PRAGMA incremental_vacuum").fetchall()
+        self._db.executescript("PRAGMA incremental_vacuum")  # `execute` ends it after the first page
 
     def meta(self) -> dict[str, str]:
         return self._meta.all()

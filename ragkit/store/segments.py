@@ -195,7 +195,8 @@ def read_segment(folder: Path, info: SegmentInfo, taken: Callable[[int], bool] =
             raise
         faults.append(error.message)
     block = _mapped(folder, info)
-    table = np.fromfile(folder / info.name, "<u4", offset=info.size - 4 * -(-info.rows // PIECE_ROWS))
+    # As text: numpy breaks where Ctrl-C comes while it asks a Path for that.
+    table = np.fromfile(str(folder / info.name), "<u4", offset=info.size - 4 * -(-info.rows // PIECE_ROWS))
     sound = zlib.crc32(table.tobytes()) == info.crc
     whole: list[tuple[int, VectorBlock]] = []
     damaged: list[int] = []

@@ -31,20 +31,47 @@ CORE = (
     '<cp:coreProperties xmlns:cp="http://schemas.openxmlformats.org/package/2006/metadata/core-properties"'
     ' xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>Договор</dc:title></cp:coreProperties>'
 )
+
+
+def _members(data: bytes) -> list[tuple[str, bytes]] | None:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as package:
+            return [(info.filename, package.read(info)) for info in package.infolist()]
+    except Exception:  # noqa: BLE001 - damaged by a mutation before: whatever it is, its bytes are mutated instead
+        return None
+
+
+def _zipped(members: list[tuple[str, bytes]], kind: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """Without the time of day, so that a seed gives the same bytes at any time."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", kind) as package:
+        for name, content in members:
+            info = zipfile.ZipInfo(name if name not in package.NameToInfo else f"{name}x")
+            info.compress_type = kind
+            package.writestr(info, content)
+    return out.getvalue()
+
+
+def _undated(data: bytes) -> bytes:
+    return _zipped(_members(data) or [])
+
+
 SEEDS: dict[str, tuple[bytes, ...]] = {
     "pdf": (
         pdf([[LEASE[:60]], ["Вторая страница"]], info="/Title (x)", outline=[("Вторая", 2)]),
         pdf_of_contents(["BT /F1 12 Tf 50 700 Td (survives) Tj ET " + IMAGE], extra=FORMS),
     ),
     "docx": (
-        docx(
-            p("Глава", '<w:pStyle w:val="a1"/>') + p(LEASE) + TABLE + p("конец"),
-            styles=STYLES,
-            footnotes=f'<w:footnote w:id="1">{p("сноска")}</w:footnote>',
-            header1=p("колонтитул"),
-            core=CORE,
+        _undated(
+            docx(
+                p("Глава", '<w:pStyle w:val="a1"/>') + p(LEASE) + TABLE + p("конец"),
+                styles=STYLES,
+                footnotes=f'<w:footnote w:id="1">{p("сноска")}</w:footnote>',
+                header1=p("колонтитул"),
+                core=CORE,
+            )
         ),
-        docx(f'<w:p>{r("раз")}<w:ins w:id="1">{r("два")}</w:ins></w:p>{p(LEASE)}'),
+        _undated(docx(f'<w:p>{r("раз")}<w:ins w:id="1">{r("два")}</w:ins></w:p>{p(LEASE)}')),
     ),
     "html": (HTML.encode(), HTML.replace("utf-8", "windows-1251").encode("cp1251", "replace")),
     "md": (MARKDOWN.encode(), MARKDOWN.replace("\n", "\r\n").encode("cp1251", "replace")),
@@ -161,23 +188,6 @@ def nest(data: bytes, chance: random.Random) -> bytes:
     return data[:at] + chance.choice(NESTS) * chance.choice((3, 300, 20_000)) + data[at:]
 
 
-def _members(data: bytes) -> list[tuple[str, bytes]] | None:
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as package:
-            return [(info.filename, package.read(info)) for info in package.infolist()]
-    except Exception:  # noqa: BLE001 - damaged by a mutation before: whatever it is, its bytes are mutated instead
-        return None
-
-
-def _zipped(members: list[tuple[str, bytes]], chance: random.Random) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", chance.choice((zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED))) as package:
-        for name, content in members:
-            info = zipfile.ZipInfo(name)  # no warning for a name that is there twice
-            package.writestr(info, content) if name not in package.NameToInfo else package.writestr(f"{name}x", content)
-    return out.getvalue()
-
-
 def damage_part(data: bytes, chance: random.Random) -> bytes:
     """Any mutation of the bytes, on one part inside."""
     members = _members(data)
@@ -185,7 +195,7 @@ def damage_part(data: bytes, chance: random.Random) -> bytes:
         return flip_bits(data, chance)
     at = chance.randrange(len(members))
     members[at] = (members[at][0], chance.choice(MUTATIONS)(members[at][1], chance))
-    return _zipped(members, chance)
+    return _zipped(members, chance.choice((zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED)))
 
 
 def damage_xml(data: bytes, chance: random.Random) -> bytes:
@@ -208,7 +218,7 @@ def damage_xml(data: bytes, chance: random.Random) -> bytes:
         )
     )
     members[at] = (members[at][0], text.encode())
-    return _zipped(members, chance)
+    return _zipped(members, chance.choice((zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED)))
 
 
 def damage_members(data: bytes, chance: random.Random) -> bytes:
@@ -226,7 +236,7 @@ def damage_members(data: bytes, chance: random.Random) -> bytes:
         members[at] = (members[at][0], members[at][1] + b" " * 30_000_000)
     elif kind == 3:
         members += [(f"word/{number}.xml", b"") for number in range(6000)]
-    packed = bytearray(_zipped(members, chance))
+    packed = bytearray(_zipped(members, chance.choice((zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED))))
     if kind >= 4:  # a size or checksum in the table at the end
         entry = packed.rfind(b"PK\1\2")
         struct.pack_into(

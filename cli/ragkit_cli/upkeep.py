@@ -64,8 +64,17 @@ def _part(_: click.Context, option: click.Parameter, given: str | None) -> tuple
 @click.option("--data", is_flag=True, help="Read every stored byte, and compare it with its checksum.")
 @click.option("--subset", metavar="N/M", callback=_part, help="With --data, the N-th of M parts that make up all.")
 @click.option("--repair", is_flag=True, help="Save what can be saved, embed again only what was lost.")
+@click.option("--max-tokens", metavar="N", type=click.IntRange(min=0), help="With --repair: embed no more than that.")
+@click.option("--max-cost", metavar="MONEY", type=click.FloatRange(min=0), help="The same in money.")
 def doctor_command(
-    index: str | None, as_json: bool, quiet: bool, data: bool, subset: tuple[int, int] | None, repair: bool
+    index: str | None,
+    as_json: bool,
+    quiet: bool,
+    data: bool,
+    subset: tuple[int, int] | None,
+    repair: bool,
+    max_tokens: int | None,
+    max_cost: float | None,
 ) -> int:
     """
     \b
@@ -81,11 +90,13 @@ def doctor_command(
     """
     if click.get_current_context().invoked_subcommand:
         return DONE
+    if not repair and (max_tokens is not None or max_cost is not None):
+        raise click.UsageError("only a repair embeds: give a limit together with --repair")
     from ragkit.store.engine import sqlite_finding
 
     with open_index(settings(index=index)) as rag:
         if repair:
-            findings = [*rag.repair(), sqlite_finding()]
+            findings = [*rag.repair(max_tokens=max_tokens, max_cost=max_cost), sqlite_finding()]
         else:
             findings = [*rag.check(data=data or subset is not None, subset=subset or (1, 1)), sqlite_finding()]
     sound = all(finding.ok for finding in findings)

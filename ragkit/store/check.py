@@ -14,7 +14,7 @@ from ragkit.store.catalog import Catalog
 from ragkit.store.lexical import LexicalUnusable
 from ragkit.store.lock import WriterLock
 from ragkit.store.segments import PIECE_ROWS, map_segment, read_segment, tail_block
-from ragkit.store.wordindex import open_words
+from ragkit.store.wordindex import lexical_path, open_words
 from ragkit.types import IntVector
 
 _REPAIR = "ragkit doctor --repair"  # the cure of all that is truth; a cache is made again by itself
@@ -159,6 +159,9 @@ def _piece(name: str, i: int) -> str:
 
 def _words(catalog: Catalog, at: int, data: bool) -> Iterator[Finding | str]:
     rebuild = "it is made again by the next search"
+    if not lexical_path(catalog).exists():  # deleted, or left out of a copy: no fault of a cache
+        yield "it is not there: the next search makes it"
+        return
     try:
         index = open_words(catalog, thorough=data)
         seen, count = index.generation, len(index)

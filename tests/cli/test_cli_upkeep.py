@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -140,6 +141,24 @@ def test_doctor_repairs_and_says_what_it_could_not_save(cli: Cli, docs: Path, tm
     assert cli("index", docs).code == 3
     assert cli("doctor", "--data").code == 0
     assert cli("search", "citric acid", "--json").json["hits"][0]["source"] == "kettle.md"  # type: ignore[index]
+
+
+def test_doctor_has_nothing_against_a_word_index_that_is_not_there(cli: Cli, docs: Path, tmp_path: Path) -> None:
+    """Whoever deleted it, or copied the index without it, reads what happens next."""
+    cli("index", docs)
+    shutil.rmtree(tmp_path / ".ragkit" / "lexical")
+    run = cli("doctor")
+    assert run.code == 0
+    assert "word index: it is not there: the next search makes it" in run.out
+
+
+def test_doctor_repairs_within_a_limit(cli: Cli, docs: Path) -> None:
+    """A limit is for a repair, which may have to embed."""
+    cli("index", docs)
+    assert cli("doctor", "--repair", "--max-tokens", "0").code == 0
+    run = cli("doctor", "--max-tokens", "0")
+    assert run.code == 2
+    assert "--repair" in run.err
 
 
 def test_doctor_refuses_a_part_that_is_none(cli: Cli, shelf: Path) -> None:

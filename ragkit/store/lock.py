@@ -42,7 +42,7 @@ else:
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)  # the note would be written over what a stranger's link leads to
 
 
-_NOTE_SECONDS = 0.05  # until a holder that has just begun has written its note
+_NOTE_SECONDS = 0.08  # until a holder that has just begun has written its note
 _SEARCH_SECONDS = 60.0  # that a writer waits for a search; making a word index anew takes longest
 _POLL = 0.005
 
@@ -59,6 +59,7 @@ class WriterLock:
 
     def __init__(self, path: Path, *, search: bool = False) -> None:
         _watch_forks()
+        note = _own_note(search)  # made before: as little time as can be between the lock and its note
         with _opening:
             try:
                 self._handle = os.open(path, os.O_CREAT | os.O_RDWR | _NO_FOLLOW, 0o600)
@@ -70,7 +71,8 @@ class WriterLock:
             _held.add(self)
         try:
             self._take(path, search)
-            _write_note(self._handle, search)
+            os.ftruncate(self._handle, 0)
+            os.write(self._handle, note)
         except IndexLocked:
             self._close()
             raise
@@ -97,14 +99,16 @@ class WriterLock:
         os.close(self._handle)
 
     def _take(self, path: Path, search: bool) -> None:
-        began = time.monotonic()
+        since, last = time.monotonic(), None
         while True:
             try:
                 return _try_lock(self._handle)
             except OSError as error:
                 note = _note(path)
+                if note != last:  # one search after another may come, and each has a moment without a note
+                    since, last = time.monotonic(), note
                 patience = _NOTE_SECONDS if not note else 0.0 if search or not note.get("search") else _SEARCH_SECONDS
-                if time.monotonic() - began >= patience:
+                if time.monotonic() - since >= patience:
                     holder = f"process {note['pid']} on {note['host']} since {note['since']}" if note else ""
                     raise IndexLocked(
                         f"{path.parent} is being written by {holder or 'another process'}",
@@ -128,13 +132,11 @@ def _forget() -> None:
     _opening.release()
 
 
-def _write_note(handle: int, search: bool) -> None:
+def _own_note(search: bool) -> bytes:
     import socket  # 3 ms that readers need not pay
 
     note = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
-    os.ftruncate(handle, 0)
-    os.lseek(handle, 0, os.SEEK_SET)
-    os.write(handle, json.dumps({**note, "search": True} if search else note).encode())
+    return json.dumps({**note, "search": True} if search else note).encode()
 
 
 def _note(path: Path) -> dict[str, Any]:

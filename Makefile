@@ -25,6 +25,8 @@ test: $(VENV)/installed-for-tests
 
 crash: $(VENV)/installed-for-tests
 	PYTHONPATH=tests $(BIN)/python -m crash --long
+	PYTHONPATH=tests $(BIN)/python -m kills
+	PYTHONPATH=tests $(BIN)/python -m crowd
 
 hostile: $(VENV)/installed-for-tests
 	PYTHONPATH=tests $(BIN)/python -m hostile

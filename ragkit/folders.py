@@ -214,7 +214,7 @@ def opened(file: FoundFile) -> Iterator[OpenFile]:
         if problem := _file_problem(before, file.most):
             raise _load_error(problem.reason, problem.cure, problem.code)
         checked_ns = time.time_ns()
-        sha256 = _checksum(stream, file.most)
+        sha256 = _checksum(stream, before.st_size, file.most)
         stamp = FileStamp(before.st_size, before.st_mtime_ns, checked_ns, file.stamp.sidecar)
         try:
             yield OpenFile(stream, sha256, stamp, _sidecar_metadata(file))
@@ -248,15 +248,15 @@ def _regular(file: FoundFile, path: str) -> BinaryIO:
     return os.fdopen(handle, "rb")
 
 
-def _checksum(stream: BinaryIO, most: int) -> str:
+def _checksum(stream: BinaryIO, size: int, most: int) -> str:
     """The sha256 of all bytes; the stream stands at its start again. Raises LoadError."""
-    digest, left, block = hashlib.sha256(), most, bytearray(_BLOCK)
+    digest, left, block = hashlib.sha256(), most, bytearray(min(max(size, 1 << 12), _BLOCK))
     try:
-        while size := stream.readinto(block):  # type: ignore[attr-defined]  # a BufferedReader has it
-            left -= size
+        while read := stream.readinto(block):  # type: ignore[attr-defined]  # a BufferedReader has it
+            left -= read
             if left < 0:  # whoever writes on may be faster than this loop
                 raise _load_error(f"it grew beyond {most:,} bytes while it was read", "index again", "too_large")
-            digest.update(memoryview(block)[:size])
+            digest.update(memoryview(block)[:read])
         stream.seek(0)
     except OSError as error:
         raise _load_error(_reason(error), "look at its disk") from error

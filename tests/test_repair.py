@@ -32,6 +32,9 @@ def index(sound: Path, tmp_path: Path) -> Path:
 
 ROOTS = (6, 12)  # pages, from 0, of the tables of documents and texts: what hangs below them cannot be reached
 
+LEAVES = (10, 13)  # the first byte of a page of rows, https://www.sqlite.org/fileformat2.html section 1.6; any other
+# page holds no more than a part of one row, or shows where others are
+
 
 def change(index: Path, sql: str) -> int:
     """Damage rows as a flipped bit would: their checksums stay."""
@@ -237,8 +240,11 @@ def test_pages_that_cannot_be_read_are_read_around(sound: Path, tmp_path: Path, 
         before = texts(rag)
     path = index / "catalog.sqlite"
     data = bytearray(path.read_bytes())
+    if (page + 1) * 4096 > len(data):
+        pytest.skip("the catalog is smaller than that")
+    kind, cells = data[page * 4096], int.from_bytes(data[page * 4096 + 3 : page * 4096 + 5])
     data[page * 4096 : page * 4096 + 4096] = bytes(4096)
-    path.write_bytes(data[: len(path.read_bytes())])
+    path.write_bytes(data)
     try:
         findings = mended(index)
     except IndexCorrupt as error:
@@ -250,7 +256,7 @@ def test_pages_that_cannot_be_read_are_read_around(sound: Path, tmp_path: Path, 
     lost = before.keys() - after.keys()
     said = "\n".join(wrong(findings))
     assert all(source in said for source in lost) or "whose name is lost" in said
-    assert len(lost) <= 8 or page in ROOTS
+    assert len(lost) <= (cells if kind in LEAVES else 1) or page in ROOTS
 
 
 def test_a_reader_from_before_sees_the_new_catalog(index: Path) -> None:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 
+from ragkit.store.catalog import Catalog
 from ragkit.store.local import LocalStore
 from ragkit.store.sizes import Sizes
+from ragkit.store.wordindex import lexical_path, shrink
 from ragkit.types import Chunk, Document
 
 DOCUMENTS, KEPT = 1500, 75
 SIZES = Sizes(seal=400, bulk=500, kept_unused=50, small=5000, most_small=4)
+SMALL = Sizes(dead_words=3)
 
 
 def size(path: Path) -> int:
@@ -46,3 +52,53 @@ def test_removing_most_documents_gives_their_space_back(tmp_path: Path) -> None:
     assert {hit.chunk.source for hit in store.search("n7", None, k=1)} == {"7"}
     assert len(store.search("", chance.normal(size=128).astype(np.float32), k=1000)) == KEPT
     store.close()
+
+
+def test_a_death_while_the_word_index_is_made_anew_costs_nothing(tmp_path: Path) -> None:
+    """At every step: what was left beside the old one is taken away, and searches find what is there."""
+    made = LocalStore(tmp_path / "made")
+    with made.writing() as writer:
+        writer.set_model("m", 2)
+        for n in range(12):
+            text, key = f"red n{n}", f"{n}".encode()
+            writer.add_vectors([key], np.ones((1, 2), np.float32))
+            writer.replace(Document(f"{n}", text, f"{n}"), [Chunk(f"{n}", 0, len(text), text)], [key])
+    with made.writing() as writer:
+        for n in range(3, 12):
+            writer.remove(f"{n}")
+    made.close()
+    step, died = 0, True
+    while died:
+        step += 1
+        index = shutil.copytree(tmp_path / "made", tmp_path / f"{step}")
+        catalog = Catalog(index)
+        words = lexical_path(catalog)
+        died = dies_at(step, catalog)
+        catalog.close()
+        store = LocalStore(index, sizes=SMALL)
+        assert {hit.chunk.source for hit in store.search("red", None, k=20)} == {"0", "1", "2"}
+        with store.writing():
+            pass
+        assert {hit.chunk.source for hit in store.search("red", None, k=20)} == {"0", "1", "2"}
+        assert [finding.message for finding in store.check() if not finding.ok] == []
+        assert [path.name for path in (index / "lexical").iterdir()] == [words.name]
+        store.close()
+    assert step > 8
+
+
+def dies_at(step: int, catalog: Catalog) -> bool:
+    """Whether shrinking the word index was stopped, at the call of that number that it makes itself."""
+    calls = iter(range(1, 1000))
+
+    def die(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_back and frame.f_back.f_code is shrink.__code__ and next(calls) == step:
+            raise KeyboardInterrupt
+
+    sys.setprofile(die)
+    try:
+        shrink(catalog, SMALL)
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.setprofile(None)
+    return False

@@ -22,6 +22,7 @@ FLOORS = [  # from the ground up; names are prefixes
         "ragkit.prompts",
         "ragkit.citations",
     ],
+    ["ragkit.relevance"],  # judges by what ranking measures
     # what fills the seams
     [
         "ragkit.loaders",

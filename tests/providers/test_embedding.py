@@ -319,7 +319,8 @@ def test_what_stops_others_does_not_stop_the_pieces_of_a_text() -> None:
             begun.wait(5)
             raise PaymentRequired("nothing is left", status=402)
         answer = service.send(model, texts, dimension)
-        begun.set()  # the first piece is paid for
+        if " " in texts[0]:
+            begun.set()  # the first piece is paid for
         return answer
 
     embedder = RemoteEmbedder(send, "letters", limits=Limits(items=1, slots=2))

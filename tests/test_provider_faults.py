@@ -122,3 +122,15 @@ def test_a_redirect_is_not_followed(desk: Desk) -> None:
     error = run(desk, elsewhere := Service(FAULTS["redirect to itself"].answer, lambda _: True), retries=3)
     assert isinstance(error, ApiError)
     assert elsewhere.asked <= 2  # one for each slot
+
+
+def test_a_service_that_answers_twice_is_asked_on_new_connections() -> None:
+    """Once an answer was there before its question, no connection is used twice: one request is lost, not each second."""
+    service = Service(FAULTS["answered twice"].answer, lambda _: True)
+    with FaultApi(service) as api:
+        settings = load_settings({"provider": "openai", "base_url": api.url, "api_key": KEY, "slots": 1}, environ={})
+        with closing(connect(settings, "embed")) as provider:
+            embedder = provider.embedder("vectors-1")
+            for n in range(8):
+                embedder.embed_documents([f"text {n}"])
+    assert service.asked == 8 + 1

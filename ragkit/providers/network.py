@@ -102,6 +102,7 @@ class Network:
         self._sockets = _Sockets(None if proxy else pinned)
         self._pool: httpcore.ConnectionPool | None = None
         self._lock = threading.Lock()
+        self._muddled = False  # whether an answer was there before its question: no connection serves twice then
 
     def send(
         self,
@@ -126,7 +127,7 @@ class Network:
         request = httpcore.Request(
             method,
             httpcore.URL(scheme=where.scheme, host=where.host, port=where.unusual_port, target=target),
-            headers=headers,
+            headers=[*headers, (b"Connection", b"close")] if self._muddled else headers,
             content=_Content(content, patience),
             extensions={"timeout": limits},
         )
@@ -136,6 +137,7 @@ class Network:
         if isinstance(stream, _Stream) and not stream.heard:
             # What was left over of an earlier answer looks like this one. Taken for it, it would be stored under
             # the wrong texts.
+            self._muddled = True
             response.close()
             raise Lost(
                 f"{self._address.netloc} had answered before it was asked: that is the answer to another request"

@@ -125,7 +125,7 @@ def test_a_redirect_is_not_followed(desk: Desk) -> None:
 
 
 def test_a_service_that_answers_twice_is_asked_on_new_connections() -> None:
-    """Once an answer was there before its question, no connection is used twice: one request is lost, not each second."""
+    """Once an answer was there before its question, no connection is used twice: one request is lost, no more."""
     service = Service(FAULTS["answered twice"].answer, lambda _: True)
     with FaultApi(service) as api:
         settings = load_settings({"provider": "openai", "base_url": api.url, "api_key": KEY, "slots": 1}, environ={})

@@ -155,7 +155,9 @@ def test_what_the_prompt_has_no_room_for_is_named() -> None:
     """Passages that do not fit are dropped with their source and page, and cannot be cited."""
     model = Says("Да [2].")
     one = estimated_tokens("\n".join(message.content for message in grounded(QUESTION, HITS[:1])))
-    answer = ask(model, layout=Layout(budget=round(1.1 * one)))  # a fifth is kept back where nobody counts
+    # Much longer than the marks around a passage, of which no two prompts have the same.
+    long = Hit(2, Chunk("note.txt", 6, 26, "Залог лежит в сейфе. " * 60, line=2), 0.5)
+    answer = ask(model, [HITS[0], long], layout=Layout(budget=round(1.5 * one)))
     assert answer.dropped
     assert "note.txt" in answer.dropped[0]
     assert "сейфе" not in model.told[0][-1].content

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -247,7 +248,7 @@ class RAG:
             search=lambda query: self.search(query, k, mode=mode, where=where),
             words=lambda query: self._store.search(query, None, k=k, conditions=conditions),
             infos=lambda: self._store.documents(conditions),
-            document=self._store.document,
+            document=cache(self._store.document),  # for search, prompt and quotes alike
             idf=self._store.idf,
             level=self._level,
             conditions=conditions,

@@ -6,7 +6,7 @@ Offsets are 0-based and half-open, in characters of the document's normalised te
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
@@ -208,3 +208,26 @@ class Answer:
     statements: tuple[Statement, ...] = ()
     dropped: tuple[str, ...] = ()
     refusal: Refusal | None = None
+
+    @classmethod
+    def refused(
+        cls,
+        question: str,
+        refusal: Refusal,
+        reason: str,
+        *,
+        mode: str = "extractive",
+        hits: Sequence[Hit] = (),
+        dropped: Sequence[str] = (),
+    ) -> Answer:
+        """No answer, and why."""
+        return cls(
+            question,
+            "",
+            Status.REFUSED,
+            hits=tuple(hits),
+            reason=reason,
+            mode=mode,
+            dropped=tuple(dropped),
+            refusal=refusal,
+        )

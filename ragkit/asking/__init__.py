@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ragkit.asking.parts import Index, Writer
 from ragkit.errors import BudgetExceeded, ConfigError
-from ragkit.types import Answer, Refusal, Status
+from ragkit.types import Answer, Refusal
 
 if TYPE_CHECKING:
     from ragkit.protocols import ChatModel
@@ -85,10 +85,8 @@ def _from_passages(index: Index, question: str, writer: Writer, max_cost: float 
 
         answer = extract(question, hits, idf=index.idf, document=index.document, level=index.level)
     elif writer.judges and not _is_about(index, (writer.talk and writer.talk.query) or question, hits):
-        refused = _refused(
-            question, Refusal.NOTHING_RELEVANT, "no passage is about what the question asks", "generative"
-        )
-        answer = replace(refused, hits=tuple(hits))
+        reason = "no passage is about what the question asks"
+        answer = Answer.refused(question, Refusal.NOTHING_RELEVANT, reason, mode="generative", hits=hits)
     else:
         answer = _written(writer.chat, index, question, hits, writer, max_cost, meter.usage.cost)
     return replace(answer, timings={"search": found - began, "answer": time.perf_counter() - found})
@@ -203,7 +201,7 @@ def _without_hits(index: Index, question: str, mode: str) -> Answer:
     """A search by words alone may find none; any other finds what is there."""
     if _is_empty(index.infos()):
         return _nothing_indexed(index, question, mode)
-    return _refused(question, Refusal.NOTHING_RELEVANT, "no passage has a word of the question", mode)
+    return Answer.refused(question, Refusal.NOTHING_RELEVANT, "no passage has a word of the question", mode=mode)
 
 
 def _nothing_indexed(index: Index, question: str, mode: str) -> Answer:
@@ -213,11 +211,7 @@ def _nothing_indexed(index: Index, question: str, mode: str) -> Answer:
             f"{each.key}{'=' if each.op == 'glob' else each.op}{each.value}" for each in index.conditions
         )
         reason = f"no document with text fulfils the conditions: {shown}"
-    return _refused(question, Refusal.NOTHING_INDEXED, reason, mode)
-
-
-def _refused(question: str, refusal: Refusal, reason: str, mode: str) -> Answer:
-    return Answer(question, "", Status.REFUSED, reason=reason, mode=mode, refusal=refusal)
+    return Answer.refused(question, Refusal.NOTHING_INDEXED, reason, mode=mode)
 
 
 def _gaps(infos: Sequence[DocumentInfo]) -> list[str]:

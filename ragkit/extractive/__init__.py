@@ -62,23 +62,21 @@ def extract(
         level: gives the cosine of unrelated texts, where vectors may say that a passage is near whose words are not.
     """
     if not hits:
-        return _refused(question, hits, Refusal.NOTHING_INDEXED, "nothing is indexed that could answer")
+        return Answer.refused(question, Refusal.NOTHING_INDEXED, "nothing is indexed that could answer", hits=hits)
     if not words.terms(question):
-        return _refused(question, hits, Refusal.NOTHING_RELEVANT, "the question has no word to look for")
+        return Answer.refused(question, Refusal.NOTHING_RELEVANT, "the question has no word to look for", hits=hits)
     asked = Question(question, idf)
     read = cache(document)
     if not is_about(question, hits, idf=idf, title=lambda source: read(source).title, level=level):
-        return _refused(question, hits, Refusal.NOTHING_RELEVANT, "no passage is about what the question asks")
+        return Answer.refused(
+            question, Refusal.NOTHING_RELEVANT, "no passage is about what the question asks", hits=hits
+        )
     chosen = _choose(asked, sorted(_candidates(asked, hits, read), key=lambda candidate: -candidate.score))
     if not chosen:
-        return _refused(question, hits, Refusal.NOT_IN_SOURCES, "the passages have no sentence to quote")
+        return Answer.refused(question, Refusal.NOT_IN_SOURCES, "the passages have no sentence to quote", hits=hits)
     citations = tuple(_cite(candidate, n, read) for n, candidate in enumerate(chosen, 1))
     text = "\n".join(_shown(*pair) for pair in zip(chosen, citations, strict=True))
     return Answer(question, text, Status.ANSWERED, citations, tuple(hits))
-
-
-def _refused(question: str, hits: Sequence[Hit], refusal: Refusal, reason: str) -> Answer:
-    return Answer(question, "", Status.REFUSED, (), tuple(hits), reason, refusal=refusal)
 
 
 def _candidates(asked: Question, hits: Sequence[Hit], read: Callable[[str], Document]) -> Iterator[_Candidate]:

@@ -62,7 +62,9 @@ def from_passages(
     `grounded`.
     """
     if not hits:
-        return refused(question, Refusal.NOTHING_INDEXED, "nothing is indexed that could answer", "generative")
+        return Answer.refused(
+            question, Refusal.NOTHING_INDEXED, "nothing is indexed that could answer", mode="generative"
+        )
     count = counter(chat, layout.budget)
     unfilled = [*history, *grounded(question, (), template=layout.template)]
     [rules], _ = count(["\n".join(message.content for message in unfilled)])
@@ -78,7 +80,7 @@ def from_passages(
     if not packed.passages:
         _check_room(packed, layout.budget, rules)
         changed = "the documents have changed since they were searched; ask again"
-        return refused(question, Refusal.NOT_IN_SOURCES, changed, "generative", hits, dropped=dropped)
+        return Answer.refused(question, Refusal.NOT_IN_SOURCES, changed, mode="generative", hits=hits, dropped=dropped)
     messages = after(history, grounded(question, packed.passages, template=layout.template, nonce=nonce))
     answer = answered(
         chat, question, messages, packed.hits, "generative", document=document, options=options, told=told
@@ -95,25 +97,10 @@ def _check_room(packed: Packed, budget: int, rules: int) -> None:
         )
 
 
-def refused(
-    question: str, refusal: Refusal, reason: str, mode: str, hits: Sequence[Hit] = (), *, dropped: Sequence[str] = ()
-) -> Answer:
-    """No answer, and why."""
-    return Answer(
-        question,
-        "",
-        Status.REFUSED,
-        hits=tuple(hits),
-        reason=reason,
-        mode=mode,
-        dropped=tuple(dropped),
-        refusal=refusal,
-    )
-
-
 def filtered(question: str, error: ContentRejected, mode: str, hits: Sequence[Hit]) -> Answer:
     """The refusal of a service that says it by an error."""
-    return refused(question, Refusal.FILTERED, f"the service refuses this topic: {error.message}", mode, hits)
+    reason = f"the service refuses this topic: {error.message}"
+    return Answer.refused(question, Refusal.FILTERED, reason, mode=mode, hits=hits)
 
 
 def after(history: Sequence[Message], messages: Sequence[Message]) -> list[Message]:

@@ -121,9 +121,8 @@ def _rounded(rows: int) -> int:
 def _read(folder: Path, identity: str, segments: Sequence[SegmentInfo]) -> _Stored:
     """The file, where its checksum holds and it covers segments that are here, to the letter. Raises _Unusable."""
     try:
-        data = np.fromfile(
-            str(folder / "ann" / "codes"), np.uint8
-        )  # asking a Path for its text, numpy breaks at Ctrl-C
+        # As text: numpy breaks where Ctrl-C comes while it asks a Path for that.
+        data = np.fromfile(str(folder / "ann" / "codes"), np.uint8)
     except OSError as error:
         raise _Unusable(f"the codes cannot be read: {error}") from error
     start = len(_MAGIC) + _LENGTH.size

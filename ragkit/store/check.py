@@ -182,8 +182,7 @@ def _words(catalog: Catalog, at: int, data: bool) -> Iterator[Finding | str]:
 def _codes(catalog: Catalog, folder: Path) -> Iterator[Finding | str]:
     from ragkit.store.ann import codes_fault  # only large indexes have any
 
-    spans = catalog.spans()
-    segments = [info for info in catalog.vectors.segments() if spans.is_searched(info.first)]
+    segments = catalog.vectors.segments(catalog.spans().is_searched)
     if fault := codes_fault(folder, catalog.identity(), segments):
         yield Finding("codes", False, f"{fault}: they are not used, and search is exact", _REPAIR)
     yield "they agree with their checksum and with the segments"

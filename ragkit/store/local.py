@@ -222,12 +222,11 @@ class LocalStore:
         a title. Raises IndexCorrupt where nothing can be saved.
         """
         from ragkit.store.repair import mend_caches, repair_index
-        from ragkit.store.writer import Writer
 
         self.close()
         findings = repair_index(self.path, cut=cut, key=key)
         findings += mend_caches(self.path)
-        Writer(self.path, approximate_from=self._approximate_from).close()
+        self._writer(self.path).close()
         return findings
 
     @contextmanager
@@ -319,7 +318,7 @@ class LocalStore:
 def _vectors(catalog: Catalog, folder: Path) -> VectorSet:
     """The vectors of the index's model; those of another one are none of a search."""
     spans = catalog.spans()
-    segments = [info for info in catalog.vectors.segments() if spans.is_searched(info.first)]
+    segments = catalog.vectors.segments(spans.is_searched)
     tail = [tail_block(*batch, spans.dimension) for batch in catalog.vectors.tail(spans.is_searched)]
     codes = None
     if (folder / "ann").exists():

@@ -135,8 +135,7 @@ def mend_caches(folder: Path) -> list[Finding]:
         if (folder / "ann").exists():
             from ragkit.store.ann import codes_fault  # only large indexes have any
 
-            spans = catalog.spans()
-            segments = [info for info in catalog.vectors.segments() if spans.is_searched(info.first)]
+            segments = catalog.vectors.segments(catalog.spans().is_searched)
             if fault := codes_fault(folder, catalog.identity(), segments):
                 findings.append(Finding("codes", True, f"they were made again: {fault}"))
                 shutil.rmtree(folder / "ann", ignore_errors=True)

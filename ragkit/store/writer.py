@@ -337,8 +337,7 @@ class Writer:
             self._lock.release()
 
     def _update_codes(self) -> None:
-        spans = self._catalog.spans()
-        segments = [info for info in self._catalog.vectors.segments() if spans.is_searched(info.first)]
+        segments = self._catalog.vectors.segments(self._catalog.spans().is_searched)
         if sum(info.rows for info in segments) >= self._approximate_from or (self._folder / "ann").exists():
             from ragkit.store.ann import update_codes  # only large indexes need faiss
 

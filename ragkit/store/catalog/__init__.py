@@ -23,7 +23,7 @@ from ragkit.store.catalog.documents import DocumentTable
 from ragkit.store.catalog.meta import MetaTable
 from ragkit.store.catalog.models import Spans
 from ragkit.store.catalog.rows import DAMAGED_HINT, crc, damaged, unreadable
-from ragkit.store.catalog.schema import APPLICATION_ID, FORMAT, create, is_ours, keep_log
+from ragkit.store.catalog.schema import APPLICATION_ID, FORMAT, address, create, is_ours, keep_log
 from ragkit.store.catalog.vectors import VectorTable
 from ragkit.store.segments import sync_folder
 from ragkit.types import Preparation
@@ -237,7 +237,7 @@ def _connect(path: Path, *, write: bool) -> sqlite3.Connection:
     refuse_links(path.parent)
     if not os.access(path, os.R_OK):
         raise StoreError(f"{path} may not be read", "mend its permissions")
-    uri = f"file:{_quoted(path)}?mode={'rw' if write else 'ro'}"
+    uri = address(path, "rw" if write else "ro")
     log = path.with_name(path.name + "-wal")
     if not write and not log.exists() and not os.access(path.parent, os.W_OK):
         uri += "&immutable=1"  # a folder that cannot be written holds no log and gets none
@@ -273,7 +273,3 @@ def _prepare(db: sqlite3.Connection, path: Path, *, write: bool) -> None:
         db.execute("PRAGMA synchronous=FULL")  # NORMAL loses acknowledged commits when the power fails
     else:
         db.execute("PRAGMA query_only=ON")
-
-
-def _quoted(path: Path) -> str:
-    return path.absolute().as_posix().replace("%", "%25").replace("?", "%3f").replace("#", "%23")

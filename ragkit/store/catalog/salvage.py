@@ -15,7 +15,7 @@ from typing import Any
 from ragkit.errors import IndexCorrupt
 from ragkit.store.catalog.chunks import ChunkRow
 from ragkit.store.catalog.rows import crc, piece_crc
-from ragkit.store.catalog.schema import create, is_ours
+from ragkit.store.catalog.schema import address, create, is_ours
 from ragkit.store.catalog.vectors import SEGMENT_COLUMNS, tail_crc
 from ragkit.store.catalog.verification import DOCUMENT_COLUMNS, DocumentRow
 from ragkit.store.segments import SegmentInfo
@@ -53,8 +53,7 @@ class Salvage:
         self._db.close()
 
     def _opened(self, path: Path, *, patched: bool = False) -> sqlite3.Connection | None:
-        uri = f"file:{path.absolute().as_posix().replace('%', '%25').replace('?', '%3f').replace('#', '%23')}?mode=rw"
-        db = sqlite3.connect(uri, uri=True, isolation_level=None)
+        db = sqlite3.connect(address(path, "rw"), uri=True, isolation_level=None)
         try:
             db.execute("PRAGMA trusted_schema=OFF")
             db.execute("PRAGMA cell_size_check=ON")

@@ -49,6 +49,11 @@ APPLICATION_ID = 0x7261676B  # "ragk"
 _TEXTS = frozenset(statement.strip() for statement in SCHEMA.split(";") if statement.strip())
 
 
+def address(path: Path, mode: str) -> str:
+    """The file as an address that SQLite opens: "ro" to read, "rw" to write."""
+    return f"{path.absolute().as_uri()}?mode={mode}"
+
+
 def create(path: Path) -> sqlite3.Connection:
     """A new file, for its owner only, with empty tables; the caller closes the connection."""
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
@@ -87,7 +92,7 @@ def is_ours(db: sqlite3.Connection) -> bool:
 
 def format_of(path: Path) -> int | None:
     """The format that a file says it has; None where the tables are ours, whatever it says."""
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+    with closing(sqlite3.connect(address(path, "ro"), uri=True)) as db:
         return None if is_ours(db) else int(db.execute("PRAGMA user_version").fetchone()[0])
 
 

@@ -84,14 +84,14 @@ class VectorTable:
     def clear_tail(self) -> None:
         self._db.execute("DELETE FROM tail")
 
-    def segments(self) -> list[SegmentInfo]:
-        """The sealed segments in order of their ids."""
+    def segments(self, wanted: Callable[[int], bool] = lambda _: True) -> list[SegmentInfo]:
+        """The sealed segments in order of their ids, those whose first id is `wanted`."""
         found = []
         for *fields, check in self._db.execute(f"SELECT {SEGMENT_COLUMNS}, check_crc FROM segment ORDER BY first"):
             if check != crc(*fields):
                 raise damaged(f"the row of the segment {fields[0]!r}")
             found.append(SegmentInfo(*fields))
-        return found
+        return [info for info in found if wanted(info.first)]
 
     def add_segment(self, info: SegmentInfo) -> None:
         fields = (info.name, info.first, info.last, info.rows, info.dimension, info.crc, info.size)

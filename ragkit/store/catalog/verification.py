@@ -12,6 +12,7 @@ from ragkit.store.catalog.chunks import ChunkRow
 from ragkit.store.catalog.documents import PIECE, DocumentTable
 from ragkit.store.catalog.meta import MetaTable
 from ragkit.store.catalog.rows import attributes, crc, damaged, state_crc
+from ragkit.store.catalog.vectors import SEGMENT_COLUMNS, tail_crc
 from ragkit.types import Document
 
 _LARGE = ("text", "chunk", "vector", "attribute", "document")  # tables whose length follows the documents'
@@ -153,8 +154,6 @@ class Verification:
 
     def tail(self) -> Iterator[str]:
         """The batches of vectors that are not sealed yet; a row each, since they may be large."""
-        from ragkit.store.catalog.vectors import tail_crc
-
         for (first,) in self._db.execute("SELECT first FROM tail ORDER BY first").fetchall():
             row = self._db.execute("SELECT first, rows, body, crc FROM tail WHERE first = ?", (first,)).fetchone()
             if row is None or tail_crc(*row[:3]) != row[3]:
@@ -162,8 +161,6 @@ class Verification:
 
     def segments(self) -> Iterator[str]:
         """The rows that name the segments."""
-        from ragkit.store.catalog.vectors import SEGMENT_COLUMNS
-
         for *fields, check in self._db.execute(f"SELECT {SEGMENT_COLUMNS}, check_crc FROM segment"):
             if check != crc(*fields):
                 yield f"the row of the segment {fields[0]!r} differs from its checksum"

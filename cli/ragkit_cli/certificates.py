@@ -44,10 +44,10 @@ def _looked_at(chosen: Settings) -> list[tuple[Seen, list[str]]]:
     from dataclasses import replace
 
     from ragkit.providers.inspection import inspect
-    from ragkit.services import GIGACHAT, OFFLINE, connect, provider_of
+    from ragkit.services import GIGACHAT, OFFLINE, ROLES, connect, provider_of
 
     chosen = replace(chosen, verify=True, gigachat_verify=True)  # who switched it off is to learn what to do instead
-    roles = ["chat", "embed", "image", *(["rerank"] if chosen.rerank == "api" else [])]
+    roles = [*ROLES, *(["rerank"] if chosen.rerank == "api" else [])]
     hosts: dict[tuple[str, str], tuple[Seen, list[str]]] = {}
     for role in roles:
         name = provider_of(chosen, role)

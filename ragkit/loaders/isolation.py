@@ -33,9 +33,8 @@ if TYPE_CHECKING:
     from ragkit.reports import Loaded
 
 _LEAST_SECONDS = 1.0  # a second parser is not begun with less CPU or wall time than this
-_NAMES = {
-    int(each): each.name for each in signal.Signals
-}  # those between the first and the last real-time one have none
+# Those between the first and the last real-time signal have none.
+_NAMES = {int(each): each.name for each in signal.Signals}
 _CLOCKS = {"SIGXCPU": "cpu_seconds", "SIGALRM": "wall_seconds"}
 
 

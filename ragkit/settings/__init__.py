@@ -53,6 +53,10 @@ def _flag(default: bool | None, about: str, *, env: str = "") -> Any:
     return field(default=default, metadata={"kind": "flag", "about": about, "env": env})
 
 
+def _choice(default: str, about: str, choices: tuple[str, ...]) -> Any:
+    return field(default=default, metadata={"kind": "choice", "about": about, "choices": choices})
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)  # methods of 80 fields take a millisecond to make
 class Settings:
     """Every setting. `origins` names for each the layer that decided it. None leaves a choice to the service."""
@@ -61,15 +65,12 @@ class Settings:
     chunk_size: int = _whole(800, "characters of a chunk, at most", 50, 100_000)
     chunk_overlap: int = _whole(200, "characters that a chunk repeats of the one before it, at most", 0, 50_000)
     limit: int = _whole(10, "hits that a search shows", 1, 10_000)
-    mode: str = field(default="hybrid", metadata={"kind": "choice", "about": "how to search", "choices": MODES})
+    mode: str = _choice("hybrid", "how to search", MODES)
     passages: int = _whole(6, "chunks that an answer is made from", 1, 1_000)
-    route: str = field(
-        default="auto",
-        metadata={
-            "kind": "choice",
-            "about": "what answers: passages, or whole documents; unset it is retrieval for the index, auto for a file",
-            "choices": ROUTES,
-        },
+    route: str = _choice(
+        "auto",
+        "what answers: passages, or whole documents; unset it is retrieval for the index, auto for a file",
+        ROUTES,
     )
     workers: int = _whole(0, "processes that read files; 0 is one for each CPU", 0, 256)
     max_file_size: int = _whole(512 << 20, "bytes of the largest file that is read; KiB, MiB, GiB work", 1, size=True)
@@ -104,22 +105,12 @@ class Settings:
     update_interval: float | None = _decimal("seconds between the pieces of a streamed answer", 0, 3_600)
     profanity_check: bool | None = _flag(None, "let GigaChat look for profanity", env="GIGACHAT_PROFANITY_CHECK")
     session: str = _text("name under which GigaChat caches the context of a conversation")
-    rerank: str = field(
-        default="off",
-        metadata={
-            "kind": "choice",
-            "about": "who orders hits again: a service or the chat model",
-            "choices": RERANKERS,
-        },
-    )
+    rerank: str = _choice("off", "who orders hits again: a service or the chat model", RERANKERS)
     rerank_provider: str = _text("service that orders hits, where it is another")
     rerank_model: str = _text("model that orders hits")
     rerank_base_url: str = _text("address that orders hits, where it is another", kind="url")
     rerank_api_key: Secret = _secret("key for that address")
-    rerank_style: str = field(
-        default="cohere",
-        metadata={"kind": "choice", "about": "how it is asked", "choices": ("cohere", "voyage", "tei")},
-    )
+    rerank_style: str = _choice("cohere", "how it is asked", RERANK_STYLES)
     rerank_price: float = _decimal("money for a million tokens that it reads", 0, default=0.0)
     candidates: int = _whole(50, "hits that are ordered again", 1, 1_000)
     mmr: float = _decimal("relevance against variety; 1 is relevance alone", 0, 1, default=1.0)

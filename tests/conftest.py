@@ -16,7 +16,7 @@ from canary import KEY, SECRET, TOKEN
 
 from ragkit.sandbox import Sandbox
 
-pytest_plugins = ["ragkit.testing"]
+pytest_plugins = ["ragkit.testing", "faultapi.fixtures"]
 
 hypothesis.settings.register_profile("long", max_examples=10_000, deadline=None)  # pytest --hypothesis-profile=long
 

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import numpy as np
 import pytest
-from faultapi.desk import CHUNKS, Desk, fill
+from faultapi.desk import CHUNKS, Desk
 from faultapi.healthy import DIMENSION, Service, items, reply, right, texts_of, tokens_of, vector_of
 from faultapi.server import Answer, FaultApi, Request, Wire
 
 from ragkit.embedding_run import SAME
 from ragkit.errors import BudgetExceeded, IndexMismatch
-from ragkit.loaders.isolation import ParserPool
 from ragkit.providers.embedding import CANARY, RemoteEmbedder
 from ragkit.providers.openai import OpenAICompatible
 from ragkit.reports import IndexReport
 from ragkit.store.local import LocalStore
-
-
-@pytest.fixture(scope="module")
-def parsers() -> Iterator[ParserPool]:
-    with ParserPool(1) as pool:
-        yield pool
-
-
-@pytest.fixture
-def desk(tmp_path: Path, parsers: ParserPool) -> Desk:
-    return Desk(tmp_path, fill(tmp_path / "docs"), parsers)
 
 
 def embedder(api: FaultApi, revision: str = "") -> RemoteEmbedder:

@@ -4,39 +4,20 @@ named, no vector is ever that of another text, and what was paid for is kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
-from faultapi.desk import CHUNKS, Desk, fill
+from faultapi.desk import CHUNKS, Desk
 from faultapi.embeddings import FAULTS, LONGEST, RIGHT
 from faultapi.healthy import Service, always, once
 from faultapi.server import FaultApi
 
 from ragkit.errors import ApiError, ProviderError, RagkitError
-from ragkit.loaders.isolation import ParserPool
 from ragkit.providers.embedding import CANARY
 from ragkit.services import connect
 from ragkit.settings import load_settings
 
 KEY = "sk-key-of-the-faults"
-
-
-@pytest.fixture(scope="module")
-def parsers() -> Iterator[ParserPool]:
-    with ParserPool(1) as pool:
-        yield pool
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return fill(tmp_path_factory.mktemp("faults") / "docs")
-
-
-@pytest.fixture
-def desk(tmp_path: Path, folder: Path, parsers: ParserPool) -> Desk:
-    return Desk(tmp_path, folder, parsers)
 
 
 def run(desk: Desk, service: Service, *, retries: int = 2) -> RagkitError | None:

@@ -4,40 +4,22 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from faultapi.desk import CHUNKS, Desk, fill
+from faultapi.desk import CHUNKS, Desk
 from faultapi.embeddings import RIGHT
 from faultapi.healthy import Service, right, token
 from faultapi.server import Answer, FaultApi, Request, Wire
 from faultapi.tokens import CERTIFICATES, FAULTS, certificates, tls
 
 from ragkit.errors import AuthenticationError, ConnectionFailed, RagkitError
-from ragkit.loaders.isolation import ParserPool
 from ragkit.providers.embedding import CANARY
 from ragkit.providers.gigachat import GigaChat
 
 KEY = "Y2xpZW50OnNlY3JldC1vZi10aGUtZmF1bHRz"  # base64 of id:secret
-
-
-@pytest.fixture(scope="module")
-def parsers() -> Iterator[ParserPool]:
-    with ParserPool(1) as pool:
-        yield pool
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return fill(tmp_path_factory.mktemp("tokens") / "docs")
-
-
-@pytest.fixture
-def desk(tmp_path: Path, folder: Path, parsers: ParserPool) -> Desk:
-    return Desk(tmp_path, folder, parsers)
 
 
 def giga(

@@ -135,7 +135,7 @@ class FaultApi:
             if self._tls:
                 connection = self._tls.wrap_socket(connection, server_side=True)
             wire = Wire(connection, self._stopped)
-            while request := _read(connection, number):
+            while request := read_request(connection, number):
                 with self._lock:
                     self.requests.append(request)
                 if not self._answer(wire, request):
@@ -145,7 +145,8 @@ class FaultApi:
         connection.close()
 
 
-def _read(connection: socket.socket, number: int) -> Request | None:
+def read_request(connection: socket.socket, number: int) -> Request | None:
+    """The next request on a connection; None where the other side has hung up."""
     data = b""
     while b"\r\n\r\n" not in data:
         piece = connection.recv(65536)

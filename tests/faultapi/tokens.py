@@ -9,12 +9,11 @@ import json
 import ssl
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-from faultapi.embeddings import RIGHT, End
+from faultapi.embeddings import RIGHT, End, Fault
 from faultapi.healthy import token
-from faultapi.server import Answer, Request, Wire
+from faultapi.server import Request, Wire
 from ragkit.errors import (
     AuthenticationError,
     BadResponse,
@@ -23,14 +22,6 @@ from ragkit.errors import (
     RateLimited,
     ServerError,
 )
-
-
-@dataclass(frozen=True)
-class Fault:
-    answer: Answer
-    once: End
-    always: End
-
 
 FAULTS: dict[str, Fault] = {}
 

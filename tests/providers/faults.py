@@ -17,19 +17,9 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from types import TracebackType
 
-
-@dataclass(frozen=True)
-class Request:
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: bytes
-    connection: int  # which one, from 0
-    at: float  # time.monotonic
-
+from faultapi.server import Request, read_request
 
 Answer = Callable[[socket.socket, Request], bool]
 
@@ -91,7 +81,7 @@ class Faults:
             if self._tls:
                 connection = self._tls.wrap_socket(connection, server_side=True)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            while request := _read(connection, number):
+            while request := read_request(connection, number):
                 with self._lock:
                     self.requests.append(request)
                     answers = self._answers.get(request.path, self._answers[""])
@@ -109,25 +99,6 @@ class Faults:
             connection.shutdown(socket.SHUT_RDWR)
         connection.close()
         self.closed += 1
-
-
-def _read(connection: socket.socket, number: int) -> Request | None:
-    data = b""
-    while b"\r\n\r\n" not in data:
-        piece = connection.recv(65536)
-        if not piece:
-            return None
-        data += piece
-    head, _, body = data.partition(b"\r\n\r\n")
-    first, *rest = head.decode("utf-8").split("\r\n")
-    method, path, _ = first.split(" ")
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in rest)}
-    while len(body) < int(headers.get("content-length", "0")):
-        piece = connection.recv(1 << 20)
-        if not piece:
-            return None
-        body += piece
-    return Request(method, path, headers, body, number, time.monotonic())
 
 
 def _head(status: int, headers: Mapping[str, object]) -> bytes:

@@ -56,9 +56,7 @@ def traced(command: list[str], log: Path) -> list[tuple[int, str, str, int | Non
     return [(int(m[1]), m[2], m[3], None if m[4] is None else int(m[4])) for m in found if m]
 
 
-@pytest.mark.skipif(
-    not may_trace(), reason="needs strace that may trace: it shows what the kernel was asked for"
-)
+@pytest.mark.skipif(not may_trace(), reason="needs strace that may trace: it shows what the kernel was asked for")
 def test_nothing_outside_is_opened_and_no_parser_has_a_socket(tmp_path: Path) -> None:
     """Documents that name files and hosts, links that lead out, and mutants, through the command line under strace."""
     folder, outside = tmp_path / "docs", tmp_path / "outside"

@@ -40,7 +40,7 @@ from ragkit.store.segments import (
     tail_block,
     write_segment,
 )
-from ragkit.store.wordindex import open_words
+from ragkit.store.wordindex import lexical_path, open_words
 from ragkit.types import Chunk, Document
 
 _TRUTH = {"catalog", "documents", "vectors"}  # subjects of findings that this mends
@@ -128,7 +128,8 @@ def mend_caches(folder: Path) -> list[Finding]:
     findings = []
     with closing(Catalog(folder)) as catalog:
         try:
-            open_words(catalog, thorough=True)
+            if lexical_path(catalog).exists():  # else there is nothing to say of it
+                open_words(catalog, thorough=True)
         except LexicalUnusable as error:
             findings.append(Finding("word index", True, f"it was made again: {error.message}"))
             shutil.rmtree(folder / "lexical", ignore_errors=True)

@@ -11,7 +11,7 @@ from ragkit.errors import ConfigError
 
 Where: TypeAlias = Mapping[str, str | int | float] | Sequence[str]
 
-_CONDITION = re.compile(r"\s*([^\s=<>!]+)\s*(>=|<=|!=|=|>|<)\s*(.*?)\s*", re.DOTALL)
+_CONDITION = r"(?s)\s*([^\s=<>!]+)\s*(>=|<=|!=|=|>|<)\s*(.*?)\s*"  # most searches have none, and compile nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def parse_where(where: Where | None) -> tuple[Condition, ...]:
 
 
 def _parse(text: str) -> Condition:
-    match = _CONDITION.fullmatch(text)
+    match = re.fullmatch(_CONDITION, text)
     if not match or not match[3]:
         raise ConfigError(
             f"the condition {text!r} has no key, operator and value",

@@ -6,7 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import FrozenInstanceError, fields, replace
 from pathlib import Path
 
 import pytest
@@ -195,6 +195,18 @@ def test_a_secret_in_a_file_is_for_its_owner_alone(tmp_path: Path) -> None:
     assert "chmod 600" in caught.value.hint
     file.chmod(0o600)
     assert load_settings(environ={}, cwd=tmp_path).api_key.reveal() == "sk-1"
+
+
+def test_settings_are_made_of_names_that_exist() -> None:
+    """What is not given has its default, a copy differs where it is told to, and a slip in a name is an error."""
+    made = Settings(limit=3, origins={"limit": "argument"})
+    assert (made.limit, made.chunk_size, made.origin("limit"), made.origin("mode")) == (3, 800, "argument", "default")
+    other = replace(made, mode="lexical")
+    assert (other.limit, other.mode, made.mode, other.origin("limit")) == (3, "lexical", "hybrid", "argument")
+    with pytest.raises(TypeError, match="limti"):
+        Settings(limti=3)
+    with pytest.raises(FrozenInstanceError):
+        made.limit = 4  # type: ignore[misc]  # the mistake is the test
 
 
 def test_settings_import_nothing_heavy() -> None:

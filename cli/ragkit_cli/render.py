@@ -22,9 +22,9 @@ THIN = "\u202f"  # narrow no-break space, between the thousands of a number
 WIDTH_OF_A_PIPE = 100  # columns where there is no terminal to ask
 
 # Controls (colours, cursor, title, clipboard) and marks that turn the direction of text around, in a document or
-# in a file's name, would change what the terminal shows. Newline and tab are text.
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-_UNSAFE_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+# in a file's name, would change what the terminal shows. Newline and tab are text. Compiled by the command that prints.
+_UNSAFE = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+_UNSAFE_IN_JSON = "[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
 
 
 class OutputClosed(Exception):
@@ -33,7 +33,7 @@ class OutputClosed(Exception):
 
 def escape(text: str) -> str:
     r"""Text of a document with controls and direction marks made visible, as \u001b; newlines stay."""
-    return _UNSAFE.sub(lambda mark: f"\\u{ord(mark[0]):04x}", text)
+    return re.sub(_UNSAFE, lambda mark: f"\\u{ord(mark[0]):04x}", text)
 
 
 def one_line(text: str) -> str:
@@ -74,7 +74,7 @@ def to_json(value: Mapping[str, object]) -> str:
     import json  # 3 ms, for machines only
 
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    return _UNSAFE_IN_JSON.sub(lambda mark: f"\\u{ord(mark[0]):04x}", text)
+    return re.sub(_UNSAFE_IN_JSON, lambda mark: f"\\u{ord(mark[0]):04x}", text)
 
 
 def write_error(code: str, message: str, hint: str, *, as_json: bool) -> None:

@@ -57,7 +57,7 @@ def _choice(default: str, about: str, choices: tuple[str, ...]) -> Any:
     return field(default=default, metadata={"kind": "choice", "about": about, "choices": choices})
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)  # methods of 80 fields take a millisecond to make
+@dataclass(frozen=True, slots=True, init=False, eq=False, repr=False)  # made at every start, of 80 fields: 2 ms
 class Settings:
     """Every setting. `origins` names for each the layer that decided it. None leaves a choice to the service."""
 
@@ -174,6 +174,13 @@ class Settings:
         },
     )
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    def __init__(self, *, origins: Mapping[str, str] | None = None, **values: Any) -> None:
+        if unknown := values.keys() - _FIELDS.keys():
+            raise TypeError(f"no settings: {', '.join(sorted(unknown))}")
+        for name, each in _FIELDS.items():
+            object.__setattr__(self, name, values.get(name, each.default))
+        object.__setattr__(self, "origins", origins or {})
 
     def __repr__(self) -> str:
         return f"Settings({', '.join(f'{name}={getattr(self, name)!r}' for name in _FIELDS)})"

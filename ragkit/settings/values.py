@@ -16,7 +16,7 @@ FAR = 1 << 62  # above every sensible number, below what SQLite can hold
 
 _UNITS = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 _WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|[0-9a-f]*:[0-9a-f:.]+")
+_HOST = r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|[0-9a-f]*:[0-9a-f:.]+"  # few commands need it compiled
 _SHOWN = 200  # characters of a value in an error
 
 
@@ -120,7 +120,7 @@ def _text(name: str, value: object, kind: str, base: Path, origin: str, said: st
 def _hosts(value: str, said: str) -> str:
     """Names in lower case with commas between them; one that stands for several is none."""
     names = [name.strip().lower() for name in value.split(",") if name.strip()]
-    if wrong := [name for name in names if not _HOST.fullmatch(name)]:
+    if wrong := [name for name in names if not re.fullmatch(_HOST, name)]:
         raise ConfigError(
             f"{said}, in which {_without_word(repr(wrong[0]))} is no name of a host",
             "write host, other.host: no address",

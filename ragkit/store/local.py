@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from ragkit.errors import ConfigError, IndexLocked, StoreError
-from ragkit.filters import Condition
 from ragkit.store.catalog import Catalog
 from ragkit.store.catalog.chunks import WAITS
 from ragkit.store.catalog.rows import unreadable
@@ -31,6 +30,7 @@ from ragkit.store.wordindex import in_memory, open_words
 from ragkit.types import Chunk, Document, FloatMatrix, FloatVector, Hit, Preparation
 
 if TYPE_CHECKING:
+    from ragkit.filters import Condition
     from ragkit.reports import DocumentInfo, Finding, IndexStatus
     from ragkit.store.writer import Writer
 

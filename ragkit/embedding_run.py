@@ -1,7 +1,7 @@
 """Texts to stored vectors, paid for once: what is known is left out, and what arrives is stored at once.
 
-It knows no files and no documents: a text comes with the key of its vector. Of a dry run it tells what the real
-one would cost.
+It knows no files and no documents: a text comes with the key of its vector, and is taken when a service has room for
+it. Of a dry run it tells what the real one would cost.
 """
 
 from __future__ import annotations
@@ -11,28 +11,40 @@ import math
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
 
 from ragkit.budget import Budget
 from ragkit.errors import BudgetExceeded, ConfigError, IndexMismatch, RagkitError, StoreError
 from ragkit.forecast import Forecast
 from ragkit.metering import Meter, metered
-from ragkit.protocols import BatchEmbedder, Embedder, PreparedEmbedder, WatchedEmbedder, Writer
+from ragkit.protocols import BatchEmbedder, Embedder, PreparedEmbedder, StreamEmbedder, WatchedEmbedder, Writer
 from ragkit.types import FloatMatrix, FloatVector, IntVector, Preparation, Usage
 
 EMBED_BATCH = 256  # texts given at once to an embedder that takes one batch at a time
-COMMIT_CHUNKS = 2048  # a commit at least this often; for a service, texts gathered before it is asked
+COMMIT_CHUNKS = 2048  # a commit at least this often; texts gathered for a service that takes no stream of them
 COMMIT_SECONDS = 5.0
 # Cosine of two vectors of one text by one model, at least. Services are not exact: the same text in another batch
 # differs in the last digits, by far less than this.
 SAME = 0.999
 WORD_INDEX_SECONDS = 30.0  # during a long run readers see what was committed at least this often
 
+_Texts = Iterator[tuple[bytes, str] | None]  # each with its key; None where the next one is not there yet
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Vectors that must be there, by key. `text` makes the n-th one's text, when it is needed."""
+
+    keys: Sequence[bytes]
+    text: Callable[[int], str]
+
 
 class EmbeddingRun:
     """What one run embeds, stores and spends. With `dry_run` nothing is sent and nothing stored.
 
     With `moving` the vectors are kept beside those of the index's own model, until the index is moved to theirs.
-    `arrived` is called after each batch of a service.
+    `arrived` is called after each batch.
     """
 
     def __init__(
@@ -54,16 +66,22 @@ class EmbeddingRun:
         self._moving = moving
         self._arrived = arrived
         self._meter = Meter()
-        self._unpaid: set[bytes] = set()  # keys that a dry run would have embedded by now
+        self._awaited: set[bytes] = set()  # keys whose vectors are not here yet; in a dry run, would be
+        self._hand: dict[int, bytes] = {}  # the batch that is being stored: its places, with their keys
+        self._ending = False  # by an error or an interrupt
         self._forecast = Forecast()
         self._recognised = False
         self._committed = self._shown = time.monotonic()
         self._uncommitted = 0
 
     @property
-    def gathered(self) -> int:
-        """How many texts to wait for before they are embedded: a service with many slots seldom runs dry then."""
-        return COMMIT_CHUNKS if self._service else EMBED_BATCH
+    def lacking(self) -> int:
+        """How many of the vectors that were wanted are not here yet."""
+        return len(self._awaited)
+
+    def lacks(self, key: bytes) -> bool:
+        """Whether the vector was wanted and is not here yet."""
+        return key in self._awaited
 
     @property
     def spent(self) -> Usage:
@@ -112,26 +130,74 @@ class EmbeddingRun:
 
     def embed(self, texts: Mapping[bytes, str]) -> None:
         """Store a vector under each key that has none yet. Where an error ends it, what had arrived is stored."""
-        stored = self._writer.stored(texts)
-        missing = [key for key in texts if key not in stored and key not in self._unpaid]
+        every = list(texts.values())
+        self.embed_all([Wanted(list(texts), every.__getitem__)])
+
+    def embed_all(self, wanted: Iterable[Wanted | None]) -> None:
+        """As `embed`, of all that come: they are taken as there is room for them, and None where none is there yet.
+
+        Whatever is raised in taking them ends the run as an error of the service does.
+        """
+        texts = self._missing(wanted)
         if self._dry_run:
-            self.embedded += len(missing)
-            self._unpaid.update(missing)
-            if self._service and missing:
-                self._forecast.add((key, texts[key]) for key in missing)
-                self._foresee_canary()
-        elif self._service and missing:
-            self._recognise()
-            self._embed_by(self._service, missing, [texts[key] for key in missing])
+            self._foresee(texts)
+        elif isinstance(self._service, StreamEmbedder):
+            if first := next((each for each in texts if each), None):
+                self._recognise()
+                awaited: dict[int, bytes] = {}
+                stream = self._numbered(chain([first], texts), awaited)
+                self._embed_by(self._service, self._service.embed_stream(stream, budget=self._budget), awaited)
+        elif self._service:
+            for batch in _gathered(texts, COMMIT_CHUNKS):
+                self._recognise()
+                batches = self._service.embed_batches(list(batch.values()), budget=self._budget)
+                self._embed_by(self._service, batches, dict(enumerate(batch)))
         else:
-            for i in range(0, len(missing), EMBED_BATCH):
-                keys = missing[i : i + EMBED_BATCH]
-                self._store(keys, self._embedder.embed_documents([texts[key] for key in keys]))
-                self.commit_if_due(len(keys))
+            for batch in _gathered(texts, EMBED_BATCH):
+                self._store(list(batch), self._embedder.embed_documents(list(batch.values())))
+                self._awaited.difference_update(batch)
+                self.commit_if_due(len(batch))
+                self._arrived()
+
+    def _missing(self, wanted: Iterable[Wanted | None]) -> _Texts:
+        """The texts whose vectors are neither here nor on their way; those of one Wanted are all awaited at once."""
+        for each in wanted:
+            if each is None:
+                yield None
+                continue
+            places = {key: place for place, key in enumerate(each.keys)}
+            stored = self._writer.stored(places)
+            missing = [key for key in places if key not in stored and key not in self._awaited]
+            self._awaited.update(missing)
+            for key in missing:
+                yield key, each.text(places[key])
+
+    def _numbered(self, texts: Iterable[tuple[bytes, str] | None], awaited: dict[int, bytes]) -> Iterator[str | None]:
+        """The texts alone; their keys are put among the awaited ones by the texts' places."""
+        place = 0
+        try:
+            for each in texts:
+                if each is None:
+                    yield None
+                else:
+                    awaited[place] = each[0]
+                    place += 1
+                    yield each[1]
+        except BaseException:
+            self._ending = True  # whoever raised it is not called again
+            raise
+
+    def _foresee(self, texts: _Texts) -> None:
+        for each in texts:
+            if each:
+                self.embedded += 1
+                if self._service:
+                    self._forecast.add([each])
+                    self._foresee_canary()
 
     def know(self, keys: Iterable[bytes]) -> None:
         """In a dry run: take these as embedded."""
-        self._unpaid.update(keys)
+        self._awaited.update(keys)
 
     def commit_if_due(self, rows: int = 0) -> None:
         self._uncommitted += rows
@@ -187,57 +253,70 @@ class EmbeddingRun:
             self._writer.add_vectors(keys, vectors)
         self.embedded += len(keys)
 
-    def _embed_by(self, service: BatchEmbedder, keys: Sequence[bytes], texts: Sequence[str]) -> None:
+    def _embed_by(
+        self, service: BatchEmbedder, batches: Iterator[tuple[IntVector, FloatMatrix]], awaited: dict[int, bytes]
+    ) -> None:
         """Store batches as a service sends them; whatever happens meanwhile, what is on its way is stored first.
 
-        Raises StoreError where the service leaves out a text, or repeats one.
+        `awaited` are keys by the places of their texts. Raises StoreError where the service leaves out a text, or
+        repeats one.
         """
-        awaited = set(range(len(keys)))
-        batches = service.embed_batches(texts, budget=self._budget)
         batch: tuple[IntVector, FloatMatrix] | None = None
         try:
             for batch in batches:
-                self._take(service, batch, keys, awaited)
+                self._take(service, batch, awaited)
                 self.commit_if_due()
-                self._arrived()
+                if not self._ending:
+                    self._arrived()
         except BaseException as error:
+            self._ending = True
             if not isinstance(batches, Generator) or self._writer.failed:
                 raise
             if batch and not isinstance(error, Exception):  # an interrupt, perhaps in the middle of storing
-                awaited.update(int(place) for place in batch[0])
-                self._take(service, batch, keys, awaited)
+                awaited.update(self._hand)
+                self._take(service, batch, awaited)
             batch = batches.throw(error)  # no new request then; it is raised again after the last batch
             while True:
-                self._take(service, batch, keys, awaited)
+                self._take(service, batch, awaited)
                 batch = next(batches)
         finally:
             if isinstance(batches, Generator):
                 batches.close()
         if awaited:
             raise StoreError(
-                f"{service.model} sent no vectors for {len(awaited)} of {len(keys)} texts",
+                f"{service.model} sent no vectors for {len(awaited)} texts",
                 "run again to embed them; if it persists, check the embedding service",
             )
 
-    def _take(
-        self,
-        service: BatchEmbedder,
-        batch: tuple[IntVector, FloatMatrix],
-        keys: Sequence[bytes],
-        awaited: set[int],
-    ) -> None:
+    def _take(self, service: BatchEmbedder, batch: tuple[IntVector, FloatMatrix], awaited: dict[int, bytes]) -> None:
         """Store and commit a batch: a kill then costs what is on its way, and nothing that is here."""
         places = [int(i) for i in batch[0]]
-        if len(set(places) & awaited) != len(places):
+        hand = {place: awaited[place] for place in places if place in awaited}
+        if len(hand) != len(places):
             raise StoreError(
                 f"{service.model} sent vectors for the texts {places}, {len(awaited)} others are awaited",
                 "check the embedding service: it must send one vector for each text",
             )
-        named = [keys[i] for i in places]
-        if not self._writer.stored(named):
-            self._store(named, batch[1])
-        awaited.difference_update(places)
+        self._hand = hand
+        if not self._writer.stored(hand.values()):
+            self._store(list(hand.values()), batch[1])
         self._writer.commit()
+        for place, key in hand.items():
+            del awaited[place]
+            self._awaited.discard(key)
+
+
+def _gathered(texts: _Texts, most: int) -> Iterator[dict[bytes, str]]:
+    """The texts by key, that many at a time."""
+    batch: dict[bytes, str] = {}
+    for each in texts:
+        if each:
+            batch[each[0]] = each[1]
+            if len(batch) == most:
+                yield batch
+                batch = {}
+    if batch:
+        yield batch
 
 
 def preparation_of(embedder: Embedder) -> Preparation:

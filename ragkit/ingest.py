@@ -1,5 +1,9 @@
 """From a folder to the index: find, compare, load, chunk, reuse or embed, store. It spends as little as it can.
 
+All of it goes on at once: parsers read ahead in processes, a service takes texts as its slots are free, and what is
+whole is put in place, in the order of the files whatever comes first. How much waits is bounded, not what there is.
+
+
 A file whose size and time are those of last time is not opened; one with the same bytes is not loaded; a text
 that was embedded before, under whatever name, is not embedded again. What is committed stays done: a run that
 was interrupted goes on where it stopped.
@@ -10,33 +14,46 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ragkit.budget import Budget
-from ragkit.embedding_run import EmbeddingRun
+from ragkit.embedding_run import EmbeddingRun, Wanted
 from ragkit.errors import ConfigError
 from ragkit.folders import FoundFile, find, is_text, walk
-from ragkit.intake import Seen, clean, look_at, untouched
+from ragkit.intake import Seen, clean, look_at_all, must_open
 from ragkit.positions import contextual_text
 from ragkit.protocols import Chunker, Embedder, Parsers, Writer
 from ragkit.reports import FileReport, FileStamp, FileStatus, IndexReport, Known, Problem, Progress
 from ragkit.roots import Scope, scope_of
 from ragkit.types import Chunk, Document
 
+# What documents may hold that wait for their vectors; one of them may pass it alone. More than slots can have on their
+# way, and less than memory notices.
+HELD_CHARACTERS = 8 << 20
+HELD_CHUNKS = 8192
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class _Cut:
-    """A document cut into chunks, with the key of each chunk's vector and the text that the vector is made from."""
+    """A document cut into chunks, with the key of each chunk's vector; the first `here` of them have theirs.
+
+    `size` is its file's, in bytes.
+    """
 
     document: Document
     chunks: Sequence[Chunk]
-    texts: Sequence[str]
     keys: Sequence[bytes]
     root: int | None = None
     stamp: FileStamp = FileStamp()  # noqa: RUF009 - frozen
     problems: Sequence[Problem] = ()
+    size: int = 0
+    here: int = 0
+
+    def text(self, n: int) -> str:
+        """What the vector of the n-th chunk is made from."""
+        return contextual_text(self.document.title, self.chunks[n])
 
 
 class Ingest:
@@ -61,14 +78,17 @@ class Ingest:
         self._writer = writer
         self._recipe = recipe
         self._model = embedder.model
-        self._run = EmbeddingRun(writer, embedder, budget=budget, dry_run=dry_run, arrived=self._show)
+        self._run = EmbeddingRun(writer, embedder, budget=budget, dry_run=dry_run, arrived=self._on_arrival)
         self._chunker = chunker
         self._tell = progress or (lambda _: None)
-        self._progress = Progress(0, 0, 0)
+        self._total = self._total_bytes = 0
+        self._source = ""
         self._dry_run = dry_run
         self._moved = moved
-        self._held: dict[str, _Cut] = {}  # by source: documents that wait for a batch
-        self._waiting = 0  # chunks of the batch
+        self._held: deque[_Cut] = deque()  # documents that wait for their vectors, in order
+        self._newest: dict[str, _Cut] = {}  # the last of these by source
+        self._waiting: Counter[str] = Counter()  # what they are, in characters, chunks and bytes
+        self._more = True  # documents to come
         self._counts: Counter[str] = Counter()
         self._reports: list[FileReport] = []
         self._began = time.monotonic()
@@ -89,28 +109,31 @@ class Ingest:
             shown = str(place).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
             raise ConfigError(f"the path {shown} is not UTF-8", "rename the folder")
         whole = place.is_dir()
-        if whole:
-            files = list(walk(place, max_file_size=max_file_size, without=index.resolve()))
-        else:
-            files = [find(place, max_file_size=max_file_size)]
-            if files[0].problem:  # a pipe, a device, a hidden file: its folder is none of the index
-                self._note(FileReport(files[0].source, FileStatus.FAILED, problems=(files[0].problem,)))
+        if not whole:
+            file = find(place, max_file_size=max_file_size)
+            if file.problem:  # a pipe, a device, a hidden file: its folder is none of the index
+                self._note(FileReport(file.source, FileStatus.FAILED, problems=(file.problem,)))
                 return self._report(str(path), str(index))
         scope = scope_of(self._writer, place if whole else place.parent, index, whole=whole)
-        files = [replace(file, source=scope.prefix + file.source) for file in files]
+        found = walk(place, max_file_size=max_file_size, without=index.resolve()) if whole else [file]
+        files = [replace(file, source=scope.prefix + file.source) if scope.prefix else file for file in found]
         known = {s: k for s, k in self._writer.known().items() if k.root == scope.root.id}
         failed = {s for s, root in self._writer.failures().items() if root == scope.root.id}
-        recipe = self._writer.recipe(scope.root)
         # What was cut in another way is loaded again; the chunks that stay the same are not embedded again.
+        recipe = self._writer.recipe(scope.root)
         again = failed | known.keys() if recipe != self._recipe else failed
+
+        def looked_at() -> Iterator[tuple[FoundFile, Known | None]]:
+            for file in files:
+                yield file, None if file.source in again else known.get(file.source)
+
+        self._total = len(files)
+        self._total_bytes = sum(file.stamp.size for file, before in looked_at() if must_open(file, before))
         with self._run.open():
             if moves:
                 self._foresee_move()
-            for done, seen in enumerate(self._look_at_all(files, known, again, parsers), 1):
-                self._take(seen, known.get(seen.file.source), scope.root.id)
-                self._progress = Progress(done, len(files), 0, seen.file.source)
-                self._show()
-            self._flush()
+            with closing(look_at_all(looked_at(), parsers)) as seen:
+                self._bring(self._read(seen, known, scope.root.id))
             if whole:
                 self._remove_missing({*known, *failed}, files, scope)
                 if recipe != self._recipe:
@@ -121,50 +144,46 @@ class Ingest:
         """Put documents that the caller made into the index, each in the place of one with the same source."""
         self._writer.check_model(self._model)
         with self._run.open():
-            for document in map(clean, documents):
-                source = document.source
-                if not document.text.strip():
-                    problem = Problem("it has no text", "leave it out", code="empty")
-                    self._writer.fail(source, None, FileStamp(), [problem])
-                    self._note(FileReport(source, FileStatus.FAILED, problems=(problem,)))
-                    continue
-                if source in self._held:  # a second one of the same name replaces the first
-                    self._flush()
-                existing = self._writer.document(source)
-                if existing == document:
-                    self._counts["unchanged"] += 1
-                else:
-                    self._add(self._cut(document), FileStatus.CHANGED if existing else FileStatus.NEW)
-            self._flush()
+            self._bring(self._given(documents))
         return self._report("", str(index))
 
-    # -- looking at files
+    # -- what comes in
 
-    def _look_at_all(
-        self, files: Sequence[FoundFile], known: Mapping[str, Known], again: set[str], parsers: Parsers
-    ) -> Iterator[Seen]:
-        """Every file in order, a few of them in the making at a time; those in `again` are loaded in any case."""
-        with ThreadPoolExecutor(parsers.workers) as pool:
-            waiting: deque[Seen | Future[Seen]] = deque()
-            try:
-                for file in files:
-                    before = None if file.source in again else known.get(file.source)
-                    if file.problem:
-                        waiting.append(Seen(file, file.stamp, problem=file.problem))
-                    elif before and untouched(file.stamp, before.stamp):
-                        waiting.append(Seen(file, before.stamp, known=before))
-                    else:
-                        waiting.append(pool.submit(look_at, file, before, parsers))
-                    while waiting and (len(waiting) > 4 * parsers.workers or isinstance(waiting[0], Seen)):
-                        yield _result(waiting.popleft())
-                while waiting:
-                    yield _result(waiting.popleft())
-            except BaseException:  # an interrupt: what has not begun is not begun any more
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+    def _read(self, files: Iterable[Seen | None], known: Mapping[str, Known], root: int) -> Iterator[_Cut | None]:
+        """The files that have something new in them, cut; what became of the others is recorded."""
+        for seen in files:
+            if seen is None:
+                yield None
+                continue
+            cut = self._take(seen, known.get(seen.file.source), root)
+            if not (cut or seen.file.problem or (seen.known and seen.stamp == seen.known.stamp)):
+                self._counts["bytes"] += seen.file.stamp.size  # it was opened
+            self._source = seen.file.source
+            self._counts["files"] += 1
+            self._show()
+            if cut:
+                yield cut
 
-    def _take(self, seen: Seen, known: Known | None, root: int) -> None:
-        """Record what became of a file; hold what was loaded until there is a batch."""
+    def _given(self, documents: Iterable[Document]) -> Iterator[_Cut]:
+        """The documents that are new or changed, cut; what became of the others is recorded."""
+        for document in map(clean, documents):
+            source = document.source
+            if not document.text.strip():
+                problem = Problem("it has no text", "leave it out", code="empty")
+                self._writer.fail(source, None, FileStamp(), [problem])
+                self._note(FileReport(source, FileStatus.FAILED, problems=(problem,)))
+                continue
+            held = self._newest.get(source)  # one of the same name that came before
+            existing = held.document if held else self._writer.document(source)
+            if existing == document:
+                self._counts["unchanged"] += 1
+            else:
+                cut = self._cut(document)
+                self._note(FileReport(source, FileStatus.CHANGED if existing else FileStatus.NEW, len(cut.chunks)))
+                yield cut
+
+    def _take(self, seen: Seen, known: Known | None, root: int) -> _Cut | None:
+        """Record what became of a file; what was loaded, cut."""
         source = seen.file.source
         if seen.problem:
             self._writer.fail(source, root, seen.stamp, [seen.problem])
@@ -175,8 +194,11 @@ class Ingest:
                 self._writer.touch(source, seen.stamp)
             self._note(FileReport(source, FileStatus.UNCHANGED, problems=seen.known.problems))
         elif seen.loaded:
-            cut = self._cut(seen.loaded.document, root, seen.stamp, seen.loaded.problems)
-            self._add(cut, FileStatus.CHANGED if known else FileStatus.NEW, seen.loaded.notes)
+            cut = self._cut(seen.loaded.document, root, seen.stamp, seen.loaded.problems, seen.file.stamp.size)
+            status = FileStatus.CHANGED if known else FileStatus.NEW
+            self._note(FileReport(source, status, len(cut.chunks), tuple(cut.problems), tuple(seen.loaded.notes)))
+            return cut
+        return None
 
     def _remove_missing(self, stored: set[str], files: Sequence[FoundFile], scope: Scope) -> None:
         """Take out what the folder no longer has. Of a folder that could not be read, nothing is taken out."""
@@ -195,40 +217,61 @@ class Ingest:
         root: int | None = None,
         stamp: FileStamp = FileStamp(),  # noqa: B008 - frozen
         problems: Sequence[Problem] = (),
+        size: int = 0,
     ) -> _Cut:
         chunks = self._chunker(document)
-        texts = [contextual_text(document.title, chunk) for chunk in chunks]
-        return _Cut(document, chunks, texts, [self._run.key(text) for text in texts], root, stamp, problems)
+        keys = [self._run.key(contextual_text(document.title, chunk)) for chunk in chunks]
+        self._counts["chunks"] += len(chunks)
+        self._counts["pages"] += len(document.page_starts)
+        return _Cut(document, chunks, keys, root, stamp, problems, size)
 
-    def _add(self, cut: _Cut, status: FileStatus, notes: Sequence[str] = ()) -> None:
-        source = cut.document.source
-        self._note(FileReport(source, status, len(cut.chunks), tuple(cut.problems), tuple(notes)))
-        self._counts["chunks"] += len(cut.chunks)
-        self._held[source] = cut
-        self._waiting += len(cut.chunks)
-        if self._waiting >= self._run.gathered:
-            self._flush()
-
-    def _flush(self) -> None:
-        """Embed what the batch lacks, then put its documents in place; after an error, those that lack nothing."""
-        batch, self._held, self._waiting = list(self._held.values()), {}, 0
-        texts = {key: text for cut in batch for key, text in zip(cut.keys, cut.texts, strict=True)}
+    def _bring(self, cuts: Iterator[_Cut | None]) -> None:
+        """Embed what documents lack, and put them in place; after an error, those that lack nothing."""
         try:
-            self._run.embed(texts)
+            while self._more:
+                self._run.embed_all(self._wanted(cuts))
+                self._place_whole()
         except BaseException:
             if not self._writer.failed:
-                stored = self._writer.stored(texts)
-                self._place(cut for cut in batch if stored.issuperset(cut.keys))
+                for cut in self._held:
+                    if self._writer.stored(cut.keys).issuperset(cut.keys):
+                        self._place(cut)
             raise
-        if not self._dry_run:
-            self._place(batch)
-            self._run.commit_if_due()
 
-    def _place(self, cuts: Iterable[_Cut]) -> None:
+    def _wanted(self, cuts: Iterator[_Cut | None]) -> Iterator[Wanted | None]:
+        """What has to be embedded of the documents that come, until there are none, or those that wait are too many."""
         for cut in cuts:
-            self._writer.replace(
-                cut.document, cut.chunks, cut.keys, root=cut.root, stamp=cut.stamp, problems=cut.problems
-            )
+            if cut is None:
+                yield None
+                continue
+            self._held.append(cut)
+            self._newest[cut.document.source] = cut
+            self._waiting.update(_extent(cut))
+            yield Wanted(cut.keys, cut.text)
+            self._place_whole()
+            self._run.commit_if_due()
+            if self._waiting["characters"] > HELD_CHARACTERS or self._waiting["chunks"] > HELD_CHUNKS:
+                return
+        self._more = False
+
+    def _place_whole(self) -> None:
+        """Put the documents in place that lack nothing any more, up to the first that does: their order is kept."""
+        while self._held:
+            cut = self._held[0]
+            while cut.here < len(cut.keys) and (self._dry_run or not self._run.lacks(cut.keys[cut.here])):
+                cut.here += 1
+            if cut.here < len(cut.keys):
+                return
+            if not self._dry_run:
+                self._place(cut)
+            self._held.popleft()
+            if self._newest[cut.document.source] is cut:
+                del self._newest[cut.document.source]
+            self._waiting.subtract(_extent(cut))
+            self._counts["bytes"] += cut.size
+
+    def _place(self, cut: _Cut) -> None:
+        self._writer.replace(cut.document, cut.chunks, cut.keys, root=cut.root, stamp=cut.stamp, problems=cut.problems)
 
     def _foresee_move(self) -> None:
         """Count what the index holds already as not embedded yet, for another model embedded it; or as known."""
@@ -242,12 +285,27 @@ class Ingest:
 
     # -- the report
 
+    def _on_arrival(self) -> None:
+        self._place_whole()
+        self._show()
+
     def _show(self) -> None:
         spent = self._run.spent
-        self._progress = replace(
-            self._progress, chunks=self._counts["chunks"], tokens=spent.total_tokens, cost=spent.cost
+        waiting = self._waiting["bytes"] * (1 - self._run.lacking / max(1, self._waiting["chunks"], self._run.lacking))
+        self._tell(
+            Progress(
+                self._counts["files"],
+                self._total,
+                self._counts["chunks"],
+                self._source,
+                spent.total_tokens,
+                spent.cost,
+                self._counts["pages"],
+                self._counts["bytes"] + int(waiting),
+                self._total_bytes,
+                time.monotonic() - self._began,
+            )
         )
-        self._tell(self._progress)
 
     def _note(self, report: FileReport) -> None:
         self._counts[report.status] += 1
@@ -274,5 +332,5 @@ class Ingest:
         )
 
 
-def _result(item: Seen | Future[Seen]) -> Seen:
-    return item if isinstance(item, Seen) else item.result()
+def _extent(cut: _Cut) -> dict[str, int]:
+    return {"characters": len(cut.document.text), "chunks": len(cut.chunks), "bytes": cut.size}

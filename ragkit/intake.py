@@ -1,4 +1,4 @@
-"""What comes in: a file looked at and loaded where it must be, a document of the caller's checked.
+"""What comes in: files looked at and loaded where they must be, ahead of who takes them; documents of a caller checked.
 
 It decides whether a file is what it was; what becomes of it in the index is not known here.
 """
@@ -6,8 +6,12 @@ It decides whether a file is what it was; what becomes of it in the index is not
 from __future__ import annotations
 
 import hashlib
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
+from ragkit.crew import Crew, Job
 from ragkit.errors import ConfigError, LoadError
 from ragkit.folders import SIDECAR, FoundFile, is_text, metadata_fault, opened
 from ragkit.loaders.hygiene import normalise
@@ -17,6 +21,12 @@ from ragkit.types import Document
 
 # A file changed this shortly before it was read may change again within the same tick of its clock.
 _RACY_NS = 2_000_000_000
+# How far to read ahead: files that are loaded, for each parser, so that the others go on while one has a slow file;
+# bytes of all of these, or characters where they are loaded already; and files in all.
+_LOADED_AHEAD = 16
+_BYTES_AHEAD = 16 << 20
+_FILES_AHEAD = 1024
+_PATIENCE = 0.02  # seconds to wait for a file before whoever asks is told that it is not there yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +43,87 @@ class Seen:
 def untouched(now: FileStamp, before: FileStamp) -> bool:
     same = (now.size, now.mtime_ns, now.sidecar) == (before.size, before.mtime_ns, before.sidecar)
     return same and before.mtime_ns < before.checked_ns - _RACY_NS
+
+
+def must_open(file: FoundFile, before: Known | None) -> bool:
+    """Whether what was found of it does not tell already that it cannot be read, or is what it was `before`."""
+    return not file.problem and not (before and untouched(file.stamp, before.stamp))
+
+
+@dataclass(slots=True)
+class _Place:
+    """One file in the row: looked at already, or by a thread; `size` is the file's, in bytes."""
+
+    size: int
+    seen: Seen | None = None
+    job: Job[Seen | Exception] | None = None
+
+    @property
+    def ready(self) -> bool:
+        return self.seen is not None or (self.job is not None and self.job.done)
+
+    @property
+    def weight(self) -> int:
+        """About what it holds of memory: bytes that will be read, or characters that were."""
+        if self.job and self.job.done and isinstance(self.job.result, Seen):
+            loaded = self.job.result.loaded
+            return len(loaded.document.text) if loaded else 0
+        return self.size if self.job else 0
+
+
+def look_at_all(
+    files: Iterable[tuple[FoundFile, Known | None]], parsers: Parsers
+) -> Generator[Seen | None, None, None]:
+    """Each file in order, with others in the making behind it; None where the next one is not there yet.
+
+    A file comes with what is known of it, or None where it is to be loaded in any case. Closed or interrupted it does
+    not wait for what its threads are at: that ends with the parsers.
+    """
+    crew: Crew[Seen | Exception] = Crew(parsers.workers)
+    row: deque[_Place] = deque()
+    try:
+        for file, before in files:
+            place = _Place(file.stamp.size)
+            if not must_open(file, before):
+                stamp = before.stamp if before and not file.problem else file.stamp
+                place.seen = Seen(file, stamp, None if file.problem else before, problem=file.problem)
+            while row and (row[0].ready or _is_full(row, place, parsers.workers)):
+                yield from _first(row, crew)
+            if not place.seen:
+                place.job = crew.give(partial(_outcome, file, before, parsers))
+            row.append(place)
+        while row:
+            yield from _first(row, crew)
+    finally:
+        crew.withdraw()
+        crew.dismiss()
+
+
+def _is_full(row: deque[_Place], more: _Place, workers: int) -> bool:
+    if more.seen:
+        return len(row) >= _FILES_AHEAD
+    loaded = [place.weight for place in row if place.job]
+    return len(loaded) >= _LOADED_AHEAD * workers or (len(loaded) > 0 and sum(loaded) + more.size > _BYTES_AHEAD)
+
+
+def _first(row: deque[_Place], crew: Crew[Seen | Exception]) -> Iterator[Seen | None]:
+    """Take the first one off the row; None before it as long as it is in the making."""
+    if job := row[0].job:
+        while not crew.await_done(job, _PATIENCE):
+            yield None
+        crew.running.remove(job)
+    place = row.popleft()
+    outcome = place.job.result if place.job else place.seen
+    if isinstance(outcome, Exception):
+        raise outcome
+    yield outcome
+
+
+def _outcome(file: FoundFile, before: Known | None, parsers: Parsers) -> Seen | Exception:
+    try:
+        return look_at(file, before, parsers)
+    except Exception as error:  # noqa: BLE001 - raised in the thread of the caller
+        return error
 
 
 def look_at(file: FoundFile, before: Known | None, parsers: Parsers) -> Seen:

@@ -81,6 +81,21 @@ class BatchEmbedder(Embedder, Protocol):
 
 
 @runtime_checkable
+class StreamEmbedder(BatchEmbedder, Protocol):
+    """A BatchEmbedder that takes texts as it has room for them, so that its slots are busy while files are read."""
+
+    def embed_stream(
+        self, texts: Iterable[str | None], *, budget: Budget | None = None
+    ) -> Iterator[tuple[IntVector, FloatMatrix]]:
+        """As `embed_batches`; places count texts and not None, which says that the next text is not there yet.
+
+        Then what has arrived is handed over, without waiting for more, and `texts` are asked again. They are taken
+        in the thread that reads the batches. An error of theirs is raised after what else was paid for.
+        """
+        ...
+
+
+@runtime_checkable
 class WatchedEmbedder(BatchEmbedder, Protocol):
     """A model behind a name: whoever runs it may put another one in its place without a word."""
 

@@ -7,11 +7,11 @@ next one embeds the rest; the last commit of all makes the new model the one tha
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ragkit.budget import Budget
-from ragkit.embedding_run import EmbeddingRun, preparation_of
+from ragkit.embedding_run import EmbeddingRun, Wanted, preparation_of
 from ragkit.positions import contextual_text
 from ragkit.protocols import Embedder, Writer
 from ragkit.reports import IndexReport, Progress
@@ -34,24 +34,24 @@ def reembed(
 
     def show() -> None:
         if progress:
-            progress(Progress(documents, total, chunks, source, run.spent.total_tokens, run.spent.cost))
+            spent, seconds = run.spent, time.monotonic() - began
+            progress(Progress(documents, total, chunks, source, spent.total_tokens, spent.cost, seconds=seconds))
 
     run = EmbeddingRun(writer, embedder, budget=budget, dry_run=dry_run, moving=True, arrived=show)
     elsewhere = writer.model not in ("", embedder.model)
-    with run.open():
-        held: dict[bytes, str] = {}
+
+    def wanted() -> Iterator[Wanted]:
+        nonlocal documents, chunks, source
         for title, passages in writer.passages():
-            for chunk in passages:
-                text = contextual_text(title, chunk)
-                held[run.key(text)] = text
-                source = chunk.source
-            if len(held) >= run.gathered:
-                run.embed(held)
-                held = {}
+            texts = [contextual_text(title, chunk) for chunk in passages]
+            source = passages[-1].source if passages else source
+            yield Wanted([run.key(text) for text in texts], texts.__getitem__)
             documents += 1
             chunks += len(passages)
             show()
-        run.embed(held)
+
+    with run.open():
+        run.embed_all(wanted())
         if elsewhere and not dry_run:
             writer.move_to(
                 embedder.model,

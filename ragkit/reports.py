@@ -115,6 +115,8 @@ class Progress:
     """How far an indexing run has come: files looked at of files found, their chunks, the file in hand.
 
     `tokens` and `cost` are what was billed so far; where documents are moved to another model they stand for files.
+    `pages` are those of the files that have pages. `bytes` of `total_bytes` are done with: files that had to be opened,
+    and of those that are being embedded the share that is. `seconds` is the time since the run began.
     """
 
     files: int
@@ -123,6 +125,20 @@ class Progress:
     source: str = ""
     tokens: int = 0
     cost: float = 0.0
+    pages: int = 0
+    bytes: int = 0
+    total_bytes: int = 0
+    seconds: float = 0.0
+
+    @property
+    def left(self) -> float | None:
+        """About how many seconds are left; None while nothing tells.
+
+        What is left goes on as what was done went, byte for byte: files differ in length too much to be counted. Of
+        documents that are moved no bytes are known, and they are counted.
+        """
+        done, total = (self.bytes, self.total_bytes) if self.total_bytes else (self.files, self.total)
+        return self.seconds * (total - done) / done if done else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -23,19 +23,28 @@ class Limits:
     slots: int = 1
 
 
-def batches(texts: Sequence[str], limits: Limits, *, prefix: str = "") -> Iterator[tuple[list[int], list[str]]]:
-    """Places and texts of one request after another, in order, with room for a prefix. One text always goes."""
+def batches(texts: Iterable[str | None], limits: Limits, *, prefix: str = "") -> Iterator[tuple[list[int], list[str]]]:
+    """Places and texts of one request after another, in order, with room for a prefix. One text always goes.
+
+    Texts are taken as they are needed. None is no text: it says that the next one is not there yet. Then an empty
+    batch comes, and what was gathered waits for more, so that what goes together is the same however long that takes.
+    """
     places: list[int] = []
-    size = tokens = 0
-    for place, text in enumerate(texts):
+    batch: list[str] = []
+    size = tokens = place = 0
+    for text in texts:
+        if text is None:
+            yield [], []
+            continue
         more, length = len(json.dumps(prefix + text, ensure_ascii=False).encode()) + 1, estimated_tokens(prefix + text)
         if places and (len(places) >= limits.items or size + more > limits.bytes or tokens + length > limits.tokens):
-            yield places, [texts[i] for i in places]
-            places, size, tokens = [], 0, 0
+            yield places, batch
+            places, batch, size, tokens = [], [], 0, 0
         places.append(place)
-        size, tokens = size + more, tokens + length
+        batch.append(text)
+        size, tokens, place = size + more, tokens + length, place + 1
     if places:
-        yield places, [texts[i] for i in places]
+        yield places, batch
 
 
 def in_batches(texts: Sequence[str], limits: Limits, ask: Callable[[list[str]], Sequence[T]]) -> list[T]:

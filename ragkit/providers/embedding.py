@@ -7,7 +7,7 @@ vectors, weighted by their lengths. What one batch takes is the affair of `sendi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -15,9 +15,9 @@ from urllib.parse import quote
 import numpy as np
 
 from ragkit.budget import Budget, Prices
+from ragkit.crew import Crew
 from ragkit.errors import ConfigError
 from ragkit.providers.batches import Limits, batches, in_batches
-from ragkit.providers.crew import Crew
 from ragkit.providers.lengths import estimated_tokens
 from ragkit.providers.sending import Count, Order, Send, Sender, Sent
 from ragkit.types import Preparation, Usage
@@ -29,7 +29,8 @@ __all__ = ["Count", "Limits", "RemoteEmbedder", "Send"]
 
 CANARY = "Залог возвращается за тридцать дней. The deposit is returned within thirty days."
 
-# More threads than slots: one decodes an answer while the others wait for theirs. (benchmarks/embedding.py)
+# More threads than slots: one decodes an answer while the others wait for theirs. Beside those, one request for each
+# slot waits to be sent, for the time that the reader takes to store what came. (benchmarks/embedding.py)
 _DECODERS = 2
 
 
@@ -125,34 +126,54 @@ class RemoteEmbedder:
     def embed_batches(
         self, texts: Sequence[str], *, budget: Budget | None = None
     ) -> Iterator[tuple[IntVector, FloatMatrix]]:
-        """Batches as they arrive: places in `texts` (n,) int64, rows (n, d) float32.
+        """As `embed_stream`, of texts that are all there. Raises ConfigError for an empty one: nothing is sent then."""
+        for _ in _not_empty(texts):
+            pass
+        return self.embed_stream(texts, budget=budget)
 
-        The first error stops new requests, and so does an interrupt or whatever is thrown in: what is on its way by
-        then is handed over before that is raised. Of a generator that is closed, what was on its way is metered, and
-        lost. Raises ConfigError for an empty text before anything is sent.
+    def embed_stream(
+        self, texts: Iterable[str | None], *, budget: Budget | None = None
+    ) -> Generator[tuple[IntVector, FloatMatrix]]:
+        """Batches as they arrive: places in `texts`, not counting None, (n,) int64, and rows (n, d) float32.
+
+        Texts are taken as slots need them, a few requests ahead, in the thread that takes the batches. None among
+        them says that there is no text yet: what has arrived is handed over, and they are asked again.
+
+        The first error stops new requests, one of `texts` too, and so does an interrupt or whatever is thrown in: what
+        is on its way by then is handed over before that is raised. Of a generator that is closed, what was on its way
+        is metered, and lost. Raises ConfigError for an empty text.
         """
-        empty = next((place for place, text in enumerate(texts) if not text.strip()), None)
-        if empty is not None:
-            raise ConfigError(f"text {empty} of {len(texts)} is empty", "leave it out: services refuse empty texts")
         order = Order(self._model, self._document_prefix, budget or Budget())
-        waiting = batches(texts, self._limits, prefix=order.prefix)
+        waiting = batches(_not_empty(texts), self._limits, prefix=order.prefix)
         error: BaseException | None = None
         thrown: BaseException | None = None
         threads = self._limits.slots + _DECODERS
+        most = threads + self._limits.slots
         crew: Crew[Sent] = Crew(threads)
+        more = True
         try:
             while True:
                 try:
-                    while not order.stopped and len(crew.running) < threads and (batch := next(waiting, None)):
-                        crew.give(partial(self._sender.embed, order, *batch))
+                    starved = False
+                    while more and not (starved or order.stopped) and len(crew.running) < most:
+                        places, batch = next(waiting, (None, []))
+                        if places:
+                            crew.give(partial(self._sender.embed, order, places, batch))
+                        starved, more = not batch, places is not None
                     if not crew.running:
+                        if more and not order.stopped:
+                            continue
                         break
-                    place = crew.next_done()
-                    sent = crew.running[place].result
-                    sent.spend()
-                    error = error or sent.error
-                    arrived = _arrays(sent.rows)
-                    del crew.running[place]
+                    done = crew.done() if starved and more else crew.some_done()
+                    rows: dict[int, FloatVector] = {}
+                    for job in done:
+                        job.result.spend()
+                        error = error or job.result.error
+                        rows.update(job.result.rows)
+                    arrived = _arrays(rows)
+                    left = [job for job in crew.running if job not in done]
+                    # From here to the yield there is no call and no loop, so no interrupt that could lose a batch.
+                    crew.running = left
                     if arrived:
                         yield arrived
                 except BaseException as what:
@@ -165,9 +186,9 @@ class RemoteEmbedder:
             order.stopped = True
             crew.withdraw()
             while crew.running:  # whoever does not want it any more is billed for it all the same
-                place = crew.next_done()
-                crew.running[place].result.spend()
-                del crew.running[place]
+                for job in crew.some_done():
+                    job.result.spend()
+                    crew.running.remove(job)
             crew.dismiss()
         if thrown or error:
             raise thrown or error  # type: ignore[misc] # one of them is there
@@ -183,6 +204,17 @@ class RemoteEmbedder:
     def price_of(self, tokens: int) -> float:
         """Money for embedding that many tokens."""
         return self._prices.of(Usage(embedding_tokens=tokens))
+
+
+def _not_empty(texts: Iterable[str | None]) -> Iterator[str | None]:
+    """The texts. Raises ConfigError for an empty one."""
+    place = 0
+    for text in texts:
+        if text is not None:
+            if not text.strip():
+                raise ConfigError(f"text {place} is empty", "leave it out: services refuse empty texts")
+            place += 1
+        yield text
 
 
 def _arrays(rows: dict[int, FloatVector]) -> tuple[IntVector, FloatMatrix] | None:

@@ -76,7 +76,7 @@ class Sender:
     def __init__(
         self, send: Send, model: str, *, dimension: int, limits: Limits, prices: Prices, count: Count | None
     ) -> None:
-        self.dimension = dimension
+        self._known = {model: dimension} if dimension else {}
         self._send = send
         self._model = model
         self._limits = limits
@@ -84,6 +84,10 @@ class Sender:
         self._count = count
         self._doubt = _DOUBT
         self._kept: dict[tuple[str, str], FloatVector] = {}  # pieces of texts that are not whole yet
+
+    @property
+    def dimension(self) -> int:
+        return self._known.get(self._model, 0)
 
     def embed(self, order: Order, places: Sequence[int], texts: Sequence[str]) -> Sent:
         """One batch, in as many requests as it takes; where one fails, with what the others brought."""
@@ -159,13 +163,12 @@ class Sender:
             raise
         finally:
             order.budget.settle(hold.tokens, hold.cost, used)
-        if ours:
-            self.dimension = self.dimension or rows.shape[1]
-            if rows.shape[1] != self.dimension:  # several requests were on their way before the first answer
-                raise BadResponse(
-                    f"{order.model} makes vectors of {self.dimension} numbers, and now of {rows.shape[1]}",
-                    "run again; where it stays so, several models answer under one name",
-                )
+        # Several requests were on their way before the first answer; one of their threads is the first here.
+        if ours and rows.shape[1] != self._known.setdefault(self._model, rows.shape[1]):
+            raise BadResponse(
+                f"{order.model} makes vectors of {self.dimension} numbers, and now of {rows.shape[1]}",
+                "run again; where it stays so, several models answer under one name",
+            )
         return rows
 
     def _billed(self, usage: Usage, hold: _Hold, sent: Sent) -> Usage:

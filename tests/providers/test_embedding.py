@@ -193,7 +193,7 @@ def test_slots_bound_what_is_in_hand() -> None:
 def test_an_empty_text_is_refused_before_anything_is_sent() -> None:
     """Many services answer 400 to a whole batch because of one empty text."""
     service = Letters()
-    with pytest.raises(ConfigError, match="text 1 of 3"):
+    with pytest.raises(ConfigError, match="text 1 is empty"):
         RemoteEmbedder(service.send, "letters").embed_documents(["a", " ", "c"])
     assert not service.requests
 

@@ -10,13 +10,15 @@ from types import FrameType
 
 import pytest
 
-from ragkit.providers.crew import Crew
+from ragkit.crew import Crew
 
 
 def all_of(crew: Crew[int]) -> list[int]:
     found = []
     while crew.running:
-        found.append(crew.running.pop(crew.next_done()).result)
+        for job in crew.some_done():
+            crew.running.remove(job)
+            found.append(job.result)
     return found
 
 
@@ -75,10 +77,11 @@ def test_an_interrupt_at_any_call_loses_no_result_and_no_thread(first: int) -> N
             for n in range(6):
                 crew.give(lambda n=n, did=did: did.append(n) or n)  # type: ignore[func-returns-value] # for its effect
             while crew.running:
-                place = crew.next_done()
-                result = crew.running[place].result
-                del crew.running[place]
-                found += [result]
+                done = crew.some_done()
+                results = [job.result for job in done]
+                left = [job for job in crew.running if job not in done]
+                crew.running = left
+                found += results
         except KeyboardInterrupt:
             pass
         finally:

@@ -8,9 +8,11 @@ off.
 
 from __future__ import annotations
 
+import time
 from _thread import allocate_lock, start_new_thread
 from collections.abc import Callable
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -44,7 +46,7 @@ class Crew(Generic[T]):
         self._waiting: SimpleQueue[Job[T] | None] = SimpleQueue()
         self._news: SimpleQueue[None] = SimpleQueue()
 
-    def give(self, work: Callable[[], T]) -> None:
+    def give(self, work: Callable[[], T]) -> Job[T]:
         """A job for the first thread that is free."""
         job = Job(work)
         self.running.append(job)
@@ -52,14 +54,28 @@ class Crew(Generic[T]):
         if self._threads < self._most:
             self._threads += 1
             start_new_thread(self._work, ())  # the program's end does not wait for it
+        return job
 
-    def next_done(self) -> int:
-        """The place in `running` of a job that is done, as soon as there is one."""
-        while True:
-            for place, job in enumerate(self.running):
-                if job.done:
-                    return place
+    def done(self) -> list[Job[T]]:
+        """The jobs that are done and not taken off yet, in order."""
+        return [job for job in self.running if job.done]
+
+    def some_done(self) -> list[Job[T]]:
+        """As `done`, as soon as there is one. Some must be running."""
+        while not (found := self.done()):
             self._news.get()
+        return found
+
+    def await_done(self, job: Job[T], seconds: float) -> bool:
+        """Whether the job is done, after that many seconds at most."""
+        ends = time.monotonic() + seconds
+        while not job.done:
+            left = ends - time.monotonic()
+            if left <= 0:
+                return False
+            with suppress(Empty):
+                self._news.get(timeout=left)
+        return True
 
     def withdraw(self) -> None:
         """Take off the jobs that no thread has begun: nobody will."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import click
@@ -29,42 +27,6 @@ def test_help_names_every_command(cli: Cli) -> None:
     for name, (_, about) in COMMANDS.items():
         assert f"{name} " in run.out
         assert about in run.out
-
-
-def test_help_imports_no_library_but_click() -> None:
-    """Help costs the import of click and of nothing else large, apart from what an editable install brings."""
-    help_ = "from ragkit_cli.main import main; main(['--help'])"
-    code = f"import sys; before = set(sys.modules); {help_}; print(*set(sys.modules) - before, file=sys.stderr)"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    loaded = {name.split(".")[0] for name in run.stderr.split()}
-    assert "click" in loaded
-    assert not loaded & {
-        "numpy",
-        "tantivy",
-        "faiss",
-        "rich",
-        "httpx",
-        "httpcore",
-        "json",
-        "sqlite3",
-        "tomllib",
-        "Stemmer",
-        "pathlib",
-    }
-
-
-def test_search_imports_no_parser_and_no_bar(shelf: Path) -> None:
-    """A search imports neither the parsers, nor rich, nor httpx, nor faiss for a small index."""
-    code = f"import sys; from ragkit_cli.main import main; main(['search', 'залог', '-i', {str(shelf)!r}]); "
-    run = subprocess.run(
-        [sys.executable, "-c", code + "print(*sys.modules, file=sys.stderr)"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    loaded = {name.split(".")[0] for name in run.stderr.split()}
-    assert "tantivy" in loaded
-    assert not loaded & {"rich", "httpx", "httpcore", "faiss", "pypdf", "pypdfium2", "docx", "lxml", "tomllib"}
 
 
 @pytest.mark.parametrize(

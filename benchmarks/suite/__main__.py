@@ -1,0 +1,122 @@
+"""ragkit beside raw faiss and numpy, which are the limit, and beside its peers, in one run.
+
+    python benchmarks/suite/peers.py ~/peers                         # once; without it, peers are "not installed"
+    python -m benchmarks.suite --peers ~/peers/bin/python            # everything, 100 000 vectors of 1024 numbers
+    python -m benchmarks.suite --peers ~/peers/bin/python --quick    # 5 000, to see that it works
+    python -m benchmarks.suite --report                              # tables and plots again, from what was measured
+
+It is run from the project's root. Results go to benchmarks/results: suite.json, suite.md, suite.png; with them the
+table of README.md is written anew. A quick run or one with --results writes to another place and leaves README alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from benchmarks.suite import report
+from benchmarks.suite.engines import ENGINES, PEER
+from benchmarks.suite.given import Given, make
+from benchmarks.suite.machine import description
+from benchmarks.suite.rounds import ROOT, Plan, measure
+
+RESULTS = ROOT / "benchmarks" / "results"
+PARTS = ("engines", "shell", "ingest", "embedding")
+QUICK = 5_000
+
+
+def main() -> None:
+    options = arguments()
+    results = options.results or RESULTS
+    if options.report:
+        report.write(results, readme=ROOT / "README.md" if results == RESULTS else None)
+        return
+    if options.quick and not options.results:
+        results = Path(tempfile.gettempdir()) / "ragkit-suite-quick"
+    with tempfile.TemporaryDirectory(prefix="ragkit-suite-") as temporary:
+        work = options.work or Path(temporary)
+        run(options, work, results)
+    report.write(results, readme=ROOT / "README.md" if results == RESULTS else None)
+    print((results / "suite.md").read_text("utf-8"))
+
+
+def run(options: argparse.Namespace, work: Path, results: Path) -> None:
+    """Measure what is wanted, and put it beside what was measured before under other names."""
+    rows = min(options.vectors, QUICK) if options.quick else options.vectors
+    began = time.perf_counter()
+
+    def say(what: str) -> None:
+        print(f"{time.perf_counter() - began:7.0f} s  {what}", file=sys.stderr, flush=True)
+
+    say(f"making {rows} {options.kind} vectors of {options.dimension} numbers, texts, and the right answers")
+    given = make(
+        work / f"given-{options.kind}-{rows}-{options.dimension}",
+        rows=rows,
+        dimension=options.dimension,
+        kind=options.kind,
+    )
+    peers = str(options.peers or sys.executable)
+    pythons = {name: peers if entry.role == PEER else sys.executable for name, entry in ENGINES.items()}
+    measured: dict[str, Any] = {
+        "machine": description() | {"threads": options.threads, "date": date.today().isoformat()},
+        "given": vars(given.about) | {"text_bytes": given.text_bytes},
+    }
+    if "engines" in options.parts:
+        folder = work / f"engines-{options.kind}-{rows}-{options.dimension}"
+        folder.mkdir(parents=True, exist_ok=True)
+        names = with_their_base(options.only or list(ENGINES))
+        plan = Plan(given.folder, folder, pythons, threads=options.threads, rounds=options.rounds, cold=options.rounds)
+        measured["engines"] = measure(plan, names, say)
+    measured |= other_parts(options, given, peers, work, say)
+    measured["seconds"] = time.perf_counter() - began
+    results.mkdir(parents=True, exist_ok=True)
+    (results / "suite.json").write_text(json.dumps(measured, indent=1), "utf-8")
+
+
+def other_parts(options: argparse.Namespace, given: Given, peers: str, work: Path, say: Any) -> dict[str, Any]:
+    """Shell, files and services, each in a file of its own."""
+    from benchmarks.suite import embedding, ingest, shell
+
+    found: dict[str, Any] = {}
+    if "shell" in options.parts:
+        found["shell"] = shell.measure(given, peers, work / "shell", options.rounds, options.threads, say)
+    if "ingest" in options.parts:
+        found["ingest"] = ingest.measure(peers, work / "ingest", 3, options.threads, say, small=options.quick)
+    if "embedding" in options.parts:
+        found["embedding"] = embedding.measure(peers, 3, say, small=options.quick)
+    return found
+
+
+def with_their_base(names: list[str]) -> list[str]:
+    """An engine that searches in another's index needs that one built."""
+    wanted = {*names, *(ENGINES[name].index_of for name in names)}
+    return [name for name in ENGINES if name in wanted]
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.suite", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--vectors", type=int, default=100_000)
+    parser.add_argument("--dimension", type=int, default=1024)
+    parser.add_argument("--kind", choices=["clustered", "anisotropic"], default="clustered")
+    parser.add_argument("--only", nargs="+", choices=list(ENGINES), metavar="NAME", help=", ".join(ENGINES))
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="what is measured")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1, help="of each process, for numpy, faiss and Rust alike")
+    parser.add_argument("--peers", type=Path, help="the Python of the peers' environment")
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK} vectors, to see that it works")
+    parser.add_argument("--work", type=Path, help="keep what is built here; a run that broke off goes on from it")
+    parser.add_argument("--results", type=Path, help="write there instead")
+    parser.add_argument("--report", action="store_true", help="measure nothing")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -16,12 +16,13 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from benchmarks.suite import report
-from benchmarks.suite.engines import ENGINES, PEER
+from benchmarks.suite.engines import ENGINES, PEER, USUAL
 from benchmarks.suite.given import Given, make
 from benchmarks.suite.machine import description
 from benchmarks.suite.rounds import ROOT, Plan, measure
@@ -70,7 +71,7 @@ def run(options: argparse.Namespace, work: Path, results: Path) -> None:
     if "engines" in options.parts:
         folder = work / f"engines-{options.kind}-{rows}-{options.dimension}"
         folder.mkdir(parents=True, exist_ok=True)
-        names = with_their_base(options.only or list(ENGINES))
+        names = with_their_base(options.only or USUAL)
         plan = Plan(given.folder, folder, pythons, threads=options.threads, rounds=options.rounds, cold=options.rounds)
         measured["engines"] = measure(plan, names, say)
     measured |= other_parts(options, given, peers, work, say)
@@ -93,7 +94,7 @@ def other_parts(options: argparse.Namespace, given: Given, peers: str, work: Pat
     return found
 
 
-def with_their_base(names: list[str]) -> list[str]:
+def with_their_base(names: Sequence[str]) -> list[str]:
     """An engine that searches in another's index needs that one built."""
     wanted = {*names, *(ENGINES[name].index_of for name in names)}
     return [name for name in ENGINES if name in wanted]

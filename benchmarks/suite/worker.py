@@ -61,9 +61,9 @@ def change(engine: Engine) -> dict[str, Any]:
     given = engine.given
     engine.search(0)  # whatever is loaded at the first use is not part of a change
     taken = {
+        "replace": timed(lambda: engine.replace(REPLACED, given.added[-1])),
         "delete": timed(lambda: engine.delete(given.deleted)),
         "add": timed(lambda: engine.add(given.added[:-1])),
-        "replace": timed(lambda: engine.replace(REPLACED, given.added[-1])),
     }
     return {**taken, "after": ask(engine, "changed", range(min(50, given.about.queries)))}
 

@@ -8,7 +8,7 @@ from typing import cast
 
 from benchmarks.suite.engine import Engine
 
-LIMIT, OURS, PEER = "limit", "ragkit", "peer"
+LIMIT, OURS, PEER, EXACT = "limit", "ragkit", "peer", "exact"
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,12 @@ class Entry:
 
 ENGINES = {
     "numpy": Entry("raw_numpy:Numpy", LIMIT, ("numpy",)),
+    "numpy-mapped": Entry("raw_numpy:NumpyMapped", EXACT, ("numpy",)),
     "faiss": Entry("raw_faiss:Faiss", LIMIT, ("faiss-cpu",)),
     "ragkit": Entry("ragkit_index:Ragkit", OURS, ("ragkit-search",)),
     "ragkit-metadata": Entry("ragkit_index:RagkitMetadata", OURS, ("ragkit-search",), index_of="ragkit"),
     "ragkit-hybrid": Entry("ragkit_index:RagkitHybrid", OURS, ("ragkit-search",), index_of="ragkit"),
+    "ragkit-lexical": Entry("ragkit_index:RagkitLexical", OURS, ("ragkit-search",), index_of="ragkit"),
     "langchain-faiss": Entry("langchain_faiss:LangChainFaiss", PEER, ("langchain-community", "faiss-cpu")),
     "langchain-faiss-all": Entry(
         "langchain_faiss:LangChainFaissAll", PEER, ("langchain-community", "faiss-cpu"), index_of="langchain-faiss"
@@ -47,3 +49,5 @@ ENGINES = {
     "lancedb-ivfpq": Entry("lancedb_table:LanceDbIvfPq", PEER, ("lancedb",)),
     "txtai": Entry("txtai_embeddings:Txtai", PEER, ("txtai", "faiss-cpu")),
 }
+FOR_GROWTH = ("ragkit", "ragkit-lexical", "ragkit-hybrid", "numpy-mapped")
+USUAL = tuple(name for name in ENGINES if name not in ("ragkit-lexical", "numpy-mapped"))

@@ -101,6 +101,12 @@ class RagkitHybrid(Ragkit):
     hybrid = True
 
 
+class RagkitLexical(Ragkit):
+    note = "the same index, words alone"
+    mode = "lexical"
+    hybrid = True
+
+
 def _source(id: int) -> str:
     """In a hundred folders."""
     return f"{id % 100:02}/{id}"

@@ -1,0 +1,121 @@
+"""What was measured as figures: medians, ratios and shares, one record for each engine. Tables and plots read these."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+GOOD = 0.99  # of recall, or of filtered hits: less is shown as a wrong answer
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One measure of searches. `cpu` is the mean, the others are medians and a percentile, all in milliseconds.
+
+    `ratio` is the time over the limit's, the median over rounds; `right` is recall@10 or the share of right hits.
+    """
+
+    p50: float
+    p99: float
+    cpu: float
+    right: float
+    ratio: float | None = None
+    unsupported: str = ""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Of one engine; None where it was not measured. Seconds, bytes."""
+
+    name: str
+    role: str
+    state: str = ""
+    note: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    words: bool = False  # words count: the nearest vectors are not what it looks for
+    build: float | None = None
+    build_cpu: float | None = None
+    peak: int | None = None
+    first: float | None = None
+    first_cpu: float | None = None
+    complete: bool = False
+    asked: dict[str, Asked] = field(default_factory=dict)
+    own: int | None = None  # memory of a searching process
+    mapped: int | None = None
+    disk: int | None = None
+    parts: dict[str, int] = field(default_factory=dict)
+    delete: float | None = None
+    add: float | None = None
+    replace: float | None = None
+    after: float | None = None  # recall@10 after the changes
+    unchangeable: str = ""
+
+
+def read(engines: dict[str, dict[str, Any]]) -> list[Figures]:
+    """In the order of the run. The limit of a measure is, round by round, the faster of those whose role it is."""
+    limits: dict[str, list[float]] = {}
+    for result in engines.values():
+        if result["role"] == "limit":
+            for what, measure in result.get("search", {}).items():
+                times = [statistics.median(each["ms"]) for each in measure.get("rounds", [])]
+                before = limits.get(what, times)
+                limits[what] = [min(pair) for pair in zip(before, times, strict=True)]
+    return [_figures(name, result, limits) for name, result in engines.items()]
+
+
+def _figures(name: str, result: dict[str, Any], limits: dict[str, list[float]]) -> Figures:
+    made = result.get("build", {})
+    changed = result.get("change", {})
+    searched = result.get("search", {})
+    memory = result.get("memory", {})
+    parts = made.get("disk", {})
+    return Figures(
+        name,
+        result["role"],
+        state=result.get("state", ""),
+        note=result.get("note", made.get("note", "")),
+        versions=result.get("versions", {}),
+        words=result.get("hybrid", False),
+        build=made.get("seconds"),
+        build_cpu=made.get("cpu"),
+        peak=made.get("peak"),
+        first=_median(result.get("cold", [])),
+        first_cpu=_median(result.get("cold_cpu", [])),
+        complete=any(each["complete"] for each in searched.get("all", {}).get("rounds", [])),
+        asked={what: _asked(measure, limits.get(what, [])) for what, measure in searched.items()},
+        own=memory.get("anonymous"),
+        mapped=memory.get("file"),
+        disk=sum(parts.values()) if parts else None,
+        parts=parts,
+        delete=changed.get("delete", {}).get("seconds"),
+        add=changed.get("add", {}).get("seconds"),
+        replace=changed.get("replace", {}).get("seconds"),
+        after=_mean(changed.get("after", {}).get("right", [])),
+        unchangeable=changed.get("unsupported", ""),
+    )
+
+
+def _asked(measure: dict[str, Any], limit: Sequence[float]) -> Asked:
+    if "unsupported" in measure or not measure.get("rounds"):
+        return Asked(0, 0, 0, 0, unsupported=measure.get("unsupported", "not measured"))
+    rounds = measure["rounds"]
+    every = sorted(time for each in rounds for time in each["ms"])
+    medians = [statistics.median(each["ms"]) for each in rounds]
+    ratios = [ours / best for ours, best in zip(medians, limit, strict=False)]
+    return Asked(
+        p50=statistics.median(every),
+        p99=every[min(len(every) - 1, int(len(every) * 0.99))],
+        cpu=sum(each["cpu_ms"] for each in rounds) / len(every),
+        right=statistics.fmean(score for each in rounds for score in each["right"]),
+        ratio=statistics.median(ratios) if ratios else None,
+    )
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return statistics.median(values) if values else None
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return statistics.fmean(values) if values else None

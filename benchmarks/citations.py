@@ -34,12 +34,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ragkit.answers import Support, Verification
 from ragkit.chunking import RecursiveChunker
 from ragkit.citations import Verified, verify
 from ragkit.errors import LoadError
 from ragkit.loaders import load
 from ragkit.sentences import sentences
-from ragkit.types import Chunk, Document, Hit, Support, Verification
+from ragkit.types import Chunk, Document, Hit
 
 ROOT = Path(__file__).parents[1]
 FOUND = (Verification.EXACT, Verification.NORMALIZED)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ragkit.answers import Answer, Citation, Refusal, Status, Verification
     from ragkit.budget import Prices
     from ragkit.errors import (
         ApiError,
@@ -64,11 +65,12 @@ if TYPE_CHECKING:
     from ragkit.providers.presets import Preset
     from ragkit.rag import RAG
     from ragkit.reports import IndexReport
-    from ragkit.types import Answer, Chunk, Citation, Document, Heading, Hit, Refusal, Status, Usage, Verification
+    from ragkit.types import Chunk, Document, Heading, Hit, Usage
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "ragkit.answers": ("Answer", "Citation", "Refusal", "Status", "Verification"),
     "ragkit.errors": (
         *("ApiError", "AuthenticationError", "BadResponse", "BudgetExceeded", "ConfigError", "ConnectionFailed"),
         *("ContentRejected", "IndexCorrupt", "IndexLocked", "IndexMismatch", "IndexNotFound", "InvalidRequest"),
@@ -88,9 +90,7 @@ _HOMES = {
     "ragkit.providers.openai": ("OpenAICompatible",),
     "ragkit.rag": ("RAG",),
     "ragkit.reports": ("IndexReport",),
-    "ragkit.types": (
-        *("Answer", "Chunk", "Citation", "Document", "Heading", "Hit", "Refusal", "Status", "Usage", "Verification"),
-    ),
+    "ragkit.types": ("Chunk", "Document", "Heading", "Hit", "Usage"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -23,10 +23,10 @@ from ragkit.types import Usage
 from ragkit.uploads import Lent, Uploads
 
 if TYPE_CHECKING:
+    from ragkit.answers import Answer, Citation
     from ragkit.filters import Where
     from ragkit.messages import Delta
     from ragkit.protocols import ChatModel
-    from ragkit.types import Answer, Citation
 
 MOST_TURNS = 8  # that go with a question
 MOST_CHARACTERS = 12_000  # of them together; some 4000 tokens of Russian

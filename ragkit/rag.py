@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Self
 from ragkit.errors import ConfigError
 from ragkit.filters import Where, parse_where
 from ragkit.settings import MODES, NO_CHAT_MODEL
-from ragkit.types import Answer, Document, Hit
+from ragkit.types import Document, Hit
 
 if TYPE_CHECKING:
+    from ragkit.answers import Answer
     from ragkit.evaluation.drafting import Drafts
     from ragkit.evaluation.mapping import Map
     from ragkit.generative import Layout

@@ -1,4 +1,4 @@
-"""The nouns. Frozen and slotted; they know nothing of files, models or storage.
+"""The nouns of documents and of searching. Frozen and slotted; they know nothing of files, models or storage.
 
 Offsets are 0-based and half-open, in characters of the document's normalised text. Pages and lines are
 1-based. A format without pages has page None, never page 1.
@@ -6,9 +6,8 @@ Offsets are 0-based and half-open, in characters of the document's normalised te
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -85,66 +84,6 @@ class Hit:
     ranks: Mapping[str, int] = field(default_factory=dict)
 
 
-class Verification(StrEnum):
-    """How a quote was found in the stored text of its document."""
-
-    EXACT = "exact"
-    NORMALIZED = "normalized"
-    NOT_FOUND = "not_found"
-    UNCHECKED = "unchecked"
-
-
-@dataclass(frozen=True, slots=True)
-class Citation:
-    """A quote and the place where it stands; page and line belong to the quote, not to its chunk.
-
-    A quote that was not found stands nowhere: start, end and line are 0, and `quote` is what the answer says.
-    """
-
-    marker: str
-    source: str
-    page: int | None
-    line: int
-    start: int
-    end: int
-    quote: str
-    verification: Verification
-
-
-class Support(StrEnum):
-    """What stands behind a sentence of an answer: a quote that was found, one that was not, or no source at all."""
-
-    VERIFIED = "verified"
-    NOT_FOUND = "not_found"
-    UNCITED = "uncited"
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """A sentence of an answer, `answer.text[start:end]`, and the numbers of the sources that it names."""
-
-    text: str
-    start: int
-    end: int
-    support: Support
-    markers: tuple[int, ...] = ()
-
-
-class Status(StrEnum):
-    ANSWERED = "answered"
-    PARTIAL = "partial"
-    REFUSED = "refused"
-
-
-class Refusal(StrEnum):
-    """Why a question is not answered. "nothing_indexed": also where no document fulfils the conditions."""
-
-    NOTHING_INDEXED = "nothing_indexed"
-    NOTHING_RELEVANT = "nothing_relevant"
-    NOT_IN_SOURCES = "not_in_sources"
-    FILTERED = "filtered"  # by the service
-
-
 @dataclass(frozen=True, slots=True)
 class Preparation:
     """What an embedder puts before documents and queries; `query_model` where another model embeds queries."""
@@ -179,55 +118,4 @@ class Usage:
             self.embedding_tokens + other.embedding_tokens,
             self.precached_prompt_tokens + other.precached_prompt_tokens,
             self.cost + other.cost,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """`text` with markers [1], [2], … that `citations` resolve. `reason` says in words why it is not a whole answer.
-
-    `refusal` is set where the status is REFUSED, and nowhere else; `hits` are then the nearest that there are.
-    `mode` says who wrote it: "extractive" for sentences taken verbatim, with no model; "generative" for a model
-    that was given passages, "agentic" for one that looked for them, "attached" for one that read whole documents.
-    `timings` are seconds by step. `notes` tell what else the reader should know. `statements` are the sentences of
-    the text with their support, empty where nobody has compared them with the sources. `dropped` names the passages
-    that the prompt had no room for.
-    """
-
-    question: str
-    text: str
-    status: Status
-    citations: tuple[Citation, ...] = ()
-    hits: tuple[Hit, ...] = ()
-    reason: str = ""
-    mode: str = "extractive"
-    model: str = ""
-    usage: Usage = Usage()
-    timings: Mapping[str, float] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    statements: tuple[Statement, ...] = ()
-    dropped: tuple[str, ...] = ()
-    refusal: Refusal | None = None
-
-    @classmethod
-    def refused(
-        cls,
-        question: str,
-        refusal: Refusal,
-        reason: str,
-        *,
-        mode: str = "extractive",
-        hits: Sequence[Hit] = (),
-        dropped: Sequence[str] = (),
-    ) -> Answer:
-        """No answer, and why."""
-        return cls(
-            question,
-            "",
-            Status.REFUSED,
-            hits=tuple(hits),
-            reason=reason,
-            mode=mode,
-            dropped=tuple(dropped),
-            refusal=refusal,
         )

@@ -14,11 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ragkit.answers import Support, Verification
 from ragkit.citations import Reader, Verified, verify
 from ragkit.citations.finding import LEAST, find_all, occurrences
 from ragkit.citations.folding import fold, form_of
 from ragkit.positions import Positions
-from ragkit.types import Chunk, Document, Hit, Support, Verification
+from ragkit.types import Chunk, Document, Hit
 
 ROOT = Path(__file__).parents[1]
 LEASE = Document(

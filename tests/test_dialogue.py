@@ -10,13 +10,13 @@ import pytest
 from toys import Says
 
 import ragkit
+from ragkit.answers import Status
 from ragkit.dialogue import LONGEST_ADDITION, MOST_CHARACTERS, MOST_TURNS, Dialogue, Turn
 from ragkit.errors import ConfigError, RagkitError, ServerError
 from ragkit.messages import ChatOptions, Completion, Message
 from ragkit.prompts import NO_ANSWER
 from ragkit.rag import RAG
 from ragkit.sandbox import Sandbox
-from ragkit.types import Status
 
 LEASE = "Договор аренды заключён на одиннадцать месяцев. Залог возвращают в течение десяти рабочих дней."
 KETTLE = "Гарантия на чайник действует двадцать четыре месяца со дня покупки."

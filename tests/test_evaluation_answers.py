@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from ragkit.answers import Answer, Citation, Status, Verification
 from ragkit.budget import Budget
 from ragkit.errors import ConfigError, ServerError
 from ragkit.evaluation import Question, draft_questions, score_answers
@@ -14,7 +15,7 @@ from ragkit.evaluation.answers import contains
 from ragkit.evaluation.drafting import GAP
 from ragkit.messages import ChatOptions, Completion, Delta, Function, FunctionChoice, Message
 from ragkit.metering import metered, spend
-from ragkit.types import Answer, Citation, Document, Status, Usage, Verification
+from ragkit.types import Document, Usage
 
 
 def answer(text: str, *cited: tuple[str, int | None], status: Status = Status.ANSWERED, quote: str = "") -> Answer:

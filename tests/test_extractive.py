@@ -9,13 +9,14 @@ import pytest
 from toys import colour_rag
 
 import ragkit
+from ragkit.answers import Answer, Status, Verification
 from ragkit.extractive.expected import Wanted, wanted
 from ragkit.extractive.passages import quotable
 from ragkit.extractive.question import Question
 from ragkit.positions import Positions
 from ragkit.rag import RAG
 from ragkit.sentences import sentences
-from ragkit.types import Answer, Chunk, Document, Heading, Status, Verification
+from ragkit.types import Chunk, Document, Heading
 
 SAMPLES = Path(__file__).parents[1] / "sample_docs"
 

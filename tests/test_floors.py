@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = [  # from the ground up; names are prefixes
     ["ragkit.types", "ragkit.secret"],
     ["ragkit.errors", "ragkit.redaction"],
-    ["ragkit.reports", "ragkit.messages", "ragkit.metering", "ragkit.budget", "ragkit.crew"],
+    ["ragkit.answers", "ragkit.reports", "ragkit.messages", "ragkit.metering", "ragkit.budget", "ragkit.crew"],
     # what is pure: text, conditions, positions, scores
     ["ragkit.settings", "ragkit.words", "ragkit.sentences", "ragkit.tables", "ragkit.filters", "ragkit.positions"],
     [

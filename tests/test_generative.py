@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from toys import Says
 
+from ragkit.answers import Answer, Status, Support, Verification
 from ragkit.errors import ConfigError, IndexNotFound, NotFound, ServerError
 from ragkit.generative import Layout, from_passages
 from ragkit.generative.agentic import from_searches
@@ -16,7 +17,7 @@ from ragkit.generative.attached import from_files
 from ragkit.messages import Delta, FunctionCall, Message, RemoteFile, TokenCount
 from ragkit.prompts import NO_ANSWER, Template, grounded, language_of
 from ragkit.providers.lengths import estimated_tokens
-from ragkit.types import Answer, Chunk, Document, Hit, Status, Support, Verification
+from ragkit.types import Chunk, Document, Hit
 from ragkit.uploads import Uploads
 
 QUESTION = "Когда возвращают залог?"

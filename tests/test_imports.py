@@ -38,13 +38,13 @@ SEARCH = HELP | named(
     ragkit_cli="answers options passages",
 )
 ASK = SEARCH | named(
-    ragkit="asking extractive metering positions relevance sentences tables",
+    ragkit="answers asking extractive metering positions relevance sentences tables",
     ragkit__asking="parts",
     ragkit__extractive="expected passages question",
 )
 ASK_A_MODEL = SEARCH | named(
-    ragkit="""asking budget citations crew generative messages metering packing positions prompts protocols providers
-        redaction sentences tables""",
+    ragkit="""answers asking budget citations crew generative messages metering packing positions prompts protocols
+        providers redaction sentences tables""",
     ragkit__asking="parts",
     ragkit__citations="finding folding locating markers quotes sources statements",
     ragkit__packing="sameness spans",

@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from loader_files import docx, p
 
+from ragkit.answers import Citation, Verification
 from ragkit.chunking import RecursiveChunker
 from ragkit.citations import Reader, verify
 from ragkit.dialogue import Turn
@@ -40,7 +41,7 @@ from ragkit.reports import Loaded, Problem
 from ragkit.settings import FILE, Settings, load_settings, names
 from ragkit.store.segments import SegmentInfo, map_segment, read_segment
 from ragkit.tables import head_row, table_end, table_start
-from ragkit.types import Chunk, Citation, Document, Heading, Hit, Verification
+from ragkit.types import Chunk, Document, Heading, Hit
 from ragkit.uploads import Uploads
 from ragkit_cli import transcript
 

@@ -9,9 +9,10 @@ import pytest
 from toys import ColourEmbedder, Says, colour_rag
 
 import ragkit
+from ragkit.answers import Status, Verification
 from ragkit.errors import ConfigError, IndexMismatch, IndexNotFound
 from ragkit.rag import RAG
-from ragkit.types import Document, Status, Verification
+from ragkit.types import Document
 
 NOTES = {
     "house.txt": "The red house stands by the river. Its door is 2 metres high.",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from toys import Says, colour_rag
 
+from ragkit.answers import Answer, Refusal, Status
 from ragkit.assembly import build
 from ragkit.dialogue import Dialogue
 from ragkit.errors import BudgetExceeded, ContentRejected
@@ -16,7 +17,7 @@ from ragkit.messages import Completion, FunctionCall, Message
 from ragkit.prompts import NO_ANSWER
 from ragkit.rag import RAG
 from ragkit.settings import load_settings
-from ragkit.types import Answer, Chunk, Document, Hit, Refusal, Status
+from ragkit.types import Chunk, Document, Hit
 
 QUESTION = "Когда возвращают залог?"
 LEASE = Document("lease.txt", "Договор аренды.\n\nЗалог возвращают в течение десяти дней.")

@@ -11,9 +11,10 @@ import pytest
 from toys import Says
 
 import ragkit
+from ragkit.answers import Refusal, Status
 from ragkit.extractive import extract
 from ragkit.relevance import NEAR, RELEVANT, by_words, least_by_words, level, nearness
-from ragkit.types import Chunk, Document, FloatMatrix, Hit, Refusal, Status
+from ragkit.types import Chunk, Document, FloatMatrix, Hit
 
 SONG = Document(
     "clowns.txt",

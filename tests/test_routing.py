@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from toys import ColourEmbedder, Says, colour_rag
 
+from ragkit.answers import Answer, Status, Support, Verification
 from ragkit.assembly import build
 from ragkit.budget import Prices
 from ragkit.chunking import RecursiveChunker
@@ -28,7 +29,7 @@ from ragkit.routing.money import ANSWER, affordable, check_limit
 from ragkit.routing.retrieval import answer_by_retrieval
 from ragkit.settings import ROUTES, load_settings
 from ragkit.store.local import LocalStore
-from ragkit.types import Answer, Document, FloatMatrix, Status, Support, Usage, Verification
+from ragkit.types import Document, FloatMatrix, Usage
 from ragkit.uploads import Uploads
 
 QUESTION = "Сколько длится гарантия?"

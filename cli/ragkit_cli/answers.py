@@ -30,9 +30,10 @@ from ragkit_cli.render import count, cut, escape, one_line, out, out_json, out_p
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from ragkit.answers import Answer, Citation
     from ragkit.messages import Delta
     from ragkit.rag import RAG
-    from ragkit.types import Answer, Citation, Hit
+    from ragkit.types import Hit
 
 LONGEST_QUOTE = 100  # columns of one that was not found
 MOST_NEAREST = 3  # passages that are named where a question is refused

@@ -10,10 +10,11 @@ from ragkit_cli.render import count, near_path, one_line, say
 from ragkit_cli.trials import Trial, is_paid
 
 if TYPE_CHECKING:
+    from ragkit.answers import Answer
     from ragkit.budget import Budget
     from ragkit.evaluation import Evaluation
     from ragkit.evaluation.sets import TestSet
-    from ragkit.types import Answer, Hit
+    from ragkit.types import Hit
     from ragkit_cli.verdicts import Run
 
 _REPLY = 300  # tokens of a first answer, for a limit to begin with

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ragkit.answers import Answer, Citation, Statement
     from ragkit.messages import Image, RemoteFile
     from ragkit.reports import DocumentInfo, FileReport, Finding, IndexReport, IndexStatus, Problem
-    from ragkit.types import Answer, Citation, Document, Hit, Statement, Usage
+    from ragkit.types import Document, Hit, Usage
 
 Json = dict[str, Any]
 

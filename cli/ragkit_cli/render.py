@@ -15,8 +15,9 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from ragkit.answers import Citation
     from ragkit.reports import Problem
-    from ragkit.types import Chunk, Citation, Usage
+    from ragkit.types import Chunk, Usage
 
 THIN = "\u202f"  # narrow no-break space, between the thousands of a number
 WIDTH_OF_A_PIPE = 100  # columns where there is no terminal to ask

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ragkit.answers import Citation, Verification
 from ragkit.dialogue import Turn
 from ragkit.errors import ConfigError
-from ragkit.types import Citation, Verification
 from ragkit_cli import payload
 
 if TYPE_CHECKING:

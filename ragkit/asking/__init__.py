@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ragkit.answers import Answer, Refusal
 from ragkit.asking.parts import Index, Writer
 from ragkit.errors import BudgetExceeded, ConfigError
-from ragkit.types import Answer, Refusal
 
 if TYPE_CHECKING:
     from ragkit.protocols import ChatModel

@@ -19,8 +19,9 @@ from ragkit.routing.retrieval import Adds, answer_by_retrieval
 from ragkit.settings import NO_CHAT_MODEL
 
 if TYPE_CHECKING:
+    from ragkit.answers import Answer
     from ragkit.asking.parts import Writer
-    from ragkit.types import Answer, Document
+    from ragkit.types import Document
     from ragkit.uploads import Uploads
 
 Made = TypeVar("Made", bound=Adds)

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from ragkit.answers import Citation, Statement, Support, Verification
 from ragkit.citations.locating import NEAR, Place, Quote
 from ragkit.citations.markers import Cleaner
 from ragkit.citations.quotes import quotations
 from ragkit.citations.sources import Sources
 from ragkit.citations.statements import Quoted, Sentence, read_sentences
-from ragkit.types import Citation, Document, Hit, Statement, Support, Verification
+from ragkit.types import Document, Hit
 
 __all__ = ["Reader", "Verified", "verify"]
 

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice, pairwise
 
+from ragkit.answers import Verification
 from ragkit.citations.finding import LEAST, find_all, occurrences
 from ragkit.citations.folding import Folded, fold, form_of
 from ragkit.positions import page_of
-from ragkit.types import Document, Verification
+from ragkit.types import Document
 
 LEAST_WORDS = 3  # a quote of fewer proves nothing; so does one of fewer letters. See benchmarks/citations.py
 LEAST_LETTERS = 12

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from ragkit.answers import Citation, Verification
 from ragkit.citations.folding import fold, form_of
 from ragkit.citations.locating import NEAR, Place, Quote, Text
-from ragkit.types import Citation, Document, Hit, Verification
+from ragkit.types import Document, Hit
 
 _LEAST_CONTEXT = 12  # characters of the form before a bracket that make it the document's own
 _LONGEST_CONTEXT = 60

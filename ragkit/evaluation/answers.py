@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from ragkit.answers import Answer, Status
 from ragkit.errors import ConfigError
 from ragkit.evaluation.intervals import Interval, interval
 from ragkit.evaluation.questions import Question
 from ragkit.evaluation.retrieval import Pages, first_page, names_of
-from ragkit.types import Answer, Status
 
 MEASURES = (
     "citation_precision",

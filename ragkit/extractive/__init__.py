@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from functools import cache
 
 from ragkit import words
+from ragkit.answers import Answer, Citation, Refusal, Status, Verification
 from ragkit.extractive.passages import about, quotable
 from ragkit.extractive.question import Question
 from ragkit.positions import Positions
 from ragkit.relevance import is_about
-from ragkit.types import Answer, Citation, Document, Hit, Refusal, Status, Verification
+from ragkit.types import Document, Hit
 
 MOST_QUOTES = 3
 # Credit for a word of the question that only the surroundings have: headings, the text before, the document's

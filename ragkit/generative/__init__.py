@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ragkit.answers import Answer, Refusal, Status, Verification
 from ragkit.citations import Reader, Verified
 from ragkit.errors import BadResponse, BudgetExceeded, ContentRejected
 from ragkit.messages import Completion, Delta, Message
@@ -16,7 +17,7 @@ from ragkit.packing import NO_ROOM, Packed, pack
 from ragkit.prompts import Template, grounded, is_no_answer, may_be_no_answer
 from ragkit.protocols import TokenCounter
 from ragkit.providers.lengths import estimated_tokens
-from ragkit.types import Answer, Document, Hit, Refusal, Status, Verification
+from ragkit.types import Document, Hit
 
 if TYPE_CHECKING:
     from ragkit.messages import ChatOptions, FunctionChoice

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ragkit.answers import Refusal
 from ragkit.citations import verify
 from ragkit.citations.markers import without_markers
 from ragkit.errors import ContentRejected
@@ -16,12 +17,12 @@ from ragkit.functions import run
 from ragkit.generative import Told, after, answer_of, filtered
 from ragkit.messages import Delta, Function, Message
 from ragkit.prompts import harmless, language_of, searching
-from ragkit.types import Refusal
 
 if TYPE_CHECKING:
+    from ragkit.answers import Answer
     from ragkit.messages import ChatOptions
     from ragkit.protocols import ChatModel
-    from ragkit.types import Answer, Document, Hit
+    from ragkit.types import Document, Hit
 
 SEARCH = Function(
     "search_documents",

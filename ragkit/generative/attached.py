@@ -10,13 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ragkit.answers import Answer
 from ragkit.errors import ConfigError, LoadError, RagkitError
 from ragkit.generative import Told, after, answered
 from ragkit.messages import Message, Picture
 from ragkit.prompts import about_file
 from ragkit.protocols import FileStore
 from ragkit.providers.wire.files import TYPES
-from ragkit.types import Answer, Chunk, Hit
+from ragkit.types import Chunk, Hit
 
 if TYPE_CHECKING:
     from ragkit.messages import ChatOptions, FunctionChoice, RemoteFile

@@ -10,13 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ragkit.answers import Answer, Citation, Support, Verification
 from ragkit.citations.markers import without_markers
 from ragkit.generative import Told, after, answered
 from ragkit.positions import Positions
 from ragkit.prompts import Passage, grounded, numbered_source
 from ragkit.ranking import coverage
 from ragkit.sentences import sentences
-from ragkit.types import Answer, Chunk, Citation, Document, Hit, Support, Verification
+from ragkit.types import Chunk, Document, Hit
 
 if TYPE_CHECKING:
     from ragkit.messages import ChatOptions, Message

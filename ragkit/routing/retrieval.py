@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from ragkit.metering import metered
 
 if TYPE_CHECKING:
+    from ragkit.answers import Answer
     from ragkit.routing import Route
-    from ragkit.types import Answer, Document
+    from ragkit.types import Document
 
 
 class Adds(Protocol):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from shell import Cli
 
-from ragkit.types import Refusal
+from ragkit.answers import Refusal
 
 DOCS = (Path(__file__).parents[2] / "docs" / "json.md").read_text("utf-8")
 MAPS = {"scores", "ranks", "metadata", "timings"}  # their keys are data

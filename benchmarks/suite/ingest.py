@@ -39,6 +39,9 @@ def measure(
         for way in sorted(WAYS, key=lambda name: (name != "ragkit", name), reverse=bool(turn % 2)):
             say(f"ingest: {way}, {turn + 1} of {rounds}")
             python = sys.executable if way == "ragkit" else peers
+            if shutil.which(python) is None:
+                found["ways"][way] = {"seconds": [], "cpu": [], "state": f"not installed: there is no {python}"}
+                continue
             out = folder / "out"
             shutil.rmtree(out, ignore_errors=True)
             command = [python, "-m", "benchmarks.suite.ingest", way, str(folder / "files"), str(out)]

@@ -110,7 +110,10 @@ def measure(plan: Plan, names: Sequence[str], say: Callable[[str], None]) -> dic
             results[name]["state"] = f"failed: {error}"
 
     for name in names:
-        step(name, "build", build, plan, name)
+        if shutil.which(plan.pythons[name]) is None:
+            results[name]["state"] = f"not installed: there is no {plan.pythons[name]}"
+        else:
+            step(name, "build", build, plan, name)
     for name in names:  # one that searches in another's index shares its fate
         if state := results.get(ENGINES[name].index_of, {}).get("state"):
             results[name]["state"] = state

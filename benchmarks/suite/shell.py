@@ -41,6 +41,10 @@ def measure(
     found: dict[str, Any] = {"rows": given.about.rows, "seconds": {}, "build": {}, "state": {}}
     for name, python in (("ragkit", sys.executable), ("llm", peers)):
         say(f"shell: {name} indexes")
+        if shutil.which(python) is None:
+            found["state"][name] = f"not installed: there is no {python}"
+            commands = {line: each for line, each in commands.items() if not line.startswith(name)}
+            continue
         began = time.perf_counter()
         command = [python, "-m", "benchmarks.suite.shell", name, str(given.folder), str(folder)]
         done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)

@@ -1,0 +1,202 @@
+"""The benchmark suite judges what it times: an engine that is fast and wrong is shown as wrong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))  # benchmarks is no part of what is installed
+
+from benchmarks.suite.engine import Engine, Found  # noqa: E402 - after its path
+from benchmarks.suite.engines import ENGINES  # noqa: E402 - likewise
+from benchmarks.suite.given import WANTED, Given, make, metadata, row_of  # noqa: E402 - likewise
+from benchmarks.suite.growing import exponent  # noqa: E402 - likewise
+from benchmarks.suite.report import BEGIN, END, page, write  # noqa: E402 - likewise
+from benchmarks.suite.worker import ask, change  # noqa: E402 - likewise
+
+NEAREST, QUERIES = 10, range(5)
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory: pytest.TempPathFactory) -> Given:
+    """300 vectors of 32 numbers."""
+    return make(tmp_path_factory.mktemp("given"), rows=300, dimension=32, queries=20)
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A whole run with ragkit, numpy and a peer whose interpreter is not there."""
+    results = tmp_path_factory.mktemp("results")
+    what = ["--vectors", "300", "--dimension", "32", "--rounds", "1", "--parts", "engines", "--results", str(results)]
+    engines = ["--only", "numpy", "ragkit", "chroma", "--peers", str(results / "nowhere")]
+    command = [sys.executable, "-m", "benchmarks.suite", *what, *engines]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads((results / "suite.json").read_text("utf-8")))
+
+
+class Exact(Engine):
+    """Looks at every row of a list; `spoil` is what it does to a right answer."""
+
+    def __init__(self, given: Given, spoil: Callable[[list[Found]], list[Found]] = lambda found: found) -> None:
+        super().__init__(given.folder, given)
+        self.spoil = spoil
+        self.ids = list(range(given.about.rows))
+
+    def search(self, query: int) -> list[Found]:
+        return self._best(query, self.ids)
+
+    def filtered(self, query: int, field: str, value: int) -> list[Found]:
+        return self._best(query, [id for id in self.ids if metadata(id)[field] == value])
+
+    def found(self, result: list[Found]) -> list[Found]:
+        return self.spoil(result)
+
+    def delete(self, ids: Sequence[int]) -> None:
+        self.ids = [id for id in self.ids if id not in set(ids)]
+
+    def add(self, ids: Sequence[int]) -> None:
+        self.ids += ids
+
+    def _best(self, query: int, ids: list[int]) -> list[Found]:
+        scores = self.given.vectors[ids] @ self.given.queries[query]
+        best = [ids[place] for place in (-scores).argsort()[:NEAREST]]
+        return [Found(id, self.given.text(id), metadata(id)) for id in best]
+
+
+def others(found: list[Found]) -> list[Found]:
+    """Rows from outside every filter of the suite, with texts that are not theirs."""
+    return [Found(each.id + 2, each.text, each.metadata) for each in found]
+
+
+def test_right_answers_are_right(given: Given) -> None:
+    """Exact search has recall 1, with and without filters, and brings the text and metadata that were given."""
+    for what in ("all", *WANTED):
+        answer = ask(Exact(given), what, QUERIES)
+        assert answer["right"] == [1.0] * len(QUERIES)
+        assert answer["complete"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "most"),
+    [(lambda found: found[:0], 0.0), (lambda found: found[: len(found) // 2], 0.5), (others, 0.5)],
+    ids=["nothing", "half of it", "other rows"],
+)
+def test_wrong_answers_are_wrong(given: Given, spoil: Callable[[list[Found]], list[Found]], most: float) -> None:
+    """Too few rows, and others than the nearest, count as what they are."""
+    wrong = Exact(given, spoil)
+    assert max(ask(wrong, "all", QUERIES)["right"]) <= most
+    assert max(ask(wrong, "hundredth", QUERIES)["right"]) <= most
+
+
+def test_hits_from_outside_a_filter_are_wrong(given: Given) -> None:
+    """An engine that ignores the filter finds the right rows of another question."""
+
+    class Heedless(Exact):
+        def filtered(self, query: int, field: str, value: int) -> list[Found]:  # noqa: ARG002 - the point of it
+            return self.search(query)
+
+    assert max(ask(Heedless(given), "hundredth", QUERIES)["right"]) <= 0.3
+    padded = Exact(given, lambda found: [*found, *(Found(id) for id in range(20, 28))])
+    assert max(ask(padded, "hundredth", QUERIES)["right"]) < 1
+
+
+def test_a_text_that_is_not_the_rows_own_is_seen(given: Given) -> None:
+    """The right ids with another row's text or other metadata are not complete."""
+    texts = Exact(given, lambda found: [Found(each.id, given.text(0), each.metadata) for each in found])
+    fields = Exact(given, lambda found: [Found(each.id, each.text, {"half": 2}) for each in found])
+    assert not ask(texts, "all", QUERIES)["complete"]
+    assert not ask(fields, "all", QUERIES)["complete"]
+
+
+def test_changes_that_do_not_take_are_seen(given: Given) -> None:
+    """After the changes the deleted rows are gone and the new ones found; who ignores them is wrong."""
+
+    class Deaf(Exact):
+        def delete(self, ids: Sequence[int]) -> None: ...
+
+        def add(self, ids: Sequence[int]) -> None: ...
+
+    near = {int(id) for ids in given.truth["changed"] for id in ids} - set(range(given.about.rows))
+    assert near, "the queries must be near some row that is added"
+    assert sum(change(Exact(given))["after"]["right"]) == given.about.queries
+    assert sum(change(Deaf(given))["after"]["right"]) < given.about.queries
+
+
+def test_what_is_given_is_the_same_each_time(given: Given, tmp_path: Path) -> None:
+    """The seed decides everything, and each text begins with the number of its row."""
+    again = make(tmp_path, rows=300, dimension=32, queries=20)
+    assert (again.vectors[:] == given.vectors[:]).all()
+    assert again.texts(0, 300) == given.texts(0, 300)
+    assert [row_of(given.text(row)) for row in (0, 7, 299)] == [0, 7, 299]
+    assert {len(given.text(row)) for row in range(300)} <= set(range(250, 801))
+
+
+def test_anisotropic_vectors_share_a_component(tmp_path: Path) -> None:
+    """Two of them have a cosine of .93 on average."""
+    rows = make(tmp_path, rows=400, dimension=64, queries=5, kind="anisotropic").vectors[:400]
+    assert (rows @ rows.T).mean() == pytest.approx(0.93, abs=0.01)
+    assert (rows**2).sum(axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_the_suite_measures_ragkit_and_the_limit(measured: dict[str, Any]) -> None:
+    """Every figure is there, all answers are right, and the peer that is missing is named."""
+    engines = measured["engines"]
+    for name in ("numpy", "ragkit"):
+        assert "state" not in engines[name]
+        for what in ("all", *WANTED):
+            assert set(engines[name]["search"][what]["rounds"][0]["right"]) == {1.0}, (name, what)
+        assert set(engines[name]["change"]["after"]["right"]) == {1.0}
+        assert engines[name]["build"]["seconds"] > 0
+        assert len(engines[name]["cold"]) == 1
+    assert engines["ragkit"]["search"]["all"]["rounds"][0]["complete"]
+    assert "catalog.sqlite" in engines["ragkit"]["build"]["disk"]
+    assert engines["chroma"]["state"].startswith("not installed")
+
+
+def test_the_page_names_what_is_missing_and_marks_what_is_wrong(measured: dict[str, Any]) -> None:
+    """A peer that is not installed has a line; a recall below .99 stands out; targets stand beside it."""
+    engines = json.loads(json.dumps(measured["engines"]))
+    engines["numpy"]["search"]["all"]["rounds"][0]["right"] = [0.5]
+    text = page({**measured, "engines": engines})
+    assert "| chroma | not installed" in text
+    assert "| **0.500** |" in text
+    assert "| filtered at 1 % | every hit exact" in text
+
+
+def test_the_readme_is_written_between_its_markers(measured: dict[str, Any], tmp_path: Path) -> None:
+    """What stands around the markers stays, and writing twice changes nothing more."""
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", "utf-8")
+    (tmp_path / "suite.json").write_text(json.dumps(measured), "utf-8")
+    write(tmp_path, readme=readme)
+    once = readme.read_text("utf-8")
+    write(tmp_path, readme=readme)
+    assert once == readme.read_text("utf-8")
+    assert once.startswith(f"before\n{BEGIN}\n300 clustered vectors of 32 float32")
+    assert "| **ragkit** |" in once
+    assert "old" not in once
+    assert once.endswith(f"{END}\nafter\n")
+
+
+def test_exponents_are_those_of_the_curve() -> None:
+    """n² has 2, a constant 0, and one point none."""
+    assert exponent([10, 100, 1000], [100.0, 10_000.0, 1e6]) == pytest.approx(2)
+    assert exponent([10, 100, 1000], [5.0, 5.0, 5.0]) == pytest.approx(0)
+    assert exponent([10], [5.0]) is None
+
+
+def test_every_engine_says_how_it_is_used() -> None:
+    """Each file of an engine is named by an entry; those that install here load and say how they are used."""
+    named = {entry.place.partition(":")[0] for entry in ENGINES.values()}
+    files = {path.stem for path in (ROOT / "benchmarks" / "suite" / "engines").glob("*.py")} - {"__init__"}
+    assert named == files
+    for name in ("numpy", "faiss", "ragkit", "ragkit-hybrid"):
+        assert ENGINES[name].load().note

@@ -133,9 +133,10 @@ def test_help_imports_click_and_nothing_else() -> None:
     compare("`ragkit --help`", modules & NO_HELP_NEEDS, frozenset())
 
 
-def test_a_search_imports_what_searches(index: Path) -> None:
+@pytest.mark.parametrize("query", ["залог", "ъъъ"], ids=["found", "nothing found"])
+def test_a_search_imports_what_searches(index: Path, query: str) -> None:
     """`ragkit search` loads no faiss for a small index, no parser, no service, and no other command."""
-    modules = loaded("search", "залог", "--index", index)
+    modules = loaded("search", query, "--index", index)
     compare("`ragkit search`", ours(modules), SEARCH)
     compare("`ragkit search`", libraries(modules), LIBRARIES_OF_A_SEARCH)
     compare("`ragkit search`", modules & NO_SEARCH_NEEDS, frozenset())

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from ragkit.answers import Answer, Citation
     from ragkit.messages import Delta
-    from ragkit.rag import RAG
+    from ragkit.settings import Settings
     from ragkit.types import Hit
 
 LONGEST_QUOTE = 100  # columns of one that was not found
@@ -72,7 +72,7 @@ def search_command(
     chosen = settings(index=index, limit=limit, mode=mode)
     with open_index(chosen) as rag:
         hits = rag.search(text, chosen.limit, mode=chosen.mode, where=where)
-        related = _related(rag, hits)
+    related = _related(chosen, hits)
     if as_json:
         from ragkit_cli import payload  # text needs no JSON
 
@@ -175,12 +175,12 @@ def ask_command(
     return NOTHING if exit_code and answer.status == "refused" else DONE
 
 
-def _related(rag: RAG, hits: list[Hit]) -> list[Hit]:
+def _related(chosen: Settings, hits: list[Hit]) -> list[Hit]:
     """The hits that mean something: the offline embedder is made of words, and near without any is near by chance."""
-    from ragkit.ranking import is_offline  # the search has loaded it
+    from ragkit.services import OFFLINE, provider_of  # the search has loaded it
 
-    related = [hit for hit in hits if hit.scores.get("lexical", 1.0) > 0]
-    return related if len(related) < len(hits) and is_offline(rag.status().embedding_model) else hits
+    offline = provider_of(chosen, "embed") == OFFLINE  # the embedder is the index's, or the search had raised
+    return [hit for hit in hits if hit.scores.get("lexical", 1.0) > 0] if offline else hits
 
 
 class Streamed:

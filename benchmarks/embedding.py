@@ -11,20 +11,17 @@ which is what one would write by hand.
 from __future__ import annotations
 
 import argparse
-import asyncio
-import json
-import multiprocessing
 import random
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import httpx
 import numpy as np
+from servers import embeddings, running
 
 import ragkit
 from ragkit.providers.gigachat import GigaChat
@@ -32,56 +29,6 @@ from ragkit.providers.gigachat import GigaChat
 LATENCY = 0.1
 BATCH = 16
 DIMENSION = 1024
-
-
-def serve(pipe: Connection) -> None:
-    """An asyncio server with answers made beforehand; the most requests in flight go back through the pipe."""
-    numbers = np.random.default_rng(0).normal(0, 0.9, (BATCH, DIMENSION)).astype(np.float16)
-    items = [
-        {"object": "embedding", "index": i, "embedding": row.tolist(), "usage": {"prompt_tokens": 7}}
-        for i, row in enumerate(numbers)
-    ]
-    bodies = [
-        json.dumps({"object": "list", "data": items[:n], "model": "Embeddings"}).encode() for n in range(BATCH + 1)
-    ]
-    token = json.dumps({"access_token": "t", "expires_at": 2**41}).encode()
-    state = {"now": 0, "most": 0}
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                length = next(
-                    (int(line[15:]) for line in head.split(b"\r\n") if line[:15].lower() == b"content-length:"), 0
-                )
-                body = await reader.readexactly(length)
-                if b"/oauth" in head.split(b"\r\n", 1)[0]:
-                    answer = token
-                elif b"/tokens/count" in head.split(b"\r\n", 1)[0]:
-                    answer = json.dumps([{"tokens": 2, "characters": 9}] * len(json.loads(body)["input"])).encode()
-                else:
-                    state["now"] += 1
-                    state["most"] = max(state["most"], state["now"])
-                    await asyncio.sleep(LATENCY)
-                    state["now"] -= 1
-                    answer = bodies[len(json.loads(body)["input"])]
-                writer.write(
-                    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(answer)
-                    + answer
-                )
-                await writer.drain()
-        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
-            pass
-        finally:
-            writer.close()
-
-    async def run() -> None:
-        server = await asyncio.start_server(handle, "127.0.0.1", 0, limit=1 << 20)
-        pipe.send(server.sockets[0].getsockname()[1])
-        while not pipe.poll():
-            await asyncio.sleep(0.05)
-        pipe.send(state["most"])
-
-    asyncio.run(run())
 
 
 def ours(port: int, slots: int, texts: list[str]) -> float:
@@ -147,24 +94,19 @@ def main() -> None:
     arguments = parser.parse_args()
     words = ["залог", "срок", "акт", "ключ", "дом", "lease", "term", "key"]
     chooser = random.Random(0)
-    near, far = multiprocessing.Pipe()
-    server = multiprocessing.Process(target=serve, args=(far,), daemon=True)
-    server.start()
-    port = near.recv()
-    print(f"{'slots':>5} {'ideal':>7}  " + "".join(f"{name:>24}" for name in WAYS))
-    for slots in arguments.slots:
-        batches = arguments.batches if slots > 1 else arguments.batches // 8
-        texts = [f"{' '.join(chooser.choices(words, k=12))} {n}" for n in range(batches * BATCH)]
-        ideal = batches / slots * LATENCY
-        taken: dict[str, list[float]] = {name: [] for name in WAYS}
-        for _ in range(arguments.rounds):
-            for name, way in WAYS.items():
-                taken[name].append(way(port, slots, texts) / ideal)
-        shown = [f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})" for ratios in taken.values()]
-        print(f"{slots:>5} {ideal:>6.1f}s  " + "".join(f"{each:>24}" for each in shown))
-    near.send(None)
-    print(f"most requests in flight at once, over all: {near.recv()}")
-    server.join()
+    with running(embeddings(LATENCY, BATCH, DIMENSION)) as server:
+        print(f"{'slots':>5} {'ideal':>7}  " + "".join(f"{name:>24}" for name in WAYS))
+        for slots in arguments.slots:
+            batches = arguments.batches if slots > 1 else arguments.batches // 8
+            texts = [f"{' '.join(chooser.choices(words, k=12))} {n}" for n in range(batches * BATCH)]
+            ideal = batches / slots * LATENCY
+            taken: dict[str, list[float]] = {name: [] for name in WAYS}
+            for _ in range(arguments.rounds):
+                for name, way in WAYS.items():
+                    taken[name].append(way(server.port, slots, texts) / ideal)
+            shown = [f"{statistics.median(each):.2f} ({min(each):.2f}-{max(each):.2f})" for each in taken.values()]
+            print(f"{slots:>5} {ideal:>6.1f}s  " + "".join(f"{each:>24}" for each in shown), flush=True)
+        print(f"most requests in flight at once, over all: {server.counts()}")
 
 
 if __name__ == "__main__":

@@ -31,12 +31,16 @@ def batches(texts: Iterable[str | None], limits: Limits, *, prefix: str = "") ->
     """
     places: list[int] = []
     batch: list[str] = []
-    size = tokens = place = 0
+    size = place = 0
+    tokens = 0  # at most: as many as characters, until that would be too many and they are estimated
     for text in texts:
         if text is None:
             yield [], []
             continue
-        more, length = len(json.dumps(prefix + text, ensure_ascii=False).encode()) + 1, estimated_tokens(prefix + text)
+        more, length = len(json.dumps(prefix + text, ensure_ascii=False).encode()) + 1, len(prefix) + len(text)
+        if tokens + length > limits.tokens:
+            tokens = sum(estimated_tokens(prefix + each) for each in batch)
+            length = estimated_tokens(prefix + text)
         if places and (len(places) >= limits.items or size + more > limits.bytes or tokens + length > limits.tokens):
             yield places, batch
             places, batch, size, tokens = [], [], 0, 0

@@ -251,7 +251,7 @@ def test_an_index_of_another_format_is_refused_with_both_versions(rag: RAG, inde
     with sqlite3.connect(index / "catalog.sqlite") as db:
         db.execute("PRAGMA user_version=99")
     db.close()
-    with pytest.raises(IndexMismatch, match="has format 99, this version reads format 2"):
+    with pytest.raises(IndexMismatch, match="has format 99, this version reads format 3"):
         colour_rag(index).search("red")
 
 
@@ -325,7 +325,7 @@ def test_a_changed_byte_is_found_and_named(index: Path, part: str) -> None:
         path.write_bytes(data)
     else:
         change = {
-            "text": "UPDATE text SET body = replace(body, 'house', 'mouse') WHERE document = 3",
+            "text": "UPDATE text SET body = replace(body, 'house', 'mouse') WHERE id >> 20 = 3",
             "chunk": "UPDATE chunk SET line = 2 WHERE id = 3",
             "document": "UPDATE document SET record = replace(record, 'plain', 'plane') WHERE id = 3",
             "tail": "UPDATE tail SET body = zeroblob(length(body))",
@@ -348,7 +348,7 @@ def test_a_full_disk_stops_the_writer_and_loses_nothing(index: Path, rag: RAG) -
     before = answers(rag)
     rag.close()
     fill = """
-import resource, signal, sys
+import random, resource, signal, sys
 from contextlib import closing
 from pathlib import Path
 from toys import colour_rag
@@ -361,7 +361,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (size + 40_000, size + 40_000))
 try:
     with LocalStore(Path(sys.argv[1])).writing() as writer:
         try:
-            writer.replace(Document("large", "red " * 100_000, "sha"), [], [])
+            writer.replace(Document("large", random.Random(1).randbytes(200_000).hex(), "sha"), [], [])
             writer.commit()
         except StoreError as error:
             print(error.hint)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ragkit.errors import StoreError
 from ragkit.filters import Condition
 from ragkit.ranking import dense_weight, fuse, merge_neighbours
 from ragkit.store.catalog import Catalog
-from ragkit.store.catalog.chunks import WAITS
+from ragkit.store.catalog.chunks import WAITS, ChunkRow
 from ragkit.store.catalog.rows import damaged
+from ragkit.store.catalog.selection import FEW, Selection
 from ragkit.store.lexical import LexicalIndex, LexicalUnusable
 from ragkit.store.segments import VectorSet
-from ragkit.types import FloatVector, Hit, IntVector
+from ragkit.types import Chunk, FloatVector, Hit, IntVector
 
 CANDIDATES = 100  # of each leg, at least: the legs' scores are compared over the union of them
+_WIDER = 4  # times as many are looked at where too few of them may be returned
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,38 +42,63 @@ def retrieve(
     k: int,
     conditions: Sequence[Condition] = (),
 ) -> list[Hit]:
-    """The k best passages, best first. No words where the query is empty, no vectors where there is no `vector`."""
-    documents = catalog.documents.matching(view.at, conditions) if conditions else None
-    if documents is not None and not documents:
-        return []
+    """The k best passages, best first. No words where the query is empty, no vectors where there is no `vector`.
+
+    Documents that fulfil the conditions are listed where they are few, and every vector of theirs is looked at. Where
+    they are many, candidates are those of a search without conditions that fulfil them, as far down as it takes: by
+    words that is exact, by vectors as exact as the search without conditions is.
+    """
+    selection = catalog.documents.selection(view.at, conditions) if conditions else None
     wanted = max(CANDIDATES, 4 * k)
     while True:
+        if selection and selection.is_listed and not len(selection.documents()):
+            return []
         legs: dict[str, dict[int, float]] = {}
+        vectors: dict[int, int] = {}
         if query:
-            legs["lexical"] = dict(view.words.search(query, wanted, documents))
+            legs["lexical"] = _words(catalog, view, query, wanted, selection)
         if vector is not None:
-            legs["dense"] = _dense(catalog, view, vector, wanted, documents)
+            legs["dense"], vectors = _dense(catalog, view, vector, wanted, selection)
         exhausted = all(len(leg) < wanted for leg in legs.values())
-        hits = _hits(catalog, _complete(catalog, view, query, vector, legs), _ranks(legs), k)
+        hits = _hits(catalog, _complete(catalog, view, query, vector, legs, vectors), _ranks(legs), k)
         if len(hits) >= k or exhausted:
             return hits[:k]
-        wanted *= 4
+        wanted *= _WIDER
+
+
+def _words(catalog: Catalog, view: View, query: str, wanted: int, selection: Selection | None) -> dict[int, float]:
+    """Score by chunk id of the `wanted` best, or of all that share something with the query, best first."""
+    n = wanted
+    while selection and not selection.is_listed:
+        n *= _WIDER
+        if n > FEW * wanted:
+            selection.documents()
+            break
+        found = view.words.search(query, n)
+        inside = catalog.chunks.selected([id for id, _ in found], selection)
+        best = [pair for pair in found if pair[0] in inside]
+        if len(best) >= wanted or len(found) < n:
+            return dict(best[:wanted])
+    documents = None if selection is None else selection.documents().tolist()
+    return dict(view.words.search(query, wanted, documents))
 
 
 def _dense(
-    catalog: Catalog, view: View, vector: FloatVector, wanted: int, documents: Sequence[int] | None
-) -> dict[int, float]:
-    """Cosine by chunk id of the nearest living chunks: `wanted` of them, or all that there are."""
-    within = None if documents is None else _ascending(catalog.chunks.vectors_of_documents(documents))
-    total = len(view.vectors) if within is None else len(within)
-    n = wanted
+    catalog: Catalog, view: View, vector: FloatVector, wanted: int, selection: Selection | None
+) -> tuple[dict[int, float], dict[int, int]]:
+    """Cosine by chunk id of the nearest living chunks: `wanted` of them, or all that there are; and their vectors."""
+    within = selection.vectors() if selection and selection.is_listed else None
+    n = wanted if within is not None or not selection else _WIDER * wanted
     while True:
         nearest = dict(view.vectors.top(vector, n, within))
-        chunks = catalog.chunks.with_vectors(view.at, nearest, documents)
+        chunks = catalog.chunks.with_vectors(view.at, nearest, selection)
+        total = len(view.vectors) if within is None else len(within)
         if len(chunks) >= wanted or n >= total:  # some vectors belong to no living chunk
             best = sorted(((chunk, nearest[v]) for chunk, v in chunks), key=lambda pair: (-pair[1], pair[0]))
-            return dict(best[:wanted])
-        n *= 4
+            return dict(best[:wanted]), dict(chunks)
+        n *= _WIDER
+        if selection and within is None and n > FEW * wanted:
+            within, n = selection.vectors(), wanted
 
 
 def _complete(
@@ -79,27 +107,39 @@ def _complete(
     query: str,
     vector: FloatVector | None,
     legs: Mapping[str, Mapping[int, float]],
+    vectors: Mapping[int, int],
 ) -> dict[str, dict[int, float]]:
-    """The score of every candidate in every leg, with the fused one that orders them."""
+    """The score of every candidate in every leg, with the fused one that orders them.
+
+    `vectors` are those of the candidates that the dense leg found.
+    """
     ids = sorted(set().union(*legs.values()))
-    names = catalog.chunks.vectors(ids)
-    if len(names) < len(ids):
-        raise LexicalUnusable("the word index names chunks that the catalog does not have", "it is made again")
     full: dict[str, dict[int, float]] = {}
     if "lexical" in legs:
         missing = [id for id in ids if id not in legs["lexical"]]
         full["lexical"] = {**legs["lexical"], **(view.words.score(query, missing) if missing else {})}
     if "dense" in legs and vector is not None:
-        missing = [id for id in ids if id not in legs["dense"] and names[id] != WAITS]
+        missing = [id for id in ids if id not in legs["dense"]]
+        names = {**catalog.chunks.vectors([id for id in missing if id not in vectors]), **vectors}
+        if any(id not in names for id in missing):
+            raise _lost(catalog, [id for id in missing if id not in names])
+        waiting = [id for id in missing if names[id] == WAITS]
+        missing = [id for id in missing if names[id] != WAITS]
         cosines = view.vectors.scores(vector, _ascending({names[id] for id in missing}))
         if lost := [id for id in missing if names[id] not in cosines]:
             raise damaged(f"the vector of chunk {lost[0]}")
         full["dense"] = {**legs["dense"], **{id: cosines[names[id]] for id in missing}}
         # A chunk that waits for its vector is found by words, and is no nearer than any other.
-        least = min(full["dense"].values(), default=0.0)
-        full["dense"].update({id: least for id in ids if names[id] == WAITS})
-    full["fused"] = fuse(full, dense_weight(catalog.meta().get("embedding_model", "")))
+        full["dense"].update(dict.fromkeys(waiting, min(full["dense"].values(), default=0.0)))
+    full["fused"] = fuse(full, dense_weight(view.model))
     return full
+
+
+def _lost(catalog: Catalog, ids: Sequence[int]) -> StoreError:
+    """What is wrong with candidates that cannot be returned."""
+    if known := catalog.chunks.vectors(ids):
+        return damaged(f"the document of chunk {next(iter(known))}")
+    return LexicalUnusable("the word index names chunks that the catalog does not have", "it is made again")
 
 
 def _ranks(legs: Mapping[str, Mapping[int, float]]) -> dict[str, dict[int, int]]:
@@ -113,25 +153,44 @@ def _hits(
     ranks: Mapping[str, Mapping[int, int]],
     k: int,
 ) -> list[Hit]:
-    """The best candidates as hits, neighbours in a document merged, at least k where there are so many."""
+    """The k best candidates as hits, neighbours in a document merged; fewer where there are not so many.
+
+    What is merged shows by the places of the chunks: only texts that are returned are read.
+    """
     fused = scores["fused"]
     order = sorted(fused, key=lambda id: (-fused[id], id))
     taken = 2 * k
     while True:
-        stored = {chunk.id: chunk for chunk in catalog.chunks.by_id(order[:taken])}
-        hits = merge_neighbours(
+        rows = catalog.chunks.spans(order[:taken])
+        if len(rows) < len(order[:taken]):
+            raise _lost(catalog, [id for id in order[:taken] if id not in rows])
+        merged = merge_neighbours(
             Hit(
                 id,
-                stored[id].chunk,
+                _place(*rows[id]),
                 fused[id],
                 {name: leg[id] for name, leg in scores.items()},
                 {name: leg[id] for name, leg in ranks.items() if id in leg},
             )
             for id in order[:taken]
         )
-        if len(hits) >= k or taken >= len(order):
-            return hits
+        if len(merged) >= k or taken >= len(order):
+            return [_with_text(catalog, hit, rows) for hit in merged[:k]]
         taken *= 2
+
+
+def _place(source: str, row: ChunkRow) -> Chunk:
+    """The chunk without its text."""
+    return Chunk(source, row.start, row.end, "", row.page, row.heading, row.line)
+
+
+def _with_text(catalog: Catalog, hit: Hit, rows: Mapping[int, tuple[str, ChunkRow]]) -> Hit:
+    """The hit with its text. All chunks in it are compared with their checksums, those that were merged as well."""
+    here, document = hit.chunk, rows[hit.id][1].document
+    inside = [
+        row for _, row in rows.values() if row.document == document and here.start <= row.start and row.end <= here.end
+    ]
+    return replace(hit, chunk=replace(here, text=catalog.chunks.read(here.source, inside)))
 
 
 def _ascending(ids: Iterable[int]) -> IntVector:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from ragkit.store.catalog.documents import DocumentTable
 from ragkit.store.catalog.meta import MetaTable
 from ragkit.store.catalog.rows import ALIVE, chunk_crc, damaged, id_array
+from ragkit.store.catalog.selection import Selection
 from ragkit.types import Chunk
 
 WAITS = 0  # in the place of a vector's id: it was lost in a repair, and the chunk is found by words until it has one
@@ -40,9 +41,10 @@ class ChunkRow(NamedTuple):
     vector: int
     crc: int
 
-    def chunk(self, source: str, text: str) -> Chunk | None:
-        """The chunk, where the row holds beside the `text` of its document."""
-        chunk = Chunk(source, self.start, self.end, text[self.start : self.end], self.page, self.heading, self.line)
+    def chunk(self, source: str, text: str, at: int = 0) -> Chunk | None:
+        """The chunk, where the row holds beside the `text` of its document from the character `at` on."""
+        own = text[self.start - at : self.end - at]
+        chunk = Chunk(source, self.start, self.end, own, self.page, self.heading, self.line)
         return chunk if self.crc == chunk_crc(self.id, self.document, self.n, chunk, self.vector) else None
 
 
@@ -77,6 +79,28 @@ class ChunkTable:
                 for stored, vector in zip(chunks, vectors, strict=True)
             ],
         )
+
+    def spans(self, ids: Iterable[int]) -> dict[int, tuple[str, ChunkRow]]:
+        """Source and row of each of these chunks that is there, as they are stored: `read` tells whether they hold."""
+        columns = ", ".join([f"c.{name}" for name in ChunkRow._fields])
+        rows = self._db.execute(
+            f"SELECT d.source, {columns} FROM chunk c JOIN document d ON d.id = c.document"
+            " WHERE c.id IN (SELECT value FROM json_each(?))",
+            (id_array(ids),),
+        )
+        return {row[1]: (row[0], ChunkRow(*row[1:])) for row in rows}
+
+    def read(self, source: str, rows: Sequence[ChunkRow]) -> str:
+        """The text of neighbours in one document, from the first of them to the last, each compared with its checksum.
+
+        Raises IndexCorrupt where one does not hold.
+        """
+        start, end = min(row.start for row in rows), max(row.end for row in rows)
+        text = self._documents.text(rows[0].document, start, end)
+        for row in rows:
+            if row.chunk(source, text, start) is None:
+                raise damaged(f"chunk {row.id} of {source}")
+        return text
 
     def by_id(self, ids: Iterable[int]) -> list[StoredChunk]:
         """The chunks in ascending order of id; ids that are gone are left out."""
@@ -116,15 +140,21 @@ class ChunkTable:
         return found
 
     def with_vectors(
-        self, at: int, vectors: Iterable[int], documents: Iterable[int] | None = None
+        self, at: int, vectors: Iterable[int], selection: Selection | None = None
     ) -> list[tuple[int, int]]:
         """(chunk id, vector id) of the living chunks with these vectors; where given, of these documents only."""
-        only = "" if documents is None else " AND d.id IN (SELECT value FROM json_each(:documents))"
-        return self._db.execute(
-            "SELECT c.id, c.vector FROM chunk c JOIN document d ON d.id = c.document"
-            f" WHERE c.vector IN (SELECT value FROM json_each(:vectors)) AND {ALIVE}{only}",
-            {"at": at, "vectors": id_array(vectors), "documents": id_array(documents or ())},
-        ).fetchall()
+        sql = "SELECT c.id, c.vector FROM chunk c WHERE c.vector IN (SELECT value FROM json_each(:ids))"
+        if selection:
+            sql += f" AND {selection.sql}"
+        if self._documents.has_dead(at):
+            sql += f" AND EXISTS (SELECT 1 FROM document WHERE id = c.document AND {ALIVE})"
+        values = {**(selection.values if selection else {}), "ids": id_array(vectors), "at": at}
+        return self._db.execute(sql, values).fetchall()
+
+    def selected(self, ids: Iterable[int], selection: Selection) -> set[int]:
+        """Those of these chunks whose documents are selected."""
+        sql = f"SELECT c.id FROM chunk c WHERE c.id IN (SELECT value FROM json_each(:ids)) AND {selection.sql}"
+        return {row[0] for row in self._db.execute(sql, {**selection.values, "ids": id_array(ids)})}
 
     def vectors(self, ids: Iterable[int]) -> dict[int, int]:
         """Vector id by chunk id."""
@@ -133,14 +163,6 @@ class ChunkTable:
                 "SELECT id, vector FROM chunk WHERE id IN (SELECT value FROM json_each(?))", (id_array(ids),)
             ).fetchall()
         )
-
-    def vectors_of_documents(self, documents: Iterable[int]) -> list[int]:
-        """The vectors that the chunks of these document versions use, each once, ascending."""
-        rows = self._db.execute(
-            "SELECT DISTINCT vector FROM chunk WHERE document IN (SELECT value FROM json_each(?)) ORDER BY vector",
-            (id_array(documents),),
-        )
-        return [row[0] for row in rows]
 
     def vectors_in_use(self) -> list[int]:
         """Every vector that a chunk has, once, ascending."""

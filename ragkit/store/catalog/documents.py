@@ -11,26 +11,27 @@ from typing import TYPE_CHECKING, Any
 from ragkit.errors import ConfigError
 from ragkit.filters import Condition
 from ragkit.store.catalog.meta import MetaTable
+from ragkit.store.catalog.pieces import PIECE, pieces, place, places, unpacked
 from ragkit.store.catalog.rows import (
     ALIVE,
     attributes,
     crc,
     damaged,
+    id_array,
     info_from,
     iso,
-    matching,
-    piece_crc,
     problems_from,
     problems_text,
     record_text,
     state_crc,
 )
+from ragkit.store.catalog.selection import Selection, has_dead
 from ragkit.types import Document, Heading
 
 if TYPE_CHECKING:
     from ragkit.reports import DocumentInfo, FileStamp, Known, Problem
 
-PIECE = 16_384  # characters of a document's text in one row: a passage is cut out of one or two of them
+_SELECTIONS = 4  # that are kept: 16 bytes for each of the documents' chunks and vectors that were listed
 
 
 class DocumentTable:
@@ -39,6 +40,9 @@ class DocumentTable:
     def __init__(self, db: sqlite3.Connection, meta: MetaTable) -> None:
         self._db = db
         self._meta = meta
+        self._selections: dict[tuple[Condition, ...], Selection] = {}
+        self._selected_at = (0, 0)  # SQLite's number for what others committed, and the generation
+        self._count = 0
 
     def known(self) -> dict[str, Known]:
         """Every living document by source."""
@@ -112,11 +116,7 @@ class DocumentTable:
              stamp.sidecar, indexed, len(document.text), chunks, record, problems, check,
              crc(id, check, added, None), state_crc(id, root, stamp, indexed, problems)),
         )  # fmt: skip
-        pieces = [document.text[i : i + PIECE] for i in range(0, len(document.text), PIECE)]
-        self._db.executemany(
-            "INSERT INTO text VALUES(?, ?, ?, ?)",
-            [(id, n, body, piece_crc(id, n, body)) for n, body in enumerate(pieces)],
-        )
+        self._db.executemany("INSERT INTO text VALUES(?, ?, ?)", pieces(id, document.text))
         self._set_attributes(id, attributes(document.source, document.media_type, document.metadata, stamp))
 
     def _set_attributes(self, id: int, values: Mapping[str, object]) -> None:
@@ -193,8 +193,9 @@ class DocumentTable:
     def purge(self, before: int) -> int:
         """Delete the rows of versions that were gone at generation `before`; gives how many versions."""
         ids = [row[0] for row in self._db.execute("SELECT id FROM document WHERE removed <= ?", (before,))]
-        for table in ("chunk", "text", "attribute"):
+        for table in ("chunk", "attribute"):
             self._db.executemany(f"DELETE FROM {table} WHERE document = ?", [(id,) for id in ids])
+        self._db.executemany("DELETE FROM text WHERE id BETWEEN ? AND ?", [places(id) for id in ids])
         self._db.executemany("DELETE FROM document WHERE id = ?", [(id,) for id in ids])
         if ids:  # a word index from before does not know what went, and cannot catch up any more
             self._meta.set("purged", str(before))
@@ -202,13 +203,14 @@ class DocumentTable:
 
     def infos(self, at: int, conditions: Sequence[Condition] = ()) -> list[DocumentInfo]:
         """The documents that fulfil the conditions, by source; without conditions, the failed files as well."""
-        self._check_keys(conditions)
-        where, values = matching(conditions)
-        rows = self._db.execute(
-            "SELECT source, sha256, size, mtime_ns, indexed, characters, chunks, record, problems, crc"
-            f" FROM document WHERE {ALIVE}{where}",
-            {"at": at, **values},
-        ).fetchall()
+        columns = "source, sha256, size, mtime_ns, indexed, characters, chunks, record, problems, crc"
+        if conditions:
+            rows = self._db.execute(
+                f"SELECT {columns} FROM document WHERE id IN (SELECT value FROM json_each(?))",
+                (id_array(self.selection(at, conditions).documents().tolist()),),
+            )
+        else:
+            rows = self._db.execute(f"SELECT {columns} FROM document WHERE {ALIVE}", {"at": at})
         infos = [info_from(*row) for row in rows]
         if not conditions:
             from ragkit.reports import DocumentInfo  # no search needs it
@@ -246,28 +248,41 @@ class DocumentTable:
 
     def text(self, document: int, start: int, end: int) -> str:
         """Characters start to end of a document version. Raises IndexCorrupt where they are not what was written."""
+        first, last = start // PIECE, max(end - 1, start) // PIECE
         rows = self._db.execute(
-            "SELECT n, body, crc FROM text WHERE document = ? AND n BETWEEN ? AND ? ORDER BY n",
-            (document, start // PIECE, max(end - 1, start) // PIECE),
+            "SELECT id, body, crc FROM text WHERE id BETWEEN ? AND ? ORDER BY id",
+            (place(document, first), place(document, last)),
         ).fetchall()
-        for n, body, check in rows:
-            if piece_crc(document, n, body) != check:
-                raise damaged(f"text piece {n} of document {document}")
-        first = rows[0][0] * PIECE if rows else 0
-        return "".join(body for _, body, _ in rows)[start - first : end - first]
+        if end > start and len(rows) <= last - first:
+            raise damaged(f"the text of document {document}")
+        return "".join([unpacked(*row) for row in rows])[start - first * PIECE : end - first * PIECE]
 
     def title(self, id: int) -> str:
         return str(self._record(id)["metadata"].get("title", ""))
 
-    def matching(self, at: int, conditions: Sequence[Condition]) -> list[int]:
-        """Ids of the living documents that fulfil every condition, ascending.
+    def selection(self, at: int, conditions: Sequence[Condition]) -> Selection:
+        """The living documents that fulfil every condition; what was found is kept until the index changes.
 
         Raises ConfigError for a key that no document has.
         """
-        self._check_keys(conditions)
-        where, values = matching(conditions)
-        rows = self._db.execute(f"SELECT id FROM document WHERE {ALIVE}{where} ORDER BY id", {"at": at, **values})
-        return [row[0] for row in rows]
+        version = self._db.execute("PRAGMA data_version").fetchone()[0]
+        if (version, at) != self._selected_at:
+            self._selections.clear()
+            self._selected_at = version, at
+            self._count = self._db.execute("SELECT count(*) FROM document").fetchone()[0]
+        key = tuple(conditions)
+        found = self._selections.pop(key, None)
+        if found is None:
+            self._check_keys(conditions)
+            found = Selection(self._db, at, self._count, conditions)
+        self._selections[key] = found  # the newest stands last
+        if len(self._selections) > _SELECTIONS:
+            del self._selections[next(iter(self._selections))]
+        return found
+
+    def has_dead(self, at: int) -> bool:
+        """Whether there are versions that are not alive at that generation."""
+        return has_dead(self._db, at)
 
     def _check_keys(self, conditions: Sequence[Condition]) -> None:
         for key in {condition.key for condition in conditions} - {"source"}:

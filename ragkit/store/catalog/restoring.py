@@ -10,6 +10,7 @@ from ragkit.reports import FileStamp
 from ragkit.store.catalog.documents import DocumentTable
 from ragkit.store.catalog.meta import MetaTable
 from ragkit.store.catalog.rows import crc
+from ragkit.store.catalog.vectors import name_of
 from ragkit.store.catalog.verification import DocumentRow
 
 
@@ -52,7 +53,7 @@ class Restoring:
         self._db.executemany("INSERT INTO vector VALUES(?, ?, ?)", rows)
 
     def name(self, id: int, key: bytes) -> None:
-        self.names([(id, key, crc(id, key))])
+        self.names([(id, name_of(key), crc(id, name_of(key)))])
 
     def recut(self, document: int, chunks: int) -> None:
         """A version has another number of chunks now; the rows of those it had are deleted."""

@@ -15,7 +15,6 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from ragkit.errors import IndexCorrupt, StoreError
-from ragkit.filters import Condition
 from ragkit.types import Chunk, Document, Metadata
 
 if TYPE_CHECKING:
@@ -61,11 +60,6 @@ def crc(*values: object) -> int:
     """crc32 of the values, with their order, their bounds and their types."""
     kinds = "".join([type(value).__name__[0] for value in values])
     return zlib.crc32("\x1f".join([kinds, *map(str, values)]).encode("utf-8", "surrogatepass"))
-
-
-def piece_crc(document: int, n: int, body: str) -> int:
-    """The checksum of a piece of a document's text, with its place."""
-    return zlib.crc32(body.encode("utf-8", "surrogatepass"), crc(document, n))
 
 
 def chunk_crc(id: int, document: int, n: int, chunk: Chunk, vector: int) -> int:
@@ -155,31 +149,3 @@ def info_from(
         metadata=metadata,
         problems=problems_from(problems),
     )
-
-
-def matching(conditions: Sequence[Condition]) -> tuple[str, dict[str, str | float]]:
-    """The conditions as SQL on the table of documents, each beginning with AND, and the values of its parameters."""
-    sql = ""
-    values: dict[str, str | float] = {}
-    for i, condition in enumerate(conditions):
-        values[f"k{i}"] = condition.key
-        values[f"v{i}"] = condition.value
-        number = condition.number
-        if number is not None:
-            values[f"f{i}"] = number
-        sql += f" AND {_condition(condition, i, number is not None)}"
-    return sql, values
-
-
-def _condition(condition: Condition, i: int, numeric: bool) -> str:
-    negated = "NOT " if condition.op == "!=" else ""
-    op = "=" if negated else condition.op
-    # What looks like a pattern may be a name as well: a file may be called lease[1].pdf.
-    test = "({0} GLOB :v{1} OR {0} = :v{1})" if op == "glob" else f"{{0}} {op} :v{{1}}"
-    if condition.key == "source":
-        return f"{negated}{test.format('source', i)} AND :k{i} IS NOT NULL"
-    # A text is compared as text; a number also as a number, wherever the document's value is one.
-    test = f"(typeof(value) = 'text' AND {test.format('value', i)})"
-    if numeric and op != "glob":
-        test = f"({test} OR (typeof(value) != 'text' AND value {op} :f{i}))"
-    return f"id {negated}IN (SELECT document FROM attribute WHERE key = :k{i} AND {test})"

@@ -14,7 +14,8 @@ from typing import Any
 
 from ragkit.errors import IndexCorrupt
 from ragkit.store.catalog.chunks import ChunkRow
-from ragkit.store.catalog.rows import crc, piece_crc
+from ragkit.store.catalog.pieces import DOCUMENT, place, places, unpacked
+from ragkit.store.catalog.rows import crc
 from ragkit.store.catalog.schema import address, create, is_ours
 from ragkit.store.catalog.vectors import SEGMENT_COLUMNS, tail_crc
 from ragkit.store.catalog.verification import DOCUMENT_COLUMNS, DocumentRow
@@ -141,21 +142,20 @@ class Salvage:
     def mentioned(self, table: str) -> set[int]:
         """The ids of documents that rows of another table belong to, as far as they can be read."""
         try:
-            return {row[0] for row in self._all(f"SELECT DISTINCT document FROM {table}")}
+            document = DOCUMENT if table == "text" else "document"
+            return {row[0] for row in self._all(f"SELECT DISTINCT {document} FROM {table}")}
         except _FAULTS:
             return set()
 
     def text(self, document: int, characters: int) -> str | None:
         """The whole text of a document; None where a piece of it does not hold."""
         try:
-            rows = self._all("SELECT n, body, crc FROM text WHERE document = ? ORDER BY n", document)
-        except _FAULTS:
+            rows = self._all("SELECT id, body, crc FROM text WHERE id BETWEEN ? AND ? ORDER BY id", *places(document))
+            text = "".join([unpacked(*row) for row in rows])
+        except (*_FAULTS, IndexCorrupt):
             return None
-        if [row[0] for row in rows] != list(range(len(rows))):
+        if [row[0] for row in rows] != [place(document, n) for n in range(len(rows))]:
             return None
-        if any(check != piece_crc(document, n, body) for n, body, check in rows):
-            return None
-        text = "".join(body for _, body, _ in rows)
         return text if len(text) == characters else None
 
     def chunks(self, highest: int) -> Iterator[ChunkRow]:

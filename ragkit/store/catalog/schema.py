@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ragkit.errors import StoreError
 
-FORMAT = 2
+FORMAT = 3
 
 # Columns stand in the order of their key: else quick_check of SQLite 3.40 sees NULL where there is none.
 SCHEMA = """
@@ -27,9 +27,7 @@ CREATE INDEX document_added ON document(added);
 CREATE TABLE attribute(
   key TEXT NOT NULL, value, document INTEGER NOT NULL, PRIMARY KEY(key, value, document)) WITHOUT ROWID;
 CREATE INDEX attribute_document ON attribute(document);
-CREATE TABLE text(
-  document INTEGER NOT NULL, n INTEGER NOT NULL, body TEXT NOT NULL, crc INTEGER NOT NULL,
-  PRIMARY KEY(document, n)) WITHOUT ROWID;
+CREATE TABLE text(id INTEGER PRIMARY KEY, body NOT NULL, crc INTEGER NOT NULL);
 CREATE TABLE chunk(
   id INTEGER PRIMARY KEY, document INTEGER NOT NULL, n INTEGER NOT NULL, start INTEGER NOT NULL,
   end INTEGER NOT NULL, page INTEGER, line INTEGER NOT NULL, heading TEXT NOT NULL, vector INTEGER NOT NULL,

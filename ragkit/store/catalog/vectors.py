@@ -10,12 +10,20 @@ from ragkit.store.catalog.meta import MetaTable
 from ragkit.store.catalog.rows import crc, damaged, id_array
 from ragkit.store.segments import SegmentInfo
 
+_NAME = 16  # bytes, kept twice for each vector: two of 2**40 keys have the same name with a chance of 2**-49
 SEGMENT_COLUMNS = "name, first, last, rows, dimension, crc, size"
 
 
 def tail_crc(first: int, rows: int, body: bytes) -> int:
     """The checksum of a batch, with its place."""
     return zlib.crc32(body, crc(first, rows))
+
+
+def name_of(key: bytes) -> bytes:
+    """What is kept of a key."""
+    import hashlib  # no search needs it
+
+    return hashlib.blake2b(key, digest_size=_NAME).digest()
 
 
 class VectorTable:
@@ -29,7 +37,7 @@ class VectorTable:
         """Ids of the vectors that are stored under these keys; unknown keys are left out."""
         found: dict[bytes, int] = {}
         for key in keys:
-            row = self._db.execute("SELECT id FROM vector WHERE key = ?", (key,)).fetchone()
+            row = self._db.execute("SELECT id FROM vector WHERE key = ?", (name_of(key),)).fetchone()
             if row:
                 found[key] = row[0]
         return found
@@ -37,9 +45,8 @@ class VectorTable:
     def add(self, keys: Sequence[bytes]) -> int:
         """Name new vectors. Ids are consecutive, and never used twice; gives the first."""
         first = self._meta.take("vector", len(keys))
-        self._db.executemany(
-            "INSERT INTO vector VALUES(?, ?, ?)", [(id, key, crc(id, key)) for id, key in enumerate(keys, first)]
-        )
+        rows = [(id, name_of(key)) for id, key in enumerate(keys, first)]
+        self._db.executemany("INSERT INTO vector VALUES(?, ?, ?)", [(*row, crc(*row)) for row in rows])
         return first
 
     def is_named(self, id: int) -> bool:

@@ -9,8 +9,9 @@ from typing import Any
 
 from ragkit.reports import FileStamp
 from ragkit.store.catalog.chunks import ChunkRow
-from ragkit.store.catalog.documents import PIECE, DocumentTable
+from ragkit.store.catalog.documents import DocumentTable
 from ragkit.store.catalog.meta import MetaTable
+from ragkit.store.catalog.pieces import DOCUMENT, PIECE, places
 from ragkit.store.catalog.rows import attributes, crc, damaged, state_crc
 from ragkit.store.catalog.vectors import SEGMENT_COLUMNS, tail_crc
 from ragkit.types import Document
@@ -92,9 +93,9 @@ class Verification:
 
     def references(self) -> Iterator[str]:
         """Rows of no document, and numbers beyond the last one that was given."""
-        for table in ("chunk", "text", "attribute"):
+        for table, document in (("chunk", "document"), ("text", DOCUMENT), ("attribute", "document")):
             lost = self._db.execute(
-                f"SELECT count(*), min(document) FROM {table} WHERE document NOT IN (SELECT id FROM document)"
+                f"SELECT count(*), min({document}) FROM {table} WHERE {document} NOT IN (SELECT id FROM document)"
             ).fetchone()
             if lost[0]:
                 yield f"{lost[0]} rows of {table} belong to no document, the first to document {lost[1]}"
@@ -122,7 +123,7 @@ class Verification:
         text = self._documents.text(id, 0, found.characters)
         if len(text) != found.characters:
             raise damaged(f"the text of {found.source} (document {id})")
-        pieces = self._db.execute("SELECT count(*) FROM text WHERE document = ?", (id,)).fetchone()[0]
+        pieces = self._db.execute("SELECT count(*) FROM text WHERE id BETWEEN ? AND ?", places(id)).fetchone()[0]
         if pieces != -(-found.characters // PIECE):
             raise damaged(f"the text of {found.source} (document {id})")
         stored = self._db.execute("SELECT key, value FROM attribute WHERE document = ?", (id,)).fetchall()

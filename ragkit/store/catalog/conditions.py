@@ -1,0 +1,74 @@
+"""Conditions as SQL, in two forms: the documents that fulfil one, and whether a given document does. It runs none.
+
+Everything is answered by the indexes of attributes and of names: a row of the table of documents is long.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ragkit.filters import Condition
+
+_PATTERN = re.compile(r"[*?[]")
+_TEXT, _NUMBER = " AND value >= ''", " AND value < ''"
+_LAST = "\U0010ffff"  # no name that begins alike comes after it
+Values = dict[str, str | float]
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """One condition. `selected` is a SELECT of ids of documents, where `negated` of those that do not fulfil it."""
+
+    selected: str
+    negated: bool
+    _test: str
+
+    def holds(self, document: str) -> str:
+        """The expression that is true where the document whose id that column holds fulfils the condition."""
+        return f"{'NOT ' if self.negated else ''}EXISTS ({self._test.format(document)})"
+
+
+def clauses(conditions: Sequence[Condition]) -> tuple[list[Clause], Values]:
+    """Each condition, and the values of the parameters of all of them beside `:at`, the generation to look at."""
+    found: list[Clause] = []
+    values: Values = {}
+    for i, condition in enumerate(conditions):
+        values[f"k{i}"], values[f"v{i}"] = condition.key, condition.value
+        if condition.number is not None:
+            values[f"f{i}"] = condition.number
+        if condition.op == "glob":
+            start = _PATTERN.split(condition.value, maxsplit=1)[0]
+            values[f"a{i}"], values[f"z{i}"] = start, start + _LAST
+        found.append(_of_source(condition, i) if condition.key == "source" else _of_attribute(condition, i))
+    return found, values
+
+
+def _of_source(condition: Condition, i: int) -> Clause:
+    test = _compared("source", condition, i)
+    selected = f"""SELECT id FROM document WHERE removed IS NULL AND {test}
+        UNION ALL SELECT id FROM document WHERE removed > :at AND {test}"""
+    return Clause(selected, condition.op == "!=", f"SELECT 1 FROM document WHERE id = {{}} AND {test}")
+
+
+def _of_attribute(condition: Condition, i: int) -> Clause:
+    """A text is compared as text; a number also as a number, wherever the document's value is one.
+
+    SQLite puts every number before every text. An index is used for one comparison only, so none is needless.
+    """
+    op = "=" if condition.op == "!=" else condition.op
+    ways = [f"{_compared('value', condition, i)}{_TEXT if op.startswith('<') else ''}"]
+    if condition.number is not None and op != "glob":
+        ways.append(f"value {op} :f{i}{_NUMBER if op.startswith('>') else ''}")
+    rows = [f"FROM attribute WHERE key = :k{i} AND {way}" for way in ways]
+    selected = " UNION ALL ".join([f"SELECT document AS id {row}" for row in rows])
+    test = " UNION ALL ".join([f"SELECT 1 {row} AND document = {{0}}" for row in rows])
+    return Clause(selected, condition.op == "!=", test)
+
+
+def _compared(column: str, condition: Condition, i: int) -> str:
+    if condition.op != "glob":
+        return f"{column} {'=' if condition.op == '!=' else condition.op} :v{i}"
+    # What looks like a pattern may be a name as well: a file may be called lease[1].pdf.
+    return f"{column} BETWEEN :a{i} AND :z{i} AND ({column} GLOB :v{i} OR {column} = :v{i})"

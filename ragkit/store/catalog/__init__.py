@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ragkit.store.catalog.verification import Verification
 
 _WAIT = 5  # seconds for a lock of SQLite's, which only last for moments
+_CACHE = 16_384  # KiB of pages that a connection keeps at most; of SQLite's 2000 a search of 100 000 chunks needs more
 _INSIDE = ("catalog.sqlite", "vectors", "lexical", "ann")  # none of them may be a link to somewhere else
 
 
@@ -256,6 +257,7 @@ def _connect(path: Path, *, write: bool) -> sqlite3.Connection:
 def _prepare(db: sqlite3.Connection, path: Path, *, write: bool) -> None:
     db.execute("PRAGMA trusted_schema=OFF")
     db.execute("PRAGMA cell_size_check=ON")
+    db.execute(f"PRAGMA cache_size=-{_CACHE}")
     if path.stat().st_size == 0:
         raise unreadable(path, ValueError("it is empty"))
     if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -176,14 +177,15 @@ def test_the_readme_is_written_between_its_markers(measured: dict[str, Any], tmp
     readme = tmp_path / "README.md"
     readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", "utf-8")
     (tmp_path / "suite.json").write_text(json.dumps(measured), "utf-8")
-    write(tmp_path, readme=readme)
+    write(tmp_path, readme=readme, plots=False)
     once = readme.read_text("utf-8")
-    write(tmp_path, readme=readme)
+    write(tmp_path, readme=readme, plots=find_spec("matplotlib") is not None)
     assert once == readme.read_text("utf-8")
     assert once.startswith(f"before\n{BEGIN}\n300 clustered vectors of 32 float32")
     assert "| **ragkit** |" in once
     assert "old" not in once
     assert once.endswith(f"{END}\nafter\n")
+    assert (tmp_path / "suite.png").exists() == (find_spec("matplotlib") is not None)
 
 
 def test_exponents_are_those_of_the_curve() -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.suite.machine import cpu_seconds, environment, peak
+from benchmarks.suite.machine import cpu_seconds, environment
 from benchmarks.suite.rounds import ROOT
 
 Texts = Callable[[], list[str]]  # what was indexed, looked at after the clock is stopped
@@ -56,7 +56,6 @@ def measure(
             here["cpu"].append(said["cpu"])
             here |= {
                 "chunks": said["chunks"],
-                "peak": said["peak"],
                 "kept": len(marks & set(said["marks"])) / len(marks),
             }
     shutil.rmtree(folder)
@@ -187,7 +186,7 @@ def main() -> None:
     way, files, out = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     began, cpu = time.perf_counter(), cpu_seconds()
     read = WAYS[way](files, out)  # with what it imports
-    taken = {"seconds": time.perf_counter() - began, "cpu": cpu_seconds() - cpu, "peak": peak()}
+    taken = {"seconds": time.perf_counter() - began, "cpu": cpu_seconds() - cpu}
     texts = read()
     marks = {
         word for text in texts for word in text.lower().split() if word.startswith(("zp", "zd")) and word[-1] == "q"

@@ -13,14 +13,15 @@ BEGIN, END = "<!-- benchmarks: python -m benchmarks.suite --report -->", "<!-- e
 FILTERS = {"half": "50 %", "hundredth": "1 %", "rare": "0.01 %"}
 
 
-def write(results: Path, *, readme: Path | None = None) -> None:
+def write(results: Path, *, readme: Path | None = None, plots: bool = True) -> None:
     """suite.md and suite.png from suite.json, growth.md and growth.png from growth.json, where there are these."""
     from benchmarks.suite.growing import write_growth
 
     if (results / "suite.json").exists():
         measured = json.loads((results / "suite.json").read_text("utf-8"))
         (results / "suite.md").write_text(page(measured), "utf-8")
-        _draw(measured, results / "suite.png")
+        if plots:
+            _draw(measured, results / "suite.png")
         if readme:
             _into_readme(readme, measured)
     if (results / "growth.json").exists():

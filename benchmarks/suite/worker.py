@@ -22,7 +22,7 @@ from benchmarks.suite.engine import Engine
 from benchmarks.suite.engines import ENGINES
 from benchmarks.suite.given import REPLACED, WANTED, Given
 from benchmarks.suite.judging import complete, recall, right
-from benchmarks.suite.machine import cpu_seconds, memory, peak, sizes
+from benchmarks.suite.machine import Watch, cpu_seconds, memory, sizes
 
 NOT_INSTALLED = 3  # exit code
 
@@ -111,8 +111,15 @@ def main() -> None:
     engine = kind(folder, Given(Path(given)))
     if step == "build":
         before = memory()
-        taken = timed(engine.build)
-        said = {"before": before, "after": memory(), "peak": peak(), "note": kind.note, "hybrid": kind.hybrid}
+        with Watch() as watch:
+            taken = timed(engine.build)
+        said = {
+            "before": before,
+            "after": memory(),
+            "peak": max(watch.most, memory()["anonymous"]),
+            "note": kind.note,
+            "hybrid": kind.hybrid,
+        }
         tell({**taken, **said, "disk": sizes(folder), "versions": versions(ENGINES[name].libraries)})
     elif step == "first":
         engine.open()

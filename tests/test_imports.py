@@ -34,7 +34,7 @@ SEARCH = HELP | named(
     ragkit__embedders="offline",
     ragkit__settings="values",
     ragkit__store="catalog inverted lexical local retrieval segments sizes sums wordindex",
-    ragkit__store__catalog="chunks documents meta models rows schema vectors",
+    ragkit__store__catalog="chunks conditions documents meta models pieces rows schema selection vectors",
     ragkit_cli="answers options passages",
 )
 ASK = SEARCH | named(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import matplotlib as mpl
@@ -32,6 +33,8 @@ def draw_growth(points: list[Point], path: Path) -> None:
             slope = exponent(sizes, heights)
             label = curve.name + (f"  n^{slope:.2f}" if slope is not None else "")
             axes.plot(sizes, heights, marker="o", markersize=4, linewidth=1.4, color=colour, label=label)
+        low, high = axes.get_ylim()
+        axes.set_ylim(10 ** math.floor(math.log10(low)), 10 ** math.ceil(math.log10(high)))  # whole decades, with ticks
         axes.set_title(panel, loc="left", fontsize=9.5, fontweight="bold")
         axes.set_xlabel("chunks")
         axes.grid(visible=True, which="major", color="#e5e7eb", linewidth=0.6)

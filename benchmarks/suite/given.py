@@ -24,7 +24,7 @@ BLOCK = 8192  # rows that are made at once: nothing here grows with their number
 FIELDS = {"half": 2, "hundredth": 100, "rare": 10_000}
 WANTED = {"half": 1, "hundredth": 7, "rare": 7}
 DELETED = 42  # rows whose "hundredth" is this are deleted: 1 %
-REPLACED = 0  # the row that changes
+REPLACED = range(3)  # rows that change, one after another
 _SYLLABLES = ("ка ло ми на ро та ве ди со пу", "ra to ne li sa do ve mi po ku")
 
 
@@ -93,8 +93,14 @@ class Given:
 
     @property
     def added(self) -> range:
-        """Ids that are added afterwards: 1 % more."""
-        return range(self.about.rows, self.about.rows + self.about.spare)
+        """Ids that are added afterwards: 1 % more, but for those that take the place of others."""
+        return range(self.about.rows, self.about.rows + self.about.spare - len(REPLACED))
+
+    @property
+    def replacements(self) -> list[tuple[int, int]]:
+        """Each row that changes with the one that takes its place."""
+        end = self.about.rows + self.about.spare
+        return list(zip(REPLACED, range(end - len(REPLACED), end), strict=True))
 
     @cached_property
     def _texts(self) -> int:
@@ -121,7 +127,7 @@ def make(
     folder: Path, *, rows: int, dimension: int, queries: int = 200, kind: str = "clustered", seed: int = 1
 ) -> Given:
     """The files, unless they are there already."""
-    about = About(rows, max(2, rows // 100), dimension, queries, kind, seed)
+    about = About(rows, max(2 * len(REPLACED), rows // 100), dimension, queries, kind, seed)
     said = folder / "about.json"
     if said.exists() and json.loads(said.read_text("utf-8")) == asdict(about):
         return Given(folder)
@@ -231,7 +237,7 @@ def _truth(given: Given) -> dict[str, Array]:
     allowed = {"all": built}
     for field, value in WANTED.items():
         allowed[field] = built & (ids % FIELDS[field] == value)
-    allowed["changed"] = ~built | ((ids % FIELDS["hundredth"] != DELETED) & (ids != REPLACED))
+    allowed["changed"] = ~built | ((ids % FIELDS["hundredth"] != DELETED) & ~np.isin(ids, REPLACED))
     best = {
         name: (np.full((given.about.queries, K), -2.0, np.float32), np.full((given.about.queries, K), -1))
         for name in allowed

@@ -131,7 +131,10 @@ def changing(figures: list[Figures]) -> str:
         part = f"{100 * (each.replace or 0) / each.build:.2f} %" if each.role != "limit" else ""
         taken = [number(each.delete, 2), number(each.add, 2), number(each.replace, 3), part]
         rows.append([each.name, *taken, share(each.after or 0)])
-    note = "Each until it is durable, in a process that had searched once. Recall@10 is that of searches afterwards."
+    note = (
+        "Each until it is durable, in a process that had searched once; one document changes three times, of which "
+        "this is the median. Recall@10 is that of searches afterwards."
+    )
     head = ["engine", "delete 1 % s", "add 1 % s", "change one s", "of the build", "recall@10 after"]
     return table(head, rows) + "\n\n" + note
 

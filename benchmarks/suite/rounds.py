@@ -39,7 +39,6 @@ class Plan:
     threads: int = 1
     rounds: int = 5
     cold: int = 5
-    limit: float = 3600.0  # seconds for any one step of one engine
 
     def start(self, name: str, step: str) -> Process:
         place = self.folder / (ENGINES[name].index_of or name)

@@ -48,7 +48,7 @@ def build(settings: Settings, *, embedder: Embedder | None = None, chat: ChatMod
 
     def over(folder: Path, close: Callable[[], object] | None = None) -> RAG:
         return RAG(
-            LocalStore(folder),
+            LocalStore(folder, least_recall=settings.recall),
             vectors,
             chunker,
             parsers,

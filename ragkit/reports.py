@@ -167,6 +167,10 @@ class DocumentInfo:
 class IndexStatus:
     """The index as a whole. `size` is bytes on disk; `vectors` also counts those kept for reuse.
 
+    `coded` vectors are found by codes, all others are looked at in every search. `recall` is the share of the ten
+    nearest that codes find, measured on the index's own vectors, and None where there are no codes. Where it is too
+    small, no vector is `coded`.
+
     The prefixes and `query_model` are those of the embedder that made the vectors; empty also where it is not known.
     """
 
@@ -186,6 +190,8 @@ class IndexStatus:
     document_prefix: str = ""
     query_prefix: str = ""
     query_model: str = ""
+    coded: int = 0
+    recall: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

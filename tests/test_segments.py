@@ -13,17 +13,18 @@ from ragkit.store.segments import (
     HEADER_BYTES,
     SegmentInfo,
     VectorBlock,
-    VectorSet,
     map_segment,
     read_segment,
+    stored_rows,
     unit_rows,
     write_segment,
 )
+from ragkit.store.vectors import VectorSet
 
 
 def block(first: int, rows: int, seed: int = 0) -> VectorBlock:
     vectors = np.random.default_rng(seed).standard_normal((rows, 8)).astype(np.float32)
-    return VectorBlock(np.arange(first, first + rows, dtype=np.int64), unit_rows(vectors))
+    return VectorBlock(np.arange(first, first + rows, dtype=np.int64), stored_rows(vectors))
 
 
 def written(folder: Path) -> SegmentInfo:
@@ -62,7 +63,7 @@ def test_a_flipped_bit_costs_one_piece(tmp_path: Path) -> None:
     """256 rows of a thousand; the rest of the segment is read as it was written."""
     whole = block(1, 1000)
     info = write_segment(tmp_path, [whole])
-    flip(tmp_path / info.name, HEADER_BYTES + 8 * 1000 + 4 * 8 * 600)
+    flip(tmp_path / info.name, HEADER_BYTES + 8 * 1000 + 2 * 8 * 600)
     reading = read_segment(tmp_path, info)
     assert reading.damaged == [2]
     assert np.array_equal(np.concatenate([piece.ids for piece in reading.whole]), np.delete(whole.ids, range(512, 768)))

@@ -167,6 +167,8 @@ def of_status(status: IndexStatus) -> Json:
         "documents": status.documents,
         "chunks": status.chunks,
         "vectors": status.vectors,
+        "coded": status.coded,
+        "recall": status.recall,
         "failed": status.failed,
         "size": status.size,
         "embedding_model": status.embedding_model,

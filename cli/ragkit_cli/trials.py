@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _SLICE = 200  # documents that are indexed at once where there is a limit, which is looked at between slices
 # Settings that change how an index is asked and answered from, not what is in it: trying them embeds nothing anew.
 OF_ASKING = frozenset(
-    {"index", "mode", "limit", "passages", "route", "query_model", "query_prefix", "candidates", "mmr"}
+    {"index", "mode", "limit", "recall", "passages", "route", "query_model", "query_prefix", "candidates", "mmr"}
     | {"rerank", "rerank_provider", "rerank_model", "rerank_base_url", "rerank_api_key", "rerank_style", "rerank_price"}
     | {"chat_provider", "chat_model", "gigachat_model", "temperature", "top_p", "repetition_penalty", "rounds"}
     | {"max_answer_tokens", "update_interval", "profanity_check", "session"}

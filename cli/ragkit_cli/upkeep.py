@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from ragkit_cli import payload
@@ -9,6 +11,9 @@ from ragkit_cli.certificates import tls_command
 from ragkit_cli.exits import DONE, INDEX
 from ragkit_cli.options import index_option, json_option, open_index, quiet_option, settings
 from ragkit_cli.render import columns, count, near_path, number, one_line, out, out_json, say, size, style
+
+if TYPE_CHECKING:
+    from ragkit.reports import IndexStatus
 
 
 @click.command("status")
@@ -32,6 +37,7 @@ def status_command(index: str | None, as_json: bool) -> int:
         ("documents", f"{number(status.documents)}{failed}"),
         ("chunks", f"{number(status.chunks)}"),
         ("vectors", f"{number(status.vectors)} of {count(status.dimension, 'dimension')}, kept for reuse included"),
+        ("vector search", _vector_search(status)),
         ("embedding model", one_line(status.embedding_model)),
         *(
             (name.replace("_", " "), one_line(value))
@@ -45,6 +51,16 @@ def status_command(index: str | None, as_json: bool) -> int:
     for line in columns(rows):
         out(line)
     return DONE
+
+
+def _vector_search(status: IndexStatus) -> str:
+    """How the nearest vectors are found, and how many of them."""
+    if status.recall is None:
+        return "exact"
+    found = f"{status.recall:.1%} of the ten nearest"
+    if not status.coded:
+        return f"exact; codes would find {found}, which is too few"
+    return f"by codes, which find {found}: measured on this index"
 
 
 def _part(_: click.Context, option: click.Parameter, given: str | None) -> tuple[int, int] | None:

@@ -119,6 +119,9 @@ class Settings:
     prompt_template: str = _text("file with the words of the prompt, with {sources} and {question}", kind="file")
     refuse_early: bool = _flag(False, "refuse before a chat model is paid, where no passage is about the question")
     rounds: int = _whole(5, "searches that a model may ask for before it must answer", 1, 100)
+    recall: float = _decimal(
+        "share of the ten nearest that searching a large index must find; 1 looks at every vector", 0.5, 1, default=0.99
+    )
 
     embed_price: float = _decimal("money for a million tokens that are embedded", 0, default=0.0)
     prompt_price: float = _decimal("money for a million tokens of a prompt", 0, default=0.0)

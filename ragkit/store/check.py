@@ -180,7 +180,7 @@ def _words(catalog: Catalog, at: int, data: bool) -> Iterator[Finding | str]:
 
 
 def _codes(catalog: Catalog, folder: Path) -> Iterator[Finding | str]:
-    from ragkit.store.ann import codes_fault  # only large indexes have any
+    from ragkit.store.codes import codes_fault  # only large indexes have any
 
     segments = catalog.vectors.segments(catalog.spans().is_searched)
     if fault := codes_fault(folder, catalog.identity(), segments):

@@ -23,8 +23,9 @@ from ragkit.store.catalog.rows import unreadable
 from ragkit.store.catalog.schema import FORMAT
 from ragkit.store.lexical import LexicalUnusable
 from ragkit.store.retrieval import View, retrieve
-from ragkit.store.segments import APPROXIMATE_FROM, VectorSet, map_segment, tail_block, unit_rows
-from ragkit.store.sizes import Sizes
+from ragkit.store.segments import map_segment, tail_block, unit_rows
+from ragkit.store.sizes import APPROXIMATE_FROM, LEAST_RECALL, Sizes
+from ragkit.store.vectors import VectorSet
 from ragkit.store.wordindex import delete as delete_word_index
 from ragkit.store.wordindex import in_memory, open_words
 from ragkit.types import Chunk, Document, FloatMatrix, FloatVector, Hit, Preparation
@@ -42,7 +43,8 @@ _ATTEMPTS = 1000  # to meet catalog, segments and word index at one moment, whil
 class LocalStore:
     """An index in a folder. Safe to share between threads. Nothing is opened before it is needed.
 
-    With `approximate_from` vectors or more, codes choose which of them a search looks at.
+    With `approximate_from` vectors or more, codes choose which of them a search looks at, if they were measured to find
+    `least_recall` of the ten nearest; at 1 every search is exact.
     """
 
     def __init__(
@@ -50,11 +52,13 @@ class LocalStore:
         path: Path,
         *,
         approximate_from: int = APPROXIMATE_FROM,
+        least_recall: float = LEAST_RECALL,
         sizes: Sizes = Sizes(),  # noqa: B008 - frozen
     ) -> None:
         self.path = path
         self._sizes = sizes
         self._approximate_from = approximate_from
+        self._least_recall = least_recall
         self._idle: list[Catalog] = []  # connections that no thread is using
         self._lock = threading.Lock()
         self._view: View | None = None
@@ -187,6 +191,7 @@ class LocalStore:
             meta = catalog.meta()
             counts = catalog.documents.counts(at)
             preparation = catalog.preparation() or Preparation()
+            coded, recall = self._coding_of(catalog)
             return IndexStatus(
                 path=str(self.path),
                 format=FORMAT,
@@ -204,7 +209,23 @@ class LocalStore:
                 document_prefix=preparation.document_prefix,
                 query_prefix=preparation.query_prefix,
                 query_model=preparation.query_model,
+                coded=coded,
+                recall=recall,
             )
+
+    def _coding_of(self, catalog: Catalog) -> tuple[int, float | None]:
+        """How many vectors are found by codes, and what codes were measured to find; None without any."""
+        if not (self.path / "ann").exists():
+            return 0, None
+        from ragkit.store.codes import CodesUnusable, open_codes, read_about
+
+        try:
+            recall = read_about(self.path, catalog.identity())[0].recall
+        except CodesUnusable:
+            return 0, None
+        segments = catalog.vectors.segments(catalog.spans().is_searched)
+        codes = open_codes(self.path, catalog.identity(), segments, self._least_recall)
+        return len(codes) if codes else 0, recall
 
     def check(self, *, data: bool = True, subset: tuple[int, int] = (1, 1)) -> list[Finding]:
         """Compare every stored byte with its checksum, or the n-th of m parts; without `data` look at the shape."""
@@ -257,8 +278,14 @@ class LocalStore:
     def _writer(self, path: Path, *, discard: bool = False, search: bool = False) -> Writer:
         from ragkit.store.writer import Writer  # few searches need it
 
-        from_here = self._approximate_from
-        return Writer(path, discard=discard, approximate_from=from_here, sizes=self._sizes, search=search)
+        return Writer(
+            path,
+            discard=discard,
+            approximate_from=self._approximate_from,
+            least_recall=self._least_recall,
+            sizes=self._sizes,
+            search=search,
+        )
 
     def _read(self, act: Callable[[Catalog, View], _T]) -> _T:
         """What `act` makes of a snapshot; once more with a new word index where only reading shows its damage."""
@@ -308,26 +335,24 @@ class LocalStore:
         if words is None or at > generation or (at < generation and not behind_is_fine):
             return None
         try:
-            vectors = _vectors(catalog, self.path)
+            vectors = _vectors(catalog, self.path, self._least_recall)
         except FileNotFoundError:  # a compaction has replaced a segment since the snapshot began
             return None
         self._view = view = View(generation, at, catalog.meta().get("embedding_model", ""), vectors, words)
         return view
 
 
-def _vectors(catalog: Catalog, folder: Path) -> VectorSet:
+def _vectors(catalog: Catalog, folder: Path, least_recall: float) -> VectorSet:
     """The vectors of the index's model; those of another one are none of a search."""
     spans = catalog.spans()
     segments = catalog.vectors.segments(spans.is_searched)
     tail = [tail_block(*batch, spans.dimension) for batch in catalog.vectors.tail(spans.is_searched)]
     codes = None
     if (folder / "ann").exists():
-        from ragkit.store.ann import open_codes  # only large indexes have any
+        from ragkit.store.codes import open_codes  # only large indexes have any
 
-        codes = open_codes(folder, catalog.identity(), segments)
-    covered = codes.segments if codes else frozenset()
+        codes = open_codes(folder, catalog.identity(), segments, least_recall)
+    covered = {name for name, _ in codes.about.covered} if codes else set()
     exact = [map_segment(folder / "vectors", info) for info in segments if info.name not in covered]
     coded = [map_segment(folder / "vectors", info) for info in segments if info.name in covered]
-    return VectorSet(
-        [*tail, *exact, *coded], exact=len(tail) + len(exact), candidates=codes.candidates if codes else None
-    )
+    return VectorSet([*tail, *exact], codes, coded)

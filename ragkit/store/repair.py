@@ -31,6 +31,7 @@ from ragkit.store.check import check_index
 from ragkit.store.lexical import LexicalUnusable
 from ragkit.store.lock import WriterLock
 from ragkit.store.segments import (
+    NUMBER_BYTES,
     Reading,
     SegmentInfo,
     VectorBlock,
@@ -134,7 +135,7 @@ def mend_caches(folder: Path) -> list[Finding]:
             findings.append(Finding("word index", True, f"it was made again: {error.message}"))
             shutil.rmtree(folder / "lexical", ignore_errors=True)
         if (folder / "ann").exists():
-            from ragkit.store.ann import codes_fault  # only large indexes have any
+            from ragkit.store.codes import codes_fault  # only large indexes have any
 
             segments = catalog.vectors.segments(catalog.spans().is_searched)
             if fault := codes_fault(folder, catalog.identity(), segments):
@@ -218,7 +219,7 @@ class _Repair:
             segments.append((info, reading))
         tail = []
         for first, rows, body in self._old.tail(self._highest("vector")):
-            dimension = len(body) // (4 * max(rows, 1))
+            dimension = len(body) // (NUMBER_BYTES * max(rows, 1))
             block = tail_block(first, rows, body, dimension)
             self._held.update(block.ids.tolist())
             tail.append((first, block, body))

@@ -15,7 +15,7 @@ from ragkit.store.catalog.chunks import WAITS, ChunkRow
 from ragkit.store.catalog.rows import damaged
 from ragkit.store.catalog.selection import FEW, Selection
 from ragkit.store.lexical import LexicalIndex, LexicalUnusable
-from ragkit.store.segments import VectorSet
+from ragkit.store.vectors import VectorSet
 from ragkit.types import Chunk, FloatVector, Hit, IntVector
 
 CANDIDATES = 100  # of each leg, at least: the legs' scores are compared over the union of them

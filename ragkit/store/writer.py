@@ -26,8 +26,8 @@ from ragkit.store.creation import keep_names
 from ragkit.store.lexical import LexicalUnusable
 from ragkit.store.lock import WriterLock
 from ragkit.store.moving import move
-from ragkit.store.segments import APPROXIMATE_FROM, VectorBlock, unit_rows
-from ragkit.store.sizes import BULK_ROWS, SEAL_ROWS, Sizes
+from ragkit.store.segments import VectorBlock, stored_rows, unit_rows
+from ragkit.store.sizes import APPROXIMATE_FROM, BULK_ROWS, LEAST_RECALL, SEAL_ROWS, Sizes
 from ragkit.store.wordindex import catch_up, shrink
 from ragkit.types import Chunk, Document, FloatMatrix, FloatVector, Preparation
 
@@ -49,11 +49,13 @@ class Writer:
         *,
         discard: bool = False,
         approximate_from: int = APPROXIMATE_FROM,
+        least_recall: float = LEAST_RECALL,
         sizes: Sizes = Sizes(),  # noqa: B008 - frozen
         search: bool = False,
     ) -> None:
         self._folder = folder
         self._approximate_from = approximate_from
+        self._least_recall = least_recall
         self._sizes = sizes
         self._discard = discard
         self._vectors = folder / "vectors"
@@ -186,7 +188,7 @@ class Writer:
             )
         if not keys:
             return
-        rows = unit_rows(vectors)
+        rows = stored_rows(vectors)
         with self._guarded():
             first = self._catalog.vectors.add(keys)
             if not spans.continued(first, model, dimension):
@@ -339,9 +341,15 @@ class Writer:
     def _update_codes(self) -> None:
         segments = self._catalog.vectors.segments(self._catalog.spans().is_searched)
         if sum(info.rows for info in segments) >= self._approximate_from or (self._folder / "ann").exists():
-            from ragkit.store.ann import update_codes  # only large indexes need faiss
+            from ragkit.store.coding import update_codes  # only large indexes need faiss
 
-            update_codes(self._folder, self._catalog.identity(), segments, self._approximate_from)
+            update_codes(
+                self._folder,
+                self._catalog.identity(),
+                segments,
+                least_rows=self._approximate_from,
+                least_recall=self._least_recall,
+            )
 
     def _store_pending(self) -> None:
         rows = sum(len(block.ids) for block in self._pending)
@@ -349,7 +357,7 @@ class Writer:
             seal(self._catalog, self._vectors, self._pending)
         elif rows:
             for blocks in by_model(self._pending, self._catalog.spans()):
-                together = np.concatenate([block.rows for block in blocks]).astype("<f4")
+                together = np.concatenate([block.rows for block in blocks])
                 self._catalog.vectors.add_tail(int(blocks[0].ids[0]), len(together), together.tobytes())
 
     def _sweep(self) -> None:

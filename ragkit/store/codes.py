@@ -1,0 +1,270 @@
+"""The codes of an index on disk, and the choice of candidates by them: a cache beside the truth.
+
+`ann/codes` says what there is: the centre, the lists that near vectors share, the recall that was measured, and the
+parts. A part holds the codes of some segments: where each list begins, ids and codes by list. It is mapped, and of
+it a search reads the lists that are near its query; so opening a million codes takes no longer than opening few.
+
+An index may come from a stranger. The one file is under a checksum; a part's lengths and its places of lists are
+checked when it is opened, and whatever else is in it can only choose other candidates.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from ragkit.store.segments import SegmentInfo
+from ragkit.types import FloatMatrix, FloatVector, IntVector
+
+if TYPE_CHECKING:
+    from ragkit.store.ann import CodeMatrix, Coder
+
+_MAGIC = b"RAGKITA3"
+_LENGTH = struct.Struct("<I")  # of the JSON before the arrays; and the crc32 of everything at the end
+_PART = re.compile(r"part-[0-9a-f]{32}")
+_WIDER = 4  # times the lists are looked at where a filter leaves out some of what they hold
+_READ_THROUGH = 16_000_000  # bytes of a part up to which opening compares its checksum; above, only `check` does
+
+
+class CodesUnusable(Exception):
+    """Why the codes on disk are not used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A file of codes. `segments` are names and checksums of those that it covers."""
+
+    name: str
+    rows: int
+    crc: int
+    segments: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What the codes say of themselves. `recall` is what a search finds of the ten nearest, as it was measured."""
+
+    identity: str
+    dimension: int
+    lists: int
+    probed: int  # lists for each search
+    rescored: int  # candidates for each search, at least
+    recall: float
+    measured: int  # rows, when recall was
+    parts: tuple[Part, ...]
+
+    @property
+    def covered(self) -> frozenset[tuple[str, int]]:
+        return frozenset(segment for part in self.parts for segment in part.segments)
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """The arrays of a part: list i is ids[starts[i]:starts[i + 1]] with the codes at the same places."""
+
+    starts: IntVector  # (lists + 1,)
+    ids: IntVector  # (n,)
+    codes: CodeMatrix  # (n, bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """Codes that are open: about them, the centres of the lists (lists, d), and the parts."""
+
+    about: About
+    coder: Coder
+    centroids: FloatMatrix
+    parts: tuple[Stretch, ...]
+
+    def __len__(self) -> int:
+        return sum(len(part.ids) for part in self.parts)
+
+    def candidates(self, query: FloatVector, n: int, within: IntVector | None = None) -> IntVector:
+        """Ids among which the `n` nearest are, ascending; all of them `within`, where it is given."""
+        wanted = max(4 * n, self.about.rescored)
+        probed = self.about.probed * (1 if within is None else _WIDER)
+        found = self._search(query, wanted, probed, within)
+        if len(found) < n and probed < self.about.lists:  # what is wanted lies in lists that are not near
+            found = self._search(query, wanted, self.about.lists, within)
+        return np.sort(found)
+
+    def _search(self, query: FloatVector, wanted: int, probed: int, within: IntVector | None) -> IntVector:
+        return self.coder.nearest(self._stretches(query, probed), query, min(wanted, len(self)), within)
+
+    def _stretches(self, query: FloatVector, probed: int) -> Iterator[tuple[IntVector, CodeMatrix]]:
+        if probed >= self.about.lists:
+            yield from ((part.ids, part.codes) for part in self.parts)
+            return
+        for i in nearest_lists(query[None, :], self.centroids, probed)[0].tolist():
+            for part in self.parts:
+                low, high = part.starts[i : i + 2].tolist()
+                yield part.ids[low:high], part.codes[low:high]
+
+
+def nearest_lists(rows: FloatMatrix, centroids: FloatMatrix, wanted: int) -> IntVector:
+    """The `wanted` lists nearest to each row, (n, wanted), in no order."""
+    nearness = rows @ centroids.T - 0.5 * np.einsum("ij,ij->i", centroids, centroids)  # (n, lists)
+    if wanted == 1:
+        return cast("IntVector", nearness.argmax(axis=1)[:, None])
+    return cast("IntVector", np.argpartition(-nearness, wanted - 1, axis=1)[:, :wanted])
+
+
+def open_codes(folder: Path, identity: str, segments: Sequence[SegmentInfo], least_recall: float) -> Codes | None:
+    """The codes, where there are any that are whole, belong to this index and its segments, and find enough."""
+    try:
+        about, centre, centroids = read_about(folder, identity)
+        if (
+            least_recall >= 1
+            or about.recall < least_recall
+            or not about.covered <= {(info.name, info.crc) for info in segments}
+        ):
+            return None
+        parts = tuple(map_part(folder, about, part) for part in about.parts)
+    except CodesUnusable:
+        return None
+    from ragkit.store.ann import Coder
+
+    return Codes(about, Coder(centre), centroids, parts)
+
+
+def codes_fault(folder: Path, identity: str, segments: Sequence[SegmentInfo]) -> str:
+    """Why codes that are there are not used, every byte read; empty where they are, and where there are none."""
+    if not (folder / "ann" / "codes").exists():
+        return ""
+    try:
+        about, _, _ = read_about(folder, identity)
+        for part in about.parts:
+            map_part(folder, about, part, thorough=True)
+    except CodesUnusable as error:
+        return str(error)
+    if not about.covered <= {(info.name, info.crc) for info in segments}:
+        return "the codes are those of other segments"
+    return ""
+
+
+def read_about(folder: Path, identity: str) -> tuple[About, FloatVector, FloatMatrix]:
+    """What `ann/codes` says, the centre (d,) and the centres of the lists (lists, d). Raises CodesUnusable."""
+    try:
+        data = (folder / "ann" / "codes").read_bytes()
+    except OSError as error:
+        raise CodesUnusable(f"the codes cannot be read: {error}") from error
+    start = len(_MAGIC) + _LENGTH.size
+    sound = len(data) > start + _LENGTH.size and data[: len(_MAGIC)] == _MAGIC
+    if not sound or zlib.crc32(data[: -_LENGTH.size]) != _LENGTH.unpack(data[-_LENGTH.size :])[0]:
+        raise CodesUnusable("the codes differ from their checksum")
+    end = start + _LENGTH.unpack(data[len(_MAGIC) : start])[0]
+    try:
+        about = _about(json.loads(data[start:end]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise CodesUnusable(f"what the codes say of themselves cannot be read: {error}") from error
+    numbers = data[end : -_LENGTH.size]
+    if about.identity != identity:
+        raise CodesUnusable("the codes are those of another index")
+    if min(about.dimension, about.lists, about.probed, about.rescored) < 1 or not about.parts:
+        raise CodesUnusable("what the codes say of themselves makes no sense")
+    if len(numbers) != 4 * about.dimension * (1 + about.lists):
+        raise CodesUnusable("the codes are cut off")
+    points = np.frombuffer(numbers, "<f4").reshape(1 + about.lists, about.dimension)
+    if not np.isfinite(points).all():
+        raise CodesUnusable("a centre of the codes is not a number")
+    return about, cast("FloatVector", points[0]), cast("FloatMatrix", points[1:])
+
+
+def _about(said: dict[str, Any]) -> About:
+    parts = tuple(
+        Part(
+            str(part["name"]),
+            int(part["rows"]),
+            int(part["crc"]),
+            tuple((str(name), int(crc)) for name, crc in part["segments"]),
+        )
+        for part in said["parts"]
+    )
+    if not all(_PART.fullmatch(part.name) and part.rows > 0 for part in parts):  # a name becomes a path
+        raise ValueError("a part has an impossible name or length")
+    numbers = {name: int(said[name]) for name in ("dimension", "lists", "probed", "rescored", "measured")}
+    return About(identity=str(said["identity"]), recall=float(said["recall"]), parts=parts, **numbers)
+
+
+def write_about(folder: Path, about: About, centre: FloatVector, centroids: FloatMatrix) -> None:
+    """Put it in the place of the one before; parts that it does not name are deleted. No link is written through."""
+    text = json.dumps(asdict(about)).encode()
+    data = b"".join(
+        (_MAGIC, _LENGTH.pack(len(text)), text, centre.astype("<f4").tobytes(), centroids.astype("<f4").tobytes())
+    )
+    place = folder / "ann"
+    new = place / "codes.new"
+    new.unlink(missing_ok=True)  # left over from a crash, or a link to a file that is not ours
+    with os.fdopen(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+        file.write(data + _LENGTH.pack(zlib.crc32(data)))
+    new.replace(place / "codes")
+    named = {part.name for part in about.parts}
+    for path in place.glob("part-*"):
+        if path.name not in named:
+            path.unlink()
+
+
+def map_part(folder: Path, about: About, part: Part, *, thorough: bool = False) -> Stretch:
+    """Map a part; small ones, and all where `thorough`, are compared with their checksum. Raises CodesUnusable."""
+    from ragkit.store.ann import code_bytes
+
+    path = folder / "ann" / part.name
+    width = code_bytes(about.dimension)
+    ids_at = 8 * (about.lists + 1)
+    codes_at = ids_at + 8 * part.rows
+    size = codes_at + width * part.rows
+    try:
+        if path.is_symlink() or path.stat().st_size != size:
+            raise CodesUnusable(f"{path} does not have its {size} bytes")
+        # As text: numpy breaks where Ctrl-C comes while it asks a Path for that.
+        body = np.memmap(str(path), np.uint8, mode="r").view(np.ndarray)
+    except OSError as error:
+        raise CodesUnusable(f"the codes cannot be read: {error}") from error
+    if (thorough or size <= _READ_THROUGH) and zlib.crc32(body.data) != part.crc:
+        raise CodesUnusable(f"{path} differs from its checksum")
+    starts = body[:ids_at].view("<i8").copy()
+    if starts[0] != 0 or starts[-1] != part.rows or (np.diff(starts) < 0).any():
+        raise CodesUnusable(f"the lists of {path} are out of order")
+    ids = body[ids_at:codes_at].view("<i8")
+    return Stretch(
+        cast("IntVector", starts), cast("IntVector", ids), cast("CodeMatrix", body[codes_at:].reshape(-1, width))
+    )
+
+
+def write_part(
+    folder: Path,
+    lists: int,
+    assigned: IntVector,
+    ids: IntVector,
+    codes: CodeMatrix,
+    segments: Sequence[tuple[str, int]],
+) -> Part:
+    """A new part of rows in the order of their lists: row i belongs to the list `assigned[i]`."""
+    import uuid  # 3 ms that no search need pay
+
+    order = np.argsort(assigned, kind="stable")
+    starts = np.searchsorted(assigned[order], np.arange(lists + 1))
+    place = folder / "ann"
+    place.mkdir(mode=0o700, exist_ok=True)
+    name = f"part-{uuid.uuid4().hex}"
+    crc = 0
+    with os.fdopen(os.open(place / name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+        for array in (starts.astype("<i8"), ids[order].astype("<i8"), *_turns(codes, order)):
+            crc = zlib.crc32(array.data, crc)
+            file.write(array.data)
+    return Part(name, len(ids), crc, tuple(segments))
+
+
+def _turns(codes: CodeMatrix, order: IntVector) -> Iterator[CodeMatrix]:
+    """The codes in that order, some at a time: a second copy of all of them could be too much."""
+    for low in range(0, len(order), 65_536):
+        yield codes[order[low : low + 65_536]]

@@ -1,0 +1,253 @@
+"""Making codes, and keeping them in step with the segments: after a commit, as little anew as possible.
+
+A new segment gets a part of its own; parts are merged as they become many, which copies codes and makes none. All of
+it is made again only when the index has outgrown its lists. Nothing here is needed for a right answer.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from ragkit.store.codes import (
+    About,
+    Codes,
+    CodesUnusable,
+    Part,
+    Stretch,
+    map_part,
+    nearest_lists,
+    read_about,
+    write_about,
+    write_part,
+)
+from ragkit.store.segments import SegmentInfo, VectorBlock, map_segment
+from ragkit.store.vectors import float_rows
+from ragkit.types import FloatMatrix, IntVector
+
+if TYPE_CHECKING:
+    from ragkit.store.ann import CodeMatrix, Coder
+
+_LISTED = 65_536  # rows from which lists are worth their search; below, every code is looked at, in a millisecond
+_IN_A_LIST = 1024  # rows, on average
+_OUTGROWN = 4  # times the rows that lists were made for
+_SAMPLED = 8192  # rows, for the centre
+_PROBES = 64  # queries that recall is measured with
+_AT_ONCE = 8192  # rows: 32 MB of float32 at 1024 dimensions
+_AGAIN = 1.5  # times the rows at which recall is measured again
+_LEAST_NEW = 4096  # rows without codes, or a hundredth of the index: so many are searched exactly in a millisecond
+# What may be looked at, from cheap to dear: share of the lists, candidates whose cosines are taken.
+_EFFORTS = ((1 / 32, 400), (1 / 16, 400), (1 / 8, 400), (1 / 4, 400), (1 / 2, 400), (1, 400), (1 / 2, 1600), (1, 1600))
+_MARGIN = 0.005  # recall is to be above what is asked for: other queries than the probes find a little less
+
+
+class Stopped(Exception):
+    """The caller no longer wants the codes."""
+
+
+def update_codes(
+    folder: Path,
+    identity: str,
+    segments: Sequence[SegmentInfo],
+    *,
+    least_rows: int,
+    least_recall: float,
+    go_on: Callable[[], bool] = lambda: True,
+) -> None:
+    """Bring the codes of the index in `folder` to its segments; delete them below `least_rows`, and for a recall of 1.
+
+    Raises Stopped where `go_on` says so: what was there before is there still.
+    """
+    rows = sum(info.rows for info in segments)
+    if rows < least_rows or least_recall >= 1:
+        shutil.rmtree(folder / "ann", ignore_errors=True)
+        return
+    from ragkit.store.ann import Coder
+
+    try:
+        about, centre, centroids = read_about(folder, identity)
+        here = {(info.name, info.crc) for info in segments}
+        kept = [(part, map_part(folder, about, part)) for part in about.parts]
+        if about.dimension != segments[0].dimension or rows > _OUTGROWN * max(_LISTED, about.lists * _IN_A_LIST):
+            raise CodesUnusable("the index has outgrown them")
+    except CodesUnusable:
+        _build(folder, identity, segments, least_recall, go_on)
+        return
+    new = [info for info in segments if (info.name, info.crc) not in about.covered]
+    gone = about.covered - here
+    waiting = sum(info.rows for info in new)
+    if not gone and waiting < max(_LEAST_NEW, rows // 100):
+        return
+    coding = _Coding(folder, Coder(centre), centroids, go_on)
+    living = [coding.without(part, stretch, segments, here) for part, stretch in kept]
+    parts = [*filter(None, living), *coding.encode(new)]
+    about = replace(about, parts=tuple(coding.merged(parts)))
+    if rows > _AGAIN * about.measured:
+        about = coding.measured(about, segments, least_recall)
+    write_about(folder, about, centre, centroids)
+
+
+def _build(
+    folder: Path, identity: str, segments: Sequence[SegmentInfo], least_recall: float, go_on: Callable[[], bool]
+) -> None:
+    """Make codes of all segments, and measure what they find."""
+    from ragkit.store.ann import Coder
+    from ragkit.store.ann import centroids as trained
+
+    rows = sum(info.rows for info in segments)
+    blocks = [map_segment(folder / "vectors", info) for info in segments]
+    sample = _sample(blocks, _SAMPLED)
+    centre = sample.mean(axis=0, dtype=np.float32)
+    lists = rows // _IN_A_LIST if rows >= _LISTED else 1
+    centroids = trained(_sample(blocks, 64 * lists), lists) if lists > 1 else centre[None, :]
+    shutil.rmtree(folder / "ann", ignore_errors=True)  # of another index, perhaps, or a link to it
+    coding = _Coding(folder, Coder(centre), centroids, go_on)
+    parts = tuple(coding.encode(segments))
+    about = About(identity, len(centre), lists, lists, _EFFORTS[-1][1], 0.0, 0, parts)
+    write_about(folder, coding.measured(about, segments, least_recall), centre, centroids)
+
+
+@dataclass(frozen=True, slots=True)
+class _Coding:
+    folder: Path
+    coder: Coder
+    centroids: FloatMatrix
+    go_on: Callable[[], bool]
+
+    def encode(self, segments: Sequence[SegmentInfo]) -> list[Part]:
+        """The codes of whole segments, as one part."""
+        from ragkit.store.ann import code_bytes
+
+        if not segments:
+            return []
+        rows = sum(info.rows for info in segments)
+        ids, assigned = np.empty(rows, np.int64), np.empty(rows, np.int64)
+        codes = cast("CodeMatrix", np.empty((rows, code_bytes(segments[0].dimension)), np.uint8))
+        at = 0
+        for block in (map_segment(self.folder / "vectors", info) for info in segments):
+            ids[at : at + len(block.ids)] = block.ids
+            for vectors in self._watched(float_rows(block, _AT_ONCE)):
+                here = slice(at, at + len(vectors))
+                codes[here] = self.coder.encode(vectors)
+                assigned[here] = nearest_lists(vectors, self.centroids, 1)[:, 0]
+                at += len(vectors)
+        return [self._written(assigned, ids, codes, [(info.name, info.crc) for info in segments])]
+
+    def without(
+        self, part: Part, stretch: Stretch, segments: Sequence[SegmentInfo], here: set[tuple[str, int]]
+    ) -> Part | None:
+        """The part without the segments that are gone; None where none of its own is left."""
+        left = [segment for segment in part.segments if segment in here]
+        if len(left) == len(part.segments):
+            return part
+        if not left:
+            return None
+        spans = [(info.first, info.last) for info in segments if (info.name, info.crc) in left]
+        firsts, lasts = np.array(sorted(spans)).T
+        span = np.searchsorted(firsts, stretch.ids, side="right") - 1
+        alive = (span >= 0) & (stretch.ids <= lasts[np.maximum(span, 0)])
+        return self._written(_assigned(stretch)[alive], stretch.ids[alive], stretch.codes[alive], left)
+
+    def merged(self, parts: Sequence[Part]) -> list[Part]:
+        """The parts, each at least twice as long as the next: so there are few, and a row is copied seldom."""
+        kept: list[Part] = []
+        for part in sorted(parts, key=lambda part: -part.rows):
+            kept.append(part)
+            while len(kept) > 1 and kept[-2].rows < 2 * kept[-1].rows:
+                pair = kept[-2:]
+                kept[-2:] = [self._join(pair)]
+        return kept
+
+    def measured(self, about: About, segments: Sequence[SegmentInfo], least_recall: float) -> About:
+        """With the least effort that finds enough on the index's own vectors, or the greatest there is."""
+        blocks = [map_segment(self.folder / "vectors", info) for info in segments]
+        queries, own = _queries(blocks)
+        nearest = self._nearest(blocks, queries, own)
+        stretches = tuple(map_part(self.folder, about, part) for part in about.parts)
+        for share, rescored in _EFFORTS:
+            if share < 1 and about.lists == 1:
+                continue
+            probed = max(1, round(share * about.lists))
+            about = replace(about, probed=probed, rescored=rescored, measured=sum(part.rows for part in about.parts))
+            codes = Codes(about, self.coder, self.centroids, stretches)
+            shares = [np.isin(nearest[:, i], codes.candidates(query, 11)).mean() for i, query in enumerate(queries)]
+            # A question is near one passage, or near one and towards another: the worse of the two counts.
+            about = replace(about, recall=float(min(np.mean(shares[: len(own)]), np.mean(shares[len(own) :]))))
+            if about.recall >= min(1.0, least_recall + _MARGIN):
+                break
+        return about
+
+    def _nearest(self, blocks: Sequence[VectorBlock], queries: FloatMatrix, own: IntVector) -> IntVector:
+        """Ids of the ten nearest by exact search, (10, queries); a stored vector is none of its own."""
+        best = np.full((0, len(queries)), -np.inf, np.float32)
+        names = np.zeros((0, len(queries)), np.int64)
+        for block in blocks:
+            at = 0
+            for rows in self._watched(float_rows(block, _AT_ONCE)):
+                ids = block.ids[at : at + len(rows)]
+                scores = rows @ queries.T  # (n, queries)
+                for i, id in enumerate(own.tolist()):
+                    scores[ids == id, i] = -np.inf
+                best = np.concatenate([best, scores])
+                names = np.concatenate([names, np.broadcast_to(ids[:, None], scores.shape)])
+                top = np.argpartition(-best, min(10, len(best)) - 1, axis=0)[:10]
+                best, names = np.take_along_axis(best, top, 0), np.take_along_axis(names, top, 0)
+                at += len(rows)
+        return cast("IntVector", names)
+
+    def _join(self, parts: Sequence[Part]) -> Part:
+        stretches = [self._mapped(part) for part in parts]
+        segments = [segment for part in parts for segment in part.segments]
+        return self._written(
+            np.concatenate([_assigned(stretch) for stretch in stretches]),
+            np.concatenate([stretch.ids for stretch in stretches]),
+            cast("CodeMatrix", np.concatenate([stretch.codes for stretch in stretches])),
+            segments,
+        )
+
+    def _mapped(self, part: Part) -> Stretch:
+        lists, dimension = self.centroids.shape
+        return map_part(self.folder, About("", dimension, lists, 1, 1, 0.0, 0, (part,)), part)
+
+    def _written(
+        self, assigned: IntVector, ids: IntVector, codes: CodeMatrix, segments: Sequence[tuple[str, int]]
+    ) -> Part:
+        return write_part(self.folder, len(self.centroids), assigned, ids, codes, segments)
+
+    def _watched(self, pieces: Iterator[FloatMatrix]) -> Iterator[FloatMatrix]:
+        for piece in pieces:
+            if not self.go_on():
+                raise Stopped
+            yield piece
+
+
+def _assigned(stretch: Stretch) -> IntVector:
+    """The list of each row of a part."""
+    return cast("IntVector", np.repeat(np.arange(len(stretch.starts) - 1), np.diff(stretch.starts)))
+
+
+def _queries(blocks: Sequence[VectorBlock]) -> tuple[FloatMatrix, IntVector]:
+    """Half of the probes are stored vectors, whose ids come second; the others are led astray by another one."""
+    rows, ids = _spread(blocks, _PROBES + _PROBES // 2)
+    half = len(rows) // 3
+    between = 0.75 * rows[half : 2 * half] + 0.25 * rows[2 * half : 3 * half]
+    between /= np.maximum(np.linalg.norm(between, axis=1, keepdims=True), 1e-6)
+    return cast("FloatMatrix", np.concatenate([rows[:half], between])), ids[:half]
+
+
+def _sample(blocks: Sequence[VectorBlock], wanted: int) -> FloatMatrix:
+    """Rows spread evenly over the blocks, (about `wanted`, d); the same ones every time."""
+    return _spread(blocks, wanted)[0]
+
+
+def _spread(blocks: Sequence[VectorBlock], wanted: int) -> tuple[FloatMatrix, IntVector]:
+    step = max(1, sum(len(block.ids) for block in blocks) // wanted)
+    taken = [slice(i % step, None, step) for i in range(len(blocks))]
+    rows = [block.rows[part].astype(np.float32) for block, part in zip(blocks, taken, strict=True)]
+    ids = [block.ids[part] for block, part in zip(blocks, taken, strict=True)]
+    return cast("FloatMatrix", np.concatenate(rows)), np.concatenate(ids)

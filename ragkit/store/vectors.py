@@ -1,0 +1,143 @@
+"""All vectors of one snapshot: the nearest to a query, exactly or by way of codes, and cosines by id.
+
+Few rows are multiplied here, by numpy; only where there are many is faiss imported, which looks at half-precision
+rows where they lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from ragkit.errors import IndexCorrupt
+from ragkit.store.segments import CURE, VectorBlock
+from ragkit.types import FloatMatrix, FloatVector, IntVector
+
+if TYPE_CHECKING:
+    from ragkit.store.codes import Codes
+
+# Up to so many rows are kept as float32 once they were asked for: 64 MB at 1024 dimensions, and 4 ms a query. To make
+# them takes 20 ms, to import faiss 35.
+_WHOLE = 16_384
+_GATHERED = 4096  # rows of a filter up to which they are taken out one by one; above, faiss looks at them in place
+_BROAD = 20_000  # rows of a filter above which codes choose among them, where there are any; exact takes 0.2 us a row
+_AT_ONCE = 256  # rows converted at a time: 1 MB of float32 stays in the processor's cache
+
+
+class VectorSet:
+    """Search over blocks; those that `codes` cover are found by codes, the others exactly.
+
+    Every cosine is of the query with the stored row, whichever way the row was found.
+    """
+
+    def __init__(self, blocks: Iterable[VectorBlock], codes: Codes | None = None, coded: Sequence[VectorBlock] = ()):
+        self._exact = list(blocks)
+        self._coded = list(coded)
+        self._codes = codes
+        self._whole: FloatMatrix | None = None
+
+    def __len__(self) -> int:
+        return _rows(self._exact) + _rows(self._coded)
+
+    def top(self, query: FloatVector, n: int, within: IntVector | None = None) -> list[tuple[int, float]]:
+        """The `n` best (id, cosine), best first; ties in order of id.
+
+        `within` is ascending, without doubles, and restricts exactly: all n are in it, where it has so many. Of more
+        than _BROAD the nearest are found by codes, as without it.
+        """
+        if within is not None and (self._codes is None or len(within) <= _BROAD):
+            ids, scores = self._among(query, n, within)
+        elif self._codes is None:
+            ids, scores = self._near(query, n)
+        else:
+            chosen = self._codes.candidates(query, n, within)
+            near = _scores(self._coded, query, chosen)
+            rest = self._near(query, n) if within is None else _scan(self._exact, query, n, within)
+            ids, scores = np.concatenate([near[0], rest[0]]), np.concatenate([near[1], rest[1]])
+        if n < len(scores):
+            best = np.argpartition(-scores, n - 1)[:n]
+            ids, scores = ids[best], scores[best]
+        order = np.lexsort((ids, -scores))
+        return [
+            (int(ids[i]), min(1.0, float(scores[i]))) for i in order[:n]
+        ]  # rounded rows can be a little longer than 1
+
+    def rows(self, ids: IntVector) -> FloatMatrix:
+        """The vectors themselves, (n, d), row i for id i. `ids` is ascending, without doubles.
+
+        Raises IndexCorrupt where one is not here.
+        """
+        found = [(_places(block, ids), block) for block in self._blocks()]
+        have = np.concatenate([here for (here, _), _ in found]) if found else np.empty(0, np.int64)
+        if len(have) < len(ids):
+            lost = np.setdiff1d(ids, have)
+            raise IndexCorrupt(f"the vector {int(lost[0])} is in no segment", CURE)
+        rows = [block.rows[places] for (_, places), block in found]
+        stacked = np.concatenate(rows).astype(np.float32) if rows else np.empty((0, 0), np.float32)
+        return cast("FloatMatrix", stacked[np.argsort(have)])
+
+    def scores(self, query: FloatVector, ids: IntVector) -> dict[int, float]:
+        """The cosine of each given vector that is here. `ids` is ascending."""
+        found, scores = _scores(self._blocks(), query, ids)
+        return dict(zip(found.tolist(), np.minimum(scores, 1.0).tolist(), strict=True))
+
+    def _blocks(self) -> list[VectorBlock]:
+        return self._coded + self._exact
+
+    def _among(self, query: FloatVector, n: int, within: IntVector) -> tuple[IntVector, FloatVector]:
+        if len(within) <= _GATHERED:
+            return _scores(self._blocks(), query, within)
+        return _scan(self._blocks(), query, n, within)
+
+    def _near(self, query: FloatVector, n: int) -> tuple[IntVector, FloatVector]:
+        """Of the blocks that no codes cover."""
+        rows = _rows(self._exact)
+        if rows > _WHOLE:
+            return _scan(self._exact, query, n, None)
+        if not rows:
+            return np.empty(0, np.int64), np.empty(0, np.float32)
+        if self._whole is None:
+            self._whole = cast("FloatMatrix", np.concatenate([block.rows.astype(np.float32) for block in self._exact]))
+        return np.concatenate([block.ids for block in self._exact]), cast("FloatVector", self._whole @ query)
+
+
+def float_rows(block: VectorBlock, at_once: int = _AT_ONCE) -> Iterator[FloatMatrix]:
+    """The rows as float32, in order, (at most `at_once`, d) at a time."""
+    for low in range(0, len(block.ids), at_once):
+        yield cast("FloatMatrix", block.rows[low : low + at_once].astype(np.float32))
+
+
+def _scan(
+    blocks: Sequence[VectorBlock], query: FloatVector, n: int, within: IntVector | None
+) -> tuple[IntVector, FloatVector]:
+    from ragkit.store.ann import nearest_rows  # small indexes need no faiss
+
+    return nearest_rows(blocks, query, n, within)
+
+
+def _scores(blocks: Sequence[VectorBlock], query: FloatVector, ids: IntVector) -> tuple[IntVector, FloatVector]:
+    """Ids and cosines, (m,) each, of the rows whose ids are among `ids`, ascending."""
+    found: list[IntVector] = [np.empty(0, np.int64)]
+    scores: list[FloatVector] = [np.empty(0, np.float32)]
+    for block in blocks:
+        here, places = _places(block, ids)
+        found.append(here)
+        for low in range(0, len(places), _AT_ONCE):
+            rows = block.rows[places[low : low + _AT_ONCE]]
+            scores.append(cast("FloatVector", rows.astype(np.float32) @ query))  # (m, d) @ (d,) -> (m,)
+    return np.concatenate(found), np.concatenate(scores)
+
+
+def _places(block: VectorBlock, ids: IntVector) -> tuple[IntVector, IntVector]:
+    """Which of the ascending `ids` are in the block, and at which rows."""
+    low, high = np.searchsorted(ids, (block.ids[0], block.ids[-1] + 1))
+    wanted = ids[low:high]
+    places = np.searchsorted(block.ids, wanted)
+    here = block.ids[places] == wanted if len(wanted) else np.zeros(0, bool)
+    return wanted[here], places[here]
+
+
+def _rows(blocks: Sequence[VectorBlock]) -> int:
+    return sum(len(block.ids) for block in blocks)

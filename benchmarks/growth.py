@@ -29,7 +29,7 @@ from benchmarks.suite.engines import ENGINES, FOR_GROWTH
 from benchmarks.suite.given import make
 from benchmarks.suite.growing import write_growth
 from benchmarks.suite.machine import description
-from benchmarks.suite.rounds import ROOT, Plan, measure
+from benchmarks.suite.rounds import ROOT, Plan, measure, readable
 
 
 def main() -> None:
@@ -52,7 +52,7 @@ def main() -> None:
             continue
         with tempfile.TemporaryDirectory(prefix="ragkit-growth-", dir=options.work) as folder:
             measured[name] = one(options, Path(folder), size, kind, partial(_said, say, name))
-        path.write_text(json.dumps(measured, indent=1), "utf-8")
+        path.write_text(readable(measured), "utf-8")
     if measured:
         write_growth(results)
         print((results / "growth.md").read_text("utf-8"))

@@ -12,7 +12,6 @@ table of README.md is written anew. A quick run or one with --results writes to 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -25,7 +24,7 @@ from benchmarks.suite import report
 from benchmarks.suite.engines import ENGINES, PEER, USUAL
 from benchmarks.suite.given import Given, make
 from benchmarks.suite.machine import description
-from benchmarks.suite.rounds import ROOT, Plan, measure
+from benchmarks.suite.rounds import ROOT, Plan, measure, readable
 
 RESULTS = ROOT / "benchmarks" / "results"
 PARTS = ("engines", "shell", "ingest", "embedding")
@@ -77,7 +76,7 @@ def run(options: argparse.Namespace, work: Path, results: Path) -> None:
     measured |= other_parts(options, given, peers, work, say)
     measured["seconds"] = time.perf_counter() - began
     results.mkdir(parents=True, exist_ok=True)
-    (results / "suite.json").write_text(json.dumps(measured, indent=1), "utf-8")
+    (results / "suite.json").write_text(readable(measured), "utf-8")
 
 
 def other_parts(options: argparse.Namespace, given: Given, peers: str, work: Path, say: Any) -> dict[str, Any]:

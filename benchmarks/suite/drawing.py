@@ -25,7 +25,7 @@ def draw(measured: dict[str, Any], path: Path) -> None:
     mpl.rcParams.update({"font.size": 8, "font.family": "DejaVu Sans"})
     panels: list[tuple[str, Callable[[Axes], None]]] = [
         ("Warm query, p50, ms (× limit)", lambda axes: _searches(axes, figures, "all")),
-        ("Filtered to 1 %, p50, ms (× limit)", lambda axes: _searches(axes, figures, "hundredth")),
+        ("Filtered to 1 %, p50, ms (× unfiltered)", lambda axes: _searches(axes, figures, "hundredth")),
         ("Cold process to first hit, s", lambda axes: _bars(axes, figures, lambda f: f.first, "{:.2f}")),
         ("Build and persist, s", lambda axes: _bars(axes, figures, lambda f: f.build, "{:.1f}")),
         ("Change one document, s", lambda axes: _bars(axes, figures, lambda f: f.replace, "{:.3f}")),
@@ -35,7 +35,7 @@ def draw(measured: dict[str, Any], path: Path) -> None:
             lambda axes: _bars(axes, figures, lambda f: _mb(f.disk), "{:.0f}", least / 1e6),
         ),
         (
-            "Filtered to 0.01 %, p50, ms (× limit)",
+            "Filtered to 0.01 %, p50, ms (× unfiltered)",
             lambda axes: _searches(axes, figures, "rare"),
         ),
     ]
@@ -77,7 +77,7 @@ def _searches(axes: Axes, figures: list[Figures], what: str) -> None:
 
 def _label(asked: Asked, *, wrong: bool) -> str:
     shown = f"{asked.p50:.2f}" if asked.p50 < 10 else f"{asked.p50:.0f}"
-    over = f" ({asked.ratio:.1f}×)" if asked.ratio else ""
+    over = f" ({asked.ratio:.2g}×)" if asked.ratio else ""
     return shown + over + (f", right {asked.right:.2f}" if wrong else "")
 
 
@@ -103,7 +103,7 @@ def _axis(axes: Axes, rows: list[Figures], values: list[float]) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
     if values:
         low, high = min(values), max(values)
-        axes.set_xlim(low / 2, high * (high / low) ** 0.45 * 2)
+        axes.set_xlim(low / 2, high * (high / low) ** 0.5 * 2)
     axes.set_yticks(range(len(rows)), [each.name for each in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     for label, each in zip(axes.get_yticklabels(), rows, strict=True):

@@ -14,7 +14,8 @@ GOOD = 0.99  # of recall, or of filtered hits: less is shown as a wrong answer
 class Asked:
     """One measure of searches. `cpu` is the mean, the others are medians and a percentile, all in milliseconds.
 
-    `ratio` is the time over the limit's, the median over rounds; `right` is recall@10 or the share of right hits.
+    `ratio` is the time over the limit's, or for a filter over the engine's own without one, the median over rounds;
+    `right` is recall@10 or the share of right hits.
     """
 
     p50: float
@@ -54,18 +55,14 @@ class Figures:
 
 
 def read(engines: dict[str, dict[str, Any]]) -> list[Figures]:
-    """In the order of the run. The limit of a measure is, round by round, the faster of those whose role it is."""
-    limits: dict[str, list[float]] = {}
-    for result in engines.values():
-        if result["role"] == "limit":
-            for what, measure in result.get("search", {}).items():
-                times = [statistics.median(each["ms"]) for each in measure.get("rounds", [])]
-                before = limits.get(what, times)
-                limits[what] = [min(pair) for pair in zip(before, times, strict=True)]
-    return [_figures(name, result, limits) for name, result in engines.items()]
+    """In the order of the run. The limit is, round by round, the faster of those whose role it is."""
+    medians = [_medians(result) for result in engines.values() if result["role"] == "limit"]
+    limit = [min(times) for times in zip(*filter(None, medians), strict=False)]
+    return [_figures(name, result, limit) for name, result in engines.items()]
 
 
-def _figures(name: str, result: dict[str, Any], limits: dict[str, list[float]]) -> Figures:
+def _figures(name: str, result: dict[str, Any], limit: Sequence[float]) -> Figures:
+    unfiltered = _medians(result)
     made = result.get("build", {})
     changed = result.get("change", {})
     searched = result.get("search", {})
@@ -84,7 +81,7 @@ def _figures(name: str, result: dict[str, Any], limits: dict[str, list[float]]) 
         first=_median(result.get("cold", [])),
         first_cpu=_median(result.get("cold_cpu", [])),
         complete=any(each["complete"] for each in searched.get("all", {}).get("rounds", [])),
-        asked={what: _asked(measure, limits.get(what, [])) for what, measure in searched.items()},
+        asked={what: _asked(measure, limit if what == "all" else unfiltered) for what, measure in searched.items()},
         own=memory.get("anonymous"),
         mapped=memory.get("file"),
         disk=sum(parts.values()) if parts else None,
@@ -97,13 +94,19 @@ def _figures(name: str, result: dict[str, Any], limits: dict[str, list[float]]) 
     )
 
 
+def _medians(result: dict[str, Any]) -> list[float]:
+    """Of unfiltered searches, in milliseconds, round by round."""
+    rounds = result.get("search", {}).get("all", {}).get("rounds", [])
+    return [statistics.median(each["ms"]) for each in rounds]
+
+
 def _asked(measure: dict[str, Any], limit: Sequence[float]) -> Asked:
     if "unsupported" in measure or not measure.get("rounds"):
         return Asked(0, 0, 0, 0, unsupported=measure.get("unsupported", "not measured"))
     rounds = measure["rounds"]
     every = sorted(time for each in rounds for time in each["ms"])
     medians = [statistics.median(each["ms"]) for each in rounds]
-    ratios = [ours / best for ours, best in zip(medians, limit, strict=False)]
+    ratios = [ours / other for ours, other in zip(medians, limit, strict=False)]
     return Asked(
         p50=statistics.median(every),
         p99=every[min(len(every) - 1, int(len(every) * 0.99))],

@@ -10,6 +10,10 @@ from benchmarks.suite.figures import GOOD, Asked, Figures, read
 from benchmarks.suite.targets import Target, of_the_suite
 
 BEGIN, END = "<!-- benchmarks: python -m benchmarks.suite --report -->", "<!-- end of benchmarks -->"
+ELSEWHERE = (
+    "Those at a million are in [growth.md](growth.md); `python benchmarks/startup.py` compares a cold search with the "
+    "imports that it cannot do without."
+)
 FILTERS = {"half": "50 %", "hundredth": "1 %", "rare": "0.01 %"}
 
 
@@ -47,7 +51,7 @@ def page(measured: dict[str, Any]) -> str:
         "Written by `python -m benchmarks.suite`; [README](../README.md) says how each engine is used and judged.",
     ]
     if figures:
-        blocks += ["![](suite.png)", "## Targets", targets(of_the_suite(measured, figures))]
+        blocks += ["![](suite.png)", "## Targets", targets(of_the_suite(measured, figures)), ELSEWHERE]
         blocks += ["## Searches", searches(figures)]
         blocks += ["## Building, opening, holding", building(figures, least(measured))]
         blocks += ["## Changes", changing(figures), "## How each was used", used(figures)]
@@ -97,8 +101,8 @@ def searches(figures: list[Figures]) -> str:
         rows.append([*row, *(filtered(each.asked.get(field), words=each.words) for field in FILTERS)])
     head = ["engine", "p50 ms", "p99 ms", "CPU ms", "× limit", "recall@10", "text, metadata"]
     note = (
-        "The limit is the faster of numpy and faiss, which keep nothing but vectors. Filtered: median ms, × limit, "
-        "share of the hits that are right, all that should have come counted."
+        "The limit is the faster of numpy and faiss, which keep nothing but vectors. Filtered: median ms, times the "
+        "engine's own unfiltered, and the share of the hits that are right, of all that should have come."
     )
     return table([*head, *(f"filtered {name}" for name in FILTERS.values())], rows) + "\n\n" + note
 
@@ -234,7 +238,7 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 def filtered(asked: Asked | None, *, words: bool = False) -> str:
     if asked is None or asked.unsupported:
         return "not supported" if asked else ""
-    over = f", {asked.ratio:.1f}×" if asked.ratio else ""
+    over = f", {asked.ratio:.2g}×" if asked.ratio else ""
     return f"{ms(asked.p50)}{over}" + ("" if words else f", right {share(asked.right)}")
 
 

@@ -6,8 +6,8 @@ Every engine is in a process of its own, which is called by lines of JSON. It kn
 from __future__ import annotations
 
 import json
+import re
 import shutil
-import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -204,10 +204,10 @@ def changes(plan: Plan, name: str) -> Result:
         kept.rename(place)
 
 
-def median_of_rounds(result: Result, what: str) -> list[float]:
-    """The median in milliseconds of each round."""
-    rounds = result.get("search", {}).get(what, {}).get("rounds", [])
-    return [statistics.median(each["ms"]) for each in rounds]
+def readable(measured: Result) -> str:
+    """JSON with a line for each thing, and lists of figures on one."""
+    text = json.dumps(measured, indent=1, ensure_ascii=False)
+    return re.sub(r"\[[^\[\]{}\"]*\]", lambda figures: " ".join(figures[0].split()), text) + "\n"
 
 
 def _rotated(names: Sequence[str], turn: int) -> list[str]:

@@ -46,15 +46,16 @@ def ask(engine: Engine, what: str, queries: range, *, limit: float = 30.0) -> di
     for query in queries:
         began, cpu_began = time.perf_counter(), time.process_time()
         result = engine.filtered(query, field, WANTED[field]) if field else engine.search(query)
-        times.append((time.perf_counter() - began) * 1000)
+        times.append(round((time.perf_counter() - began) * 1000, 4))
         cpu += time.process_time() - cpu_began
         found, true = engine.found(result), given.truth[what][query]
-        scores.append(right(found, true, field, WANTED[field]) if field else recall(found, true))
+        good = right(found, true, field, WANTED[field]) if field else recall(found, true)
+        scores.append(round(good, 4))
         if found:
             whole.append(complete(found, given))
         if time.perf_counter() > until:
             break
-    return {"ms": times, "cpu_ms": cpu * 1000, "right": scores, "complete": bool(whole) and all(whole)}
+    return {"ms": times, "cpu_ms": round(cpu * 1000, 3), "right": scores, "complete": bool(whole) and all(whole)}
 
 
 def change(engine: Engine) -> dict[str, Any]:

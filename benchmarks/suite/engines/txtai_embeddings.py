@@ -13,7 +13,9 @@ from benchmarks.suite.given import FIELDS, Array, K, metadata, row_of
 
 
 class Txtai(Engine):
-    note = "`Embeddings(content=True)` over external vectors, its default faiss index; SQL filters"
+    note = (
+        "`Embeddings(content=True)` over external vectors, its default faiss index (IVF above 5 000 rows); SQL filters"
+    )
 
     def build(self) -> None:
         self.embeddings = Embeddings(method="external", transform=self._transform(), content=True)

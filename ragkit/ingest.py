@@ -81,7 +81,7 @@ class Ingest:
         self._run = EmbeddingRun(writer, embedder, budget=budget, dry_run=dry_run, arrived=self._on_arrival)
         self._chunker = chunker
         self._tell = progress or (lambda _: None)
-        self._total = self._total_bytes = 0
+        self._total = self._total_bytes = self._bytes = 0
         self._source = ""
         self._dry_run = dry_run
         self._moved = moved
@@ -291,7 +291,9 @@ class Ingest:
 
     def _show(self) -> None:
         spent = self._run.spent
-        waiting = self._waiting["bytes"] * (1 - self._run.lacking / max(1, self._waiting["chunks"], self._run.lacking))
+        # Of those that wait, the share that is here: chunks are about as long in all of them, and never does it sink.
+        share = 1 - self._run.lacking / max(1, self._waiting["chunks"], self._run.lacking)
+        self._bytes = max(self._bytes, self._counts["bytes"] + int(self._waiting["bytes"] * share))
         self._tell(
             Progress(
                 self._counts["files"],
@@ -301,7 +303,7 @@ class Ingest:
                 spent.total_tokens,
                 spent.cost,
                 self._counts["pages"],
-                self._counts["bytes"] + int(waiting),
+                self._bytes,
                 self._total_bytes,
                 time.monotonic() - self._began,
             )

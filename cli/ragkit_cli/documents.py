@@ -90,7 +90,8 @@ def index_command(
                 spent = sum((report.usage for report in reports), Usage())
                 left_tokens = None if max_tokens is None else max(0, max_tokens - spent.total_tokens)
                 left_cost = None if max_cost is None else max(0.0, max_cost - spent.cost)
-                with bar(path or str(chosen.index), wanted=not (quiet or as_json)) as progress:
+                shown = bar(path or str(chosen.index), wanted=not (quiet or as_json), currency=chosen.currency)
+                with shown as progress:
                     reports.append(run(progress=progress, dry_run=dry_run, max_tokens=left_tokens, max_cost=left_cost))
                 if not as_json:  # at once: a later folder may fail
                     print_report(reports[-1], dry_run=dry_run, quiet=quiet, verbose=verbose, currency=chosen.currency)

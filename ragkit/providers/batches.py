@@ -41,12 +41,15 @@ def batches(texts: Iterable[str | None], limits: Limits, *, prefix: str = "") ->
         if tokens + length > limits.tokens:
             tokens = sum(estimated_tokens(prefix + each) for each in batch)
             length = estimated_tokens(prefix + text)
-        if places and (len(places) >= limits.items or size + more > limits.bytes or tokens + length > limits.tokens):
+        if places and (size + more > limits.bytes or tokens + length > limits.tokens):
             yield places, batch
             places, batch, size, tokens = [], [], 0, 0
         places.append(place)
         batch.append(text)
         size, tokens, place = size + more, tokens + length, place + 1
+        if len(places) == limits.items:  # at once: the next text may be long in coming
+            yield places, batch
+            places, batch, size, tokens = [], [], 0, 0
     if places:
         yield places, batch
 

@@ -1,8 +1,8 @@
 """The codes of an index on disk, and the choice of candidates by them: a cache beside the truth.
 
 `ann/codes` says what there is: the centre, the lists that near vectors share, the recall that was measured, and the
-parts. A part holds the codes of some segments: where each list begins, ids and codes by list. It is mapped, and of
-it a search reads the lists that are near its query; so opening a million codes takes no longer than opening few.
+parts. A part holds where each list begins, then ids and codes by list. It is mapped, and of it a search reads the
+lists that are near its query; so opening a million codes takes no longer than opening few.
 
 An index may come from a stranger. The one file is under a checksum; a part's lengths and its places of lists are
 checked when it is opened, and whatever else is in it can only choose other candidates.
@@ -41,12 +41,11 @@ class CodesUnusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A file of codes. `segments` are names and checksums of those that it covers."""
+    """A file of codes."""
 
     name: str
     rows: int
     crc: int
-    segments: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +59,8 @@ class About:
     rescored: int  # candidates for each search, at least
     recall: float
     measured: int  # rows, when recall was
+    segments: frozenset[tuple[str, int]]  # names and checksums of those whose every row has its code in some part
     parts: tuple[Part, ...]
-
-    @property
-    def covered(self) -> frozenset[tuple[str, int]]:
-        return frozenset(segment for part in self.parts for segment in part.segments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +91,7 @@ class Codes:
         found = self._search(query, wanted, probed, within)
         if len(found) < n and probed < self.about.lists:  # what is wanted lies in lists that are not near
             found = self._search(query, wanted, self.about.lists, within)
-        return np.sort(found)
+        return np.unique(found)
 
     def _search(self, query: FloatVector, wanted: int, probed: int, within: IntVector | None) -> IntVector:
         return self.coder.nearest(self._stretches(query, probed), query, min(wanted, len(self)), within)
@@ -125,7 +121,7 @@ def open_codes(folder: Path, identity: str, segments: Sequence[SegmentInfo], lea
         if (
             least_recall >= 1
             or about.recall < least_recall
-            or not about.covered <= {(info.name, info.crc) for info in segments}
+            or not about.segments <= {(info.name, info.crc) for info in segments}
         ):
             return None
         parts = tuple(map_part(folder, about, part) for part in about.parts)
@@ -146,7 +142,7 @@ def codes_fault(folder: Path, identity: str, segments: Sequence[SegmentInfo]) ->
             map_part(folder, about, part, thorough=True)
     except CodesUnusable as error:
         return str(error)
-    if not about.covered <= {(info.name, info.crc) for info in segments}:
+    if not about.segments <= {(info.name, info.crc) for info in segments}:
         return "the codes are those of other segments"
     return ""
 
@@ -185,19 +181,21 @@ def _about(said: dict[str, Any]) -> About:
             str(part["name"]),
             int(part["rows"]),
             int(part["crc"]),
-            tuple((str(name), int(crc)) for name, crc in part["segments"]),
         )
         for part in said["parts"]
     )
     if not all(_PART.fullmatch(part.name) and part.rows > 0 for part in parts):  # a name becomes a path
         raise ValueError("a part has an impossible name or length")
     numbers = {name: int(said[name]) for name in ("dimension", "lists", "probed", "rescored", "measured")}
-    return About(identity=str(said["identity"]), recall=float(said["recall"]), parts=parts, **numbers)
+    segments = frozenset((str(name), int(crc)) for name, crc in said["segments"])
+    return About(
+        identity=str(said["identity"]), recall=float(said["recall"]), segments=segments, parts=parts, **numbers
+    )
 
 
 def write_about(folder: Path, about: About, centre: FloatVector, centroids: FloatMatrix) -> None:
     """Put it in the place of the one before; parts that it does not name are deleted. No link is written through."""
-    text = json.dumps(asdict(about)).encode()
+    text = json.dumps({**asdict(about), "segments": sorted(about.segments)}).encode()
     data = b"".join(
         (_MAGIC, _LENGTH.pack(len(text)), text, centre.astype("<f4").tobytes(), centroids.astype("<f4").tobytes())
     )
@@ -246,7 +244,6 @@ def write_part(
     assigned: IntVector,
     ids: IntVector,
     codes: CodeMatrix,
-    segments: Sequence[tuple[str, int]],
 ) -> Part:
     """A new part of rows in the order of their lists: row i belongs to the list `assigned[i]`."""
     import uuid  # 3 ms that no search need pay
@@ -261,7 +258,7 @@ def write_part(
         for array in (starts.astype("<i8"), ids[order].astype("<i8"), *_turns(codes, order)):
             crc = zlib.crc32(array.data, crc)
             file.write(array.data)
-    return Part(name, len(ids), crc, tuple(segments))
+    return Part(name, len(ids), crc)
 
 
 def _turns(codes: CodeMatrix, order: IntVector) -> Iterator[CodeMatrix]:

@@ -1,19 +1,23 @@
 """Making codes, and keeping them in step with the segments: after a commit, as little anew as possible.
 
-A new segment gets a part of its own; parts are merged as they become many, which copies codes and makes none. All of
+New segments get a part of their own; parts are merged as they become many, which copies codes and makes none. All of
 it is made again only when the index has outgrown its lists. Nothing here is needed for a right answer.
 """
 
 from __future__ import annotations
 
+import _thread
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 
+from ragkit.errors import StoreError
 from ragkit.store.codes import (
     About,
     Codes,
@@ -46,6 +50,9 @@ _EFFORTS = ((1 / 32, 400), (1 / 16, 400), (1 / 8, 400), (1 / 4, 400), (1 / 2, 40
 _MARGIN = 0.005  # recall is to be above what is asked for: other queries than the probes find a little less
 
 
+Segment: TypeAlias = tuple[str, int]  # name and checksum
+
+
 class Stopped(Exception):
     """The caller no longer wants the codes."""
 
@@ -57,11 +64,13 @@ def update_codes(
     *,
     least_rows: int,
     least_recall: float,
+    rewritten: Mapping[Segment, Sequence[Segment]] = MappingProxyType({}),
     go_on: Callable[[], bool] = lambda: True,
 ) -> None:
     """Bring the codes of the index in `folder` to its segments; delete them below `least_rows`, and for a recall of 1.
 
-    Raises Stopped where `go_on` says so: what was there before is there still.
+    `rewritten` names segments that hold the rows of others, all of them, whose codes are theirs. Raises Stopped where
+    `go_on` says so: what was there before is there still.
     """
     rows = sum(info.rows for info in segments)
     if rows < least_rows or least_recall >= 1:
@@ -71,22 +80,32 @@ def update_codes(
 
     try:
         about, centre, centroids = read_about(folder, identity)
-        here = {(info.name, info.crc) for info in segments}
         kept = [(part, map_part(folder, about, part)) for part in about.parts]
         if about.dimension != segments[0].dimension or rows > _OUTGROWN * max(_LISTED, about.lists * _IN_A_LIST):
             raise CodesUnusable("the index has outgrown them")
     except CodesUnusable:
         _build(folder, identity, segments, least_recall, go_on)
         return
-    new = [info for info in segments if (info.name, info.crc) not in about.covered]
-    gone = about.covered - here
+    covered = set(about.segments)
+    for name, before in rewritten.items():
+        if covered.issuperset(before):
+            covered.difference_update(before)
+            covered.add(name)
+    gone = covered - {_name(info) for info in segments}
+    new = [info for info in segments if _name(info) not in covered]
     waiting = sum(info.rows for info in new)
     if not gone and waiting < max(_LEAST_NEW, rows // 100):
-        return
+        new = []
+        if covered == about.segments:
+            return
     coding = _Coding(folder, Coder(centre), centroids, go_on)
-    living = [coding.without(part, stretch, segments, here) for part, stretch in kept]
-    parts = [*filter(None, living), *coding.encode(new)]
-    about = replace(about, parts=tuple(coding.merged(parts)))
+    parts = [part for part, _ in kept]
+    if gone or new:
+        living = [info for info in segments if _name(info) in covered]
+        parts = list(filter(None, (coding.only(living, part, stretch) for part, stretch in kept)))
+        parts = coding.merged([*parts, *coding.encode(new)])
+    segments_now = frozenset((covered - gone).union(map(_name, new)))
+    about = replace(about, parts=tuple(parts), segments=segments_now)
     if rows > _AGAIN * about.measured:
         about = coding.measured(about, segments, least_recall)
     write_about(folder, about, centre, centroids)
@@ -108,7 +127,7 @@ def _build(
     shutil.rmtree(folder / "ann", ignore_errors=True)  # of another index, perhaps, or a link to it
     coding = _Coding(folder, Coder(centre), centroids, go_on)
     parts = tuple(coding.encode(segments))
-    about = About(identity, len(centre), lists, lists, _EFFORTS[-1][1], 0.0, 0, parts)
+    about = About(identity, len(centre), lists, lists, 1, 0.0, 0, frozenset(map(_name, segments)), parts)
     write_about(folder, coding.measured(about, segments, least_recall), centre, centroids)
 
 
@@ -136,22 +155,19 @@ class _Coding:
                 codes[here] = self.coder.encode(vectors)
                 assigned[here] = nearest_lists(vectors, self.centroids, 1)[:, 0]
                 at += len(vectors)
-        return [self._written(assigned, ids, codes, [(info.name, info.crc) for info in segments])]
+        return [self._written(assigned, ids, codes)]
 
-    def without(
-        self, part: Part, stretch: Stretch, segments: Sequence[SegmentInfo], here: set[tuple[str, int]]
-    ) -> Part | None:
-        """The part without the segments that are gone; None where none of its own is left."""
-        left = [segment for segment in part.segments if segment in here]
-        if len(left) == len(part.segments):
-            return part
-        if not left:
-            return None
-        spans = [(info.first, info.last) for info in segments if (info.name, info.crc) in left]
-        firsts, lasts = np.array(sorted(spans)).T
+    def only(self, living: Sequence[SegmentInfo], part: Part, stretch: Stretch) -> Part | None:
+        """The part without rows of other segments than these; None where it has no other."""
+        firsts = np.array([info.first for info in living], np.int64)
+        lasts = np.array([info.last for info in living], np.int64)
         span = np.searchsorted(firsts, stretch.ids, side="right") - 1
-        alive = (span >= 0) & (stretch.ids <= lasts[np.maximum(span, 0)])
-        return self._written(_assigned(stretch)[alive], stretch.ids[alive], stretch.codes[alive], left)
+        alive = (span >= 0) & (stretch.ids <= lasts[np.maximum(span, 0)]) if living else np.zeros(part.rows, bool)
+        if alive.all():
+            return part
+        return (
+            self._written(_assigned(stretch)[alive], stretch.ids[alive], stretch.codes[alive]) if alive.any() else None
+        )
 
     def merged(self, parts: Sequence[Part]) -> list[Part]:
         """The parts, each at least twice as long as the next: so there are few, and a row is copied seldom."""
@@ -202,28 +218,28 @@ class _Coding:
 
     def _join(self, parts: Sequence[Part]) -> Part:
         stretches = [self._mapped(part) for part in parts]
-        segments = [segment for part in parts for segment in part.segments]
         return self._written(
             np.concatenate([_assigned(stretch) for stretch in stretches]),
             np.concatenate([stretch.ids for stretch in stretches]),
             cast("CodeMatrix", np.concatenate([stretch.codes for stretch in stretches])),
-            segments,
         )
 
     def _mapped(self, part: Part) -> Stretch:
         lists, dimension = self.centroids.shape
-        return map_part(self.folder, About("", dimension, lists, 1, 1, 0.0, 0, (part,)), part)
+        return map_part(self.folder, About("", dimension, lists, 1, 1, 0.0, 0, frozenset(), (part,)), part)
 
-    def _written(
-        self, assigned: IntVector, ids: IntVector, codes: CodeMatrix, segments: Sequence[tuple[str, int]]
-    ) -> Part:
-        return write_part(self.folder, len(self.centroids), assigned, ids, codes, segments)
+    def _written(self, assigned: IntVector, ids: IntVector, codes: CodeMatrix) -> Part:
+        return write_part(self.folder, len(self.centroids), assigned, ids, codes)
 
     def _watched(self, pieces: Iterator[FloatMatrix]) -> Iterator[FloatMatrix]:
         for piece in pieces:
             if not self.go_on():
                 raise Stopped
             yield piece
+
+
+def _name(info: SegmentInfo) -> Segment:
+    return info.name, info.crc
 
 
 def _assigned(stretch: Stretch) -> IntVector:
@@ -251,3 +267,34 @@ def _spread(blocks: Sequence[VectorBlock], wanted: int) -> tuple[FloatMatrix, In
     rows = [block.rows[part].astype(np.float32) for block, part in zip(blocks, taken, strict=True)]
     ids = [block.ids[part] for block, part in zip(blocks, taken, strict=True)]
     return cast("FloatMatrix", np.concatenate(rows)), np.concatenate(ids)
+
+
+class Background:
+    """Codes that are made while the run that commits goes on: what they are made from does not change."""
+
+    def __init__(self, update: Callable[[Callable[[], bool]], None]) -> None:
+        self._update = update
+        self._wanted = True
+        self._done = _thread.allocate_lock()
+        self._done.acquire()
+        # A Thread waits for its start in a way that an interrupt can break; nobody needs its name.
+        _thread.start_new_thread(self._run, ())
+
+    def _run(self) -> None:
+        try:
+            with suppress(
+                Stopped, OSError, StoreError
+            ):  # the end of the run makes what is missing, and tells what is wrong
+                self._update(lambda: self._wanted)
+        finally:
+            self._done.release()
+
+    @property
+    def running(self) -> bool:
+        return self._done.locked()
+
+    def end(self, *, wanted: bool) -> None:
+        """Wait for it: for all of the codes, or until it has noticed that they are not `wanted`."""
+        self._wanted = wanted
+        with self._done:
+            pass

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from ragkit.store.catalog.models import Spans
 from ragkit.store.segments import SegmentInfo, VectorBlock, map_segment, read_segment, tail_block, write_segment
 from ragkit.store.sizes import Sizes
 from ragkit.types import IntVector
+
+Rewritten: TypeAlias = dict[tuple[str, int], list[tuple[str, int]]]  # name and checksum of a segment: those of others
 
 
 def seal(catalog: Catalog, folder: Path, more: Sequence[VectorBlock] = ()) -> None:
@@ -32,10 +35,11 @@ def by_model(blocks: Sequence[VectorBlock], spans: Spans) -> list[list[VectorBlo
     return [list(run) for _, run in groupby(blocks, key=lambda block: spans.place(int(block.ids[0])))]
 
 
-def compact(catalog: Catalog, folder: Path, sizes: Sizes) -> None:
+def compact(catalog: Catalog, folder: Path, sizes: Sizes) -> Rewritten:
     """Delete versions of documents that are gone, and vectors unused for longest; merge small segments.
 
-    The word index must have caught up: readers look at the catalog as of its generation.
+    The word index must have caught up: readers look at the catalog as of its generation. Gives the new segments that
+    hold all rows of others, with those others.
     """
     catalog.begin()
     purged = catalog.documents.purge(catalog.generation())
@@ -46,14 +50,18 @@ def compact(catalog: Catalog, folder: Path, sizes: Sizes) -> None:
         catalog.begin()
         seal(catalog, folder)
         catalog.commit()
+    rewritten: Rewritten = {}
     for group in _groups(catalog.vectors.segments(), drop, catalog.spans(), sizes):
-        _rewrite(catalog, folder, group, drop)
+        new = _rewrite(catalog, folder, group, drop)
+        if new and new.rows == sum(info.rows for info in group):
+            rewritten[new.name, new.crc] = [(info.name, info.crc) for info in group]
     if given_up:
         catalog.begin()
         catalog.remove_meta("given_up")
         catalog.commit()
     if purged or len(drop):
         catalog.release_space()
+    return rewritten
 
 
 def _droppable(catalog: Catalog, given_up: str, sizes: Sizes) -> IntVector:
@@ -95,22 +103,25 @@ def _groups(segments: Sequence[SegmentInfo], drop: IntVector, spans: Spans, size
     return [group for group in groups if len(group) > 1 or len(drop)]
 
 
-def _rewrite(catalog: Catalog, folder: Path, group: Sequence[SegmentInfo], drop: IntVector) -> None:
+def _rewrite(catalog: Catalog, folder: Path, group: Sequence[SegmentInfo], drop: IntVector) -> SegmentInfo | None:
+    """The one segment that takes the place of the group; None where nothing is left of it, or it is damaged."""
     blocks = []
     for info in group:
         reading = read_segment(folder, info)
         if reading.damaged or reading.faults:  # written again it would have a right checksum, and never be found
-            return
+            return None
         block = map_segment(folder, info)
         keep = ~np.isin(block.ids, drop)
         blocks.append(block if keep.all() else VectorBlock(block.ids[keep], block.rows[keep]))
     kept = [block for block in blocks if len(block.ids)]
+    new = write_segment(folder, kept) if kept else None
     catalog.begin()
-    if kept:
-        catalog.vectors.add_segment(write_segment(folder, kept))
+    if new:
+        catalog.vectors.add_segment(new)
     catalog.vectors.remove_segments(info.name for info in group)
     low, high = np.searchsorted(drop, (group[0].first, group[-1].last + 1))
     catalog.vectors.remove(drop[low:high].tolist())
     catalog.commit()
     for info in group:
         (folder / info.name).unlink()
+    return new

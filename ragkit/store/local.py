@@ -352,7 +352,7 @@ def _vectors(catalog: Catalog, folder: Path, least_recall: float) -> VectorSet:
         from ragkit.store.codes import open_codes  # only large indexes have any
 
         codes = open_codes(folder, catalog.identity(), segments, least_recall)
-    covered = {name for name, _ in codes.about.covered} if codes else set()
+    covered = {name for name, _ in codes.about.segments} if codes else set()
     exact = [map_segment(folder / "vectors", info) for info in segments if info.name not in covered]
     coded = [map_segment(folder / "vectors", info) for info in segments if info.name in covered]
     return VectorSet([*tail, *exact], codes, coded)

@@ -21,4 +21,5 @@ class Sizes:
     kept_unused: int = 8192  # vectors that no chunk uses are kept for reuse: this many, or as many as are used
     small: int = 65_536  # segments are merged up to this length
     most_small: int = 16  # once there are more small ones than this
+    beside: int = 65_536  # once so many are sealed, codes of them are made while the run goes on
     dead_words: int = 1000  # what is gone may stay in the word index: so many, or as many as are there

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from ragkit.errors import StoreError
 from ragkit.reports import FileStamp, Known, Problem, Root
 from ragkit.store.catalog import Catalog, Savepoint
 from ragkit.store.catalog.rows import iso
-from ragkit.store.compaction import by_model, compact, seal
+from ragkit.store.compaction import Rewritten, by_model, compact, seal
 from ragkit.store.creation import keep_names
 from ragkit.store.lexical import LexicalUnusable
 from ragkit.store.lock import WriterLock
@@ -30,6 +30,9 @@ from ragkit.store.segments import VectorBlock, stored_rows, unit_rows
 from ragkit.store.sizes import APPROXIMATE_FROM, BULK_ROWS, LEAST_RECALL, SEAL_ROWS, Sizes
 from ragkit.store.wordindex import catch_up, shrink
 from ragkit.types import Chunk, Document, FloatMatrix, FloatVector, Preparation
+
+if TYPE_CHECKING:
+    from ragkit.store.coding import Background
 
 __all__ = ["BULK_ROWS", "SEAL_ROWS", "Writer"]
 
@@ -63,6 +66,8 @@ class Writer:
         self._pending: list[VectorBlock] = []
         self._changed = False
         self._added = False  # vectors, by this writer
+        self._background: Background | None = None
+        self._coded = 0  # rows that codes were last begun to be made of
         self._lock = WriterLock(folder / "writer.lock", search=search)
         try:
             self._catalog = Catalog(folder, write=True)
@@ -303,6 +308,7 @@ class Writer:
                 self._catalog.next_generation()
                 self._catalog.set_meta("changed", iso(time.time_ns()))
             self._catalog.commit()
+            sealed = sum(len(block.ids) for block in self._pending) >= self._sizes.bulk
             # Only now: an interrupt before this leaves them to the next commit, beside the names they belong to.
             self._pending = []
             self._changed = False
@@ -310,6 +316,9 @@ class Writer:
             with self._guarded():
                 seal(self._catalog, self._vectors)
                 self._catalog.commit()
+            sealed = True
+        if sealed:
+            self._code_meanwhile()
 
     def publish(self) -> None:
         """Let readers see what was committed so far."""
@@ -329,16 +338,20 @@ class Writer:
                 self._catalog.rollback()
             if not self._failed:
                 self.publish()
+                if self._background:
+                    self._background.end(wanted=True)
                 with self._by_itself():
-                    compact(self._catalog, self._vectors, self._sizes)
+                    rewritten = compact(self._catalog, self._vectors, self._sizes)
                     shrink(self._catalog, self._sizes)
                     self._catalog.checkpoint()
-                    self._update_codes()
+                    self._update_codes(rewritten)
         finally:
+            if self._background:
+                self._background.end(wanted=False)
             self._catalog.close()
             self._lock.release()
 
-    def _update_codes(self) -> None:
+    def _update_codes(self, rewritten: Rewritten) -> None:
         segments = self._catalog.vectors.segments(self._catalog.spans().is_searched)
         if sum(info.rows for info in segments) >= self._approximate_from or (self._folder / "ann").exists():
             from ragkit.store.coding import update_codes  # only large indexes need faiss
@@ -349,7 +362,27 @@ class Writer:
                 segments,
                 least_rows=self._approximate_from,
                 least_recall=self._least_recall,
+                rewritten=rewritten,
             )
+
+    def _code_meanwhile(self) -> None:
+        """Let codes be made of what was sealed, in a large run, while the next texts are read and embedded."""
+        if self._background and self._background.running:
+            return
+        segments = self._catalog.vectors.segments(self._catalog.spans().is_searched)
+        rows = sum(info.rows for info in segments)
+        if rows < max(self._approximate_from, self._sizes.beside, 2 * self._coded):
+            return
+        from ragkit.store.coding import Background, update_codes
+
+        folder, identity, least_recall = self._folder, self._catalog.identity(), self._least_recall
+        least_rows = self._approximate_from
+        self._coded = rows
+        self._background = Background(
+            lambda go_on: update_codes(
+                folder, identity, segments, least_rows=least_rows, least_recall=least_recall, go_on=go_on
+            )
+        )
 
     def _store_pending(self) -> None:
         rows = sum(len(block.ids) for block in self._pending)

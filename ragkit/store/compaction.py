@@ -43,9 +43,12 @@ def compact(catalog: Catalog, folder: Path, sizes: Sizes) -> Rewritten:
     """
     catalog.begin()
     purged = catalog.documents.purge(catalog.generation())
+    unused = catalog.vectors.most_unused()
     catalog.commit()
     given_up = catalog.meta().get("given_up", "")
-    drop = _droppable(catalog, given_up, sizes) if purged or given_up else np.empty(0, np.int64)
+    drop = np.empty(0, np.int64)
+    if given_up or (purged and _may_drop(catalog, unused, sizes)):
+        drop = _droppable(catalog, given_up, sizes)
     if len(drop):
         catalog.begin()
         seal(catalog, folder)
@@ -64,6 +67,13 @@ def compact(catalog: Catalog, folder: Path, sizes: Sizes) -> Rewritten:
     return rewritten
 
 
+def _may_drop(catalog: Catalog, unused: int, sizes: Sizes) -> bool:
+    """Whether so many unused vectors, or fewer, can be too many: else nobody need look at every vector."""
+    segments = catalog.vectors.segments()
+    keep = max(sizes.kept_unused, sum(info.rows for info in segments) + catalog.vectors.tail_rows() - unused)
+    return unused - keep > keep // 4
+
+
 def _droppable(catalog: Catalog, given_up: str, sizes: Sizes) -> IntVector:
     """The vectors to drop, ascending: those of a move that was `given_up`, and the oldest unused ones of too many.
 
@@ -72,7 +82,9 @@ def _droppable(catalog: Catalog, given_up: str, sizes: Sizes) -> IntVector:
     """
     meta, spans = catalog.meta(), catalog.spans()
     to, unfinished = meta.get("moving_to"), int(meta.get("unfinished", 1 << 62))
+    catalog.begin()
     unused = catalog.vectors.unused()
+    catalog.commit()
     keep = max(sizes.kept_unused, catalog.vectors.count() - len(unused))
     drop = {id for id in unused if given_up not in ("", to) and spans.of(id).model == given_up}
     unused = [id for id in unused if id < unfinished and id not in drop and not (to and spans.of(id).model == to)]

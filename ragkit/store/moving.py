@@ -32,6 +32,7 @@ def move(catalog: Catalog, model: str, key: Callable[[str, Chunk], bytes], prepa
     spans = catalog.spans()
     catalog.set_meta("models", spans.text())
     catalog.remove_meta("moving_to")
+    catalog.remove_meta("unused")  # all vectors from before are now: they are counted again
     if dimension := spans.dimension_of(model):
         catalog.set_meta("embedding_model", model)
         catalog.set_meta("dimension", str(dimension))

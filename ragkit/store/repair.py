@@ -156,7 +156,8 @@ class _Repair:
         self._findings: list[Finding] = []
         self._old = Salvage(folder, scratch)
         self._settings = self._old.settings()
-        Catalog.create(scratch, {name: text for name, text in self._settings.items() if name != "generation"})
+        left_out = ("generation", "unused")  # what a repair changes, and what is counted again
+        Catalog.create(scratch, {name: text for name, text in self._settings.items() if name not in left_out})
         self._new = Catalog(scratch, write=True)
         self._spans = Spans(self._settings)
         self._held: set[int] = set()  # vectors whose rows are whole

@@ -193,12 +193,14 @@ class DocumentTable:
     def purge(self, before: int) -> int:
         """Delete the rows of versions that were gone at generation `before`; gives how many versions."""
         ids = [row[0] for row in self._db.execute("SELECT id FROM document WHERE removed <= ?", (before,))]
-        for table in ("chunk", "attribute"):
-            self._db.executemany(f"DELETE FROM {table} WHERE document = ?", [(id,) for id in ids])
+        chunks = self._db.executemany("DELETE FROM chunk WHERE document = ?", [(id,) for id in ids]).rowcount
+        self._db.executemany("DELETE FROM attribute WHERE document = ?", [(id,) for id in ids])
         self._db.executemany("DELETE FROM text WHERE id BETWEEN ? AND ?", [places(id) for id in ids])
         self._db.executemany("DELETE FROM document WHERE id = ?", [(id,) for id in ids])
         if ids:  # a word index from before does not know what went, and cannot catch up any more
             self._meta.set("purged", str(before))
+            unused, seen = self._meta.unused()
+            self._meta.set_unused(unused + max(chunks, 0), seen)  # their vectors, perhaps
         return len(ids)
 
     def infos(self, at: int, conditions: Sequence[Condition] = ()) -> list[DocumentInfo]:

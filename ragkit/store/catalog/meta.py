@@ -52,6 +52,14 @@ class MetaTable:
             raise IndexCorrupt(f"{identity!r} is not the name of an index", "index the folder into a new index")
         return identity
 
+    def unused(self) -> tuple[int, int]:
+        """No fewer than the vectors that nothing uses, among those up to an id; and that id."""
+        count, seen = (self.get("unused") or "0 0").split()
+        return int(count), int(seen)
+
+    def set_unused(self, count: int, seen: int) -> None:
+        self.set("unused", f"{count} {seen}")
+
     def take(self, table: str, n: int = 1) -> int:
         """The first of n numbers for new rows. None is given twice, also after its row was deleted."""
         last = int(self.get(f"last {table}") or 0)

@@ -29,7 +29,8 @@ _PAGE = 4096
 _FAULTS = (sqlite3.DatabaseError, UnicodeDecodeError, OverflowError)
 SETTINGS = (  # the names that settings can have, beside recipes
     "identity", "created", "changed", "generation", "state", "embedding_model", "dimension", "preparation", "models",
-    "moving_to", "given_up", "unfinished", "purged", "last document", "last chunk", "last vector", "last root",
+    "moving_to", "given_up", "unfinished", "purged", "unused", "last document", "last chunk", "last vector",
+    "last root",
 )  # fmt: skip
 
 

@@ -60,12 +60,28 @@ class VectorTable:
         return int(self._db.execute("SELECT count(*) FROM vector").fetchone()[0])
 
     def unused(self) -> list[int]:
-        """Vectors that no chunk row uses any more, ascending: oldest first."""
+        """Vectors that no chunk row uses any more, ascending: oldest first. Every vector is looked at."""
         rows = self._db.execute("SELECT id FROM vector WHERE id NOT IN (SELECT vector FROM chunk) ORDER BY id")
-        return [row[0] for row in rows]
+        ids = [row[0] for row in rows]
+        self._meta.set_unused(len(ids), int(self._meta.get("last vector") or 0))
+        return ids
+
+    def most_unused(self) -> int:
+        """No fewer than the vectors that `unused` gives; only what was named since the last time is looked at."""
+        count, seen = self._meta.unused()
+        last = int(self._meta.get("last vector") or 0)
+        if last > seen:
+            count += self._db.execute(
+                "SELECT count(*) FROM vector WHERE id > ? AND id NOT IN (SELECT vector FROM chunk)", (seen,)
+            ).fetchone()[0]
+            self._meta.set_unused(count, last)
+        return count
 
     def remove(self, ids: Iterable[int]) -> None:
-        self._db.executemany("DELETE FROM vector WHERE id = ?", [(id,) for id in ids])
+        """Delete the names of vectors that nothing uses."""
+        removed = self._db.executemany("DELETE FROM vector WHERE id = ?", [(id,) for id in ids]).rowcount
+        count, seen = self._meta.unused()
+        self._meta.set_unused(max(0, count - max(removed, 0)), seen)
 
     def add_tail(self, first: int, rows: int, body: bytes) -> None:
         self._db.execute("INSERT INTO tail VALUES(?, ?, ?, ?)", (first, rows, tail_crc(first, rows, body), body))

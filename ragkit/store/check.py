@@ -96,7 +96,7 @@ def _catalog(catalog: Catalog, data: bool, taken: Callable[[int], bool]) -> Iter
 
 def _counts(catalog: Catalog, at: int) -> Iterator[Finding | str]:
     counts = catalog.documents.counts(at)
-    found = len(catalog.chunks.ids(at))
+    found = catalog.chunks.count(at)
     if found != counts["chunks"]:
         yield Finding("documents", False, f"there are {found} chunks, {counts['chunks']} were written", _REPAIR)
     yield f"{counts['documents']} documents with {found} chunks; --data compares them with their checksums"
@@ -148,7 +148,7 @@ def _vectors(catalog: Catalog, folder: Path, data: bool, taken: Callable[[int], 
         yield Finding("embedding", False, f"{waiting} chunks wait for their vectors, and are found by words", _REPAIR)
     if lost := catalog.chunks.count_without_vector():
         yield Finding("vectors", False, f"{lost} chunks have no vector", _REPAIR)
-    if strange := sum(not spans.is_searched(id) for id in catalog.chunks.vectors_in_use()):
+    if strange := sum(catalog.chunks.count_vectors(*ids) for ids in spans.others()):
         yield Finding("vectors", False, f"{strange} vectors in use were not made by {spans.model}", _REPAIR)
     yield f"{len(ids)} vectors in {len(held)} parts{' agree with their checksums' if data else ''}"
 

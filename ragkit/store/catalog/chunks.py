@@ -113,6 +113,12 @@ class ChunkTable:
         )
         return [row[0] for row in rows]
 
+    def count(self, at: int) -> int:
+        """How many chunks are alive."""
+        if self._documents.has_dead(at):
+            return len(self.ids(at))
+        return int(self._db.execute("SELECT count(*) FROM chunk").fetchone()[0])
+
     def of_document(self, document: int, first: int = 0, last: int = 1 << 60) -> list[StoredChunk]:
         """Chunks number first to last, inclusive, of a document version, in order."""
         return self._select(
@@ -164,10 +170,13 @@ class ChunkTable:
             ).fetchall()
         )
 
-    def vectors_in_use(self) -> list[int]:
-        """Every vector that a chunk has, once, ascending."""
-        rows = self._db.execute("SELECT DISTINCT vector FROM chunk WHERE vector != ? ORDER BY vector", (WAITS,))
-        return [row[0] for row in rows]
+    def count_vectors(self, first: int, last: int) -> int:
+        """How many vectors from the first to the last, inclusive, chunks have."""
+        row = self._db.execute(
+            "SELECT count(DISTINCT vector) FROM chunk WHERE vector BETWEEN ? AND ? AND vector != ?",
+            (first, last, WAITS),
+        ).fetchone()
+        return int(row[0])
 
     def count_without_vector(self) -> int:
         """Chunks whose vector has no name: 0 in a sound index."""

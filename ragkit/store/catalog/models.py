@@ -46,6 +46,12 @@ class Spans:
         span = self.of(id)
         return (span.model, span.dimension) == (self.model, self.dimension)
 
+    def others(self) -> list[tuple[int, int]]:
+        """First and last id of each span that another model made than the index's own; the newest has no end."""
+        ends = [*(first - 1 for first in self._firsts[1:]), 1 << 62][: len(self._all)]
+        both = zip(self._all, ends, strict=True)
+        return [(span.first, end) for span, end in both if not self.is_searched(span.first)]
+
     def dimension_of(self, model: str) -> int:
         """How long the vectors of a model are; 0 for one that made none."""
         if model == self.model:

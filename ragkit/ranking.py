@@ -129,9 +129,10 @@ def _neighbour(merged: Sequence[Hit], hit: Hit) -> int | None:
     here = hit.chunk
     for place, other in enumerate(merged):
         there = other.chunk
-        touches = there.source == here.source and there.start <= here.end and here.start <= there.end
+        if there.source != here.source or there.start > here.end or here.start > there.end:
+            continue
         length = max(here.end, there.end) - min(here.start, there.start)
-        if touches and length <= _LONGEST_MERGED and other is not hit:
+        if length <= _LONGEST_MERGED and other is not hit:
             return place
     return None
 

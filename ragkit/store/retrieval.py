@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -190,7 +190,9 @@ def _with_text(catalog: Catalog, hit: Hit, rows: Mapping[int, tuple[str, ChunkRo
     inside = [
         row for _, row in rows.values() if row.document == document and here.start <= row.start and row.end <= here.end
     ]
-    return replace(hit, chunk=replace(here, text=catalog.chunks.read(here.source, inside)))
+    text = catalog.chunks.read(here.source, inside)
+    chunk = Chunk(here.source, here.start, here.end, text, here.page, here.heading, here.line)
+    return Hit(hit.id, chunk, hit.score, hit.scores, hit.ranks)
 
 
 def _ascending(ids: Iterable[int]) -> IntVector:

@@ -108,8 +108,10 @@ class Writer:
 
     def matching(self, source: str) -> list[str]:
         """The sources that are this one, or that the glob matches, files that failed among them; in order."""
-        every = {*self.known(), *self.failures()}
-        return [source] if source in every else sorted(name for name in every if fnmatchcase(name, source))
+        documents = self._catalog.documents
+        if documents.has(source):
+            return [source]
+        return sorted(name for name in documents.sources() if fnmatchcase(name, source))
 
     def stored(self, keys: Iterable[bytes]) -> set[bytes]:
         """Which of these keys have a vector."""

@@ -61,6 +61,20 @@ class DocumentTable:
         """Every file that gave nothing, by source, with its root."""
         return dict(self._db.execute("SELECT source, root FROM failure").fetchall())
 
+    def has(self, source: str) -> bool:
+        """Whether there is a living document, or a file that gave nothing, of that name."""
+        row = self._db.execute(
+            "SELECT EXISTS (SELECT 1 FROM document WHERE source = :source AND removed IS NULL)"
+            " OR EXISTS (SELECT 1 FROM failure WHERE source = :source)",
+            {"source": source},
+        ).fetchone()
+        return bool(row[0])
+
+    def sources(self) -> set[str]:
+        """The names of all of those."""
+        rows = self._db.execute("SELECT source FROM document WHERE removed IS NULL UNION SELECT source FROM failure")
+        return {row[0] for row in rows}
+
     def counts(self, at: int) -> dict[str, int]:
         """How many documents and chunks are alive, and how many files gave nothing."""
         documents, chunks = self._db.execute(

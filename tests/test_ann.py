@@ -40,7 +40,8 @@ def fill(store: LocalStore, vectors: FloatMatrix, name: str, version: int = 1) -
 
 
 def answers(store: LocalStore) -> list[list[tuple[int, float]]]:
-    return [[(h.id, round(h.scores["dense"], 5)) for h in store.search("", query, k=10)] for query in clustered(20, seed=5)]
+    found = [store.search("", query, k=10) for query in clustered(20, seed=5)]
+    return [[(hit.id, round(hit.scores["dense"], 5)) for hit in hits] for hits in found]
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from ragkit.store.segments import (
     read_segment,
     stored_rows,
     unit_rows,
+    wide,
     write_segment,
 )
 from ragkit.store.vectors import VectorSet
@@ -104,6 +105,23 @@ def test_a_vector_without_direction_is_refused(bad: np.ndarray) -> None:
     """Zero, NaN and infinity are named with their place, not stored."""
     with pytest.raises(StoreError, match="vector 1 of 2 is zero or not a number"):
         unit_rows(np.array([[1, 0, 0], bad], np.float32))
+
+
+def test_every_half_is_the_same_number_when_it_is_wide() -> None:
+    """Small ones and zeros among them, and signs."""
+    every = np.arange(1 << 16, dtype=np.uint16).view(np.float16).reshape(-1, 8)
+    finite = np.isfinite(every).all(axis=1)
+    assert np.array_equal(wide(every[finite]), every[finite].astype(np.float32))
+
+
+def test_half_precision_loses_less_than_services_differ_by() -> None:
+    """Cosines at 1024 dimensions stay within 0.00003, near neighbours and strangers alike."""
+    random = np.random.default_rng(0)
+    query = unit_rows(random.standard_normal((1, 1024)).astype(np.float32))[0]
+    vectors = unit_rows(
+        (random.standard_normal((2000, 1024)) + np.linspace(0, 80, 2000)[:, None] * query).astype(np.float32)
+    )
+    assert np.abs(wide(stored_rows(vectors)) @ query - vectors @ query).max() < 3e-5
 
 
 def test_rows_are_made_unit_length() -> None:

@@ -30,7 +30,7 @@ from ragkit.store.codes import (
     write_about,
     write_part,
 )
-from ragkit.store.segments import SegmentInfo, VectorBlock, map_segment
+from ragkit.store.segments import SegmentInfo, VectorBlock, map_segment, wide
 from ragkit.store.vectors import float_rows
 from ragkit.types import FloatMatrix, IntVector
 
@@ -264,7 +264,7 @@ def _sample(blocks: Sequence[VectorBlock], wanted: int) -> FloatMatrix:
 def _spread(blocks: Sequence[VectorBlock], wanted: int) -> tuple[FloatMatrix, IntVector]:
     step = max(1, sum(len(block.ids) for block in blocks) // wanted)
     taken = [slice(i % step, None, step) for i in range(len(blocks))]
-    rows = [block.rows[part].astype(np.float32) for block, part in zip(blocks, taken, strict=True)]
+    rows = [wide(block.rows[part]) for block, part in zip(blocks, taken, strict=True)]
     ids = [block.ids[part] for block, part in zip(blocks, taken, strict=True)]
     return cast("FloatMatrix", np.concatenate(rows)), np.concatenate(ids)
 

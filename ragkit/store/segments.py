@@ -5,7 +5,7 @@ crc32 for every PIECE_ROWS ids and rows, so that a flipped bit costs one piece. 
 folder, and named by the catalog only afterwards. This file knows no SQL.
 
 Half a number's bits are half the disk, and what they leave out is below what a service's own answers differ by: at
-1024 dimensions a cosine is within 0.00003 of that of whole numbers.
+1024 dimensions a cosine is within 0.00005 of that of whole numbers.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TypeAlias, cast
 
 import numpy as np
 
 from ragkit.errors import IndexCorrupt, StoreError
-from ragkit.types import FloatMatrix, IntVector
+from ragkit.types import FloatMatrix, FloatVector, IntVector
 
 HalfMatrix: TypeAlias = "np.ndarray[tuple[int, int], np.dtype[np.float16]]"  # (n, d)
 PIECE_ROWS = 256  # rows under one checksum: 1 MB at 1024 dimensions
@@ -52,6 +53,17 @@ def unit_rows(vectors: FloatMatrix) -> FloatMatrix:
 def stored_rows(vectors: FloatMatrix) -> HalfMatrix:
     """The unit rows as they are kept, (n, d) float16. Raises StoreError for a row that has no direction."""
     return cast("HalfMatrix", unit_rows(vectors).astype("<f2"))
+
+
+def wide(rows: HalfMatrix) -> FloatMatrix:
+    """The same numbers as float32, by a table of all there are: numpy takes ten times as long for small ones."""
+    return cast("FloatMatrix", _wide_numbers().take(rows.view(np.uint16)))
+
+
+@cache
+def _wide_numbers() -> FloatVector:
+    """Every float16 as float32, by its bits: 256 KB, which stay near the processor."""
+    return cast("FloatVector", np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32))
 
 
 @dataclass(frozen=True, slots=True)

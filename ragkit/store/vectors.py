@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from ragkit.errors import IndexCorrupt
-from ragkit.store.segments import CURE, VectorBlock
+from ragkit.store.segments import CURE, VectorBlock, wide
 from ragkit.types import FloatMatrix, FloatVector, IntVector
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class VectorSet:
             lost = np.setdiff1d(ids, have)
             raise IndexCorrupt(f"the vector {int(lost[0])} is in no segment", CURE)
         rows = [block.rows[places] for (_, places), block in found]
-        stacked = np.concatenate(rows).astype(np.float32) if rows else np.empty((0, 0), np.float32)
+        stacked = wide(np.concatenate(rows)) if rows else np.empty((0, 0), np.float32)
         return cast("FloatMatrix", stacked[np.argsort(have)])
 
     def scores(self, query: FloatVector, ids: IntVector) -> dict[int, float]:
@@ -99,14 +99,14 @@ class VectorSet:
         if not rows:
             return np.empty(0, np.int64), np.empty(0, np.float32)
         if self._whole is None:
-            self._whole = cast("FloatMatrix", np.concatenate([block.rows.astype(np.float32) for block in self._exact]))
+            self._whole = cast("FloatMatrix", np.concatenate([wide(block.rows) for block in self._exact]))
         return np.concatenate([block.ids for block in self._exact]), cast("FloatVector", self._whole @ query)
 
 
 def float_rows(block: VectorBlock, at_once: int = _AT_ONCE) -> Iterator[FloatMatrix]:
     """The rows as float32, in order, (at most `at_once`, d) at a time."""
     for low in range(0, len(block.ids), at_once):
-        yield cast("FloatMatrix", block.rows[low : low + at_once].astype(np.float32))
+        yield wide(block.rows[low : low + at_once])
 
 
 def _scan(
@@ -125,8 +125,8 @@ def _scores(blocks: Sequence[VectorBlock], query: FloatVector, ids: IntVector) -
         here, places = _places(block, ids)
         found.append(here)
         for low in range(0, len(places), _AT_ONCE):
-            rows = block.rows[places[low : low + _AT_ONCE]]
-            scores.append(cast("FloatVector", rows.astype(np.float32) @ query))  # (m, d) @ (d,) -> (m,)
+            rows = wide(block.rows[places[low : low + _AT_ONCE]])
+            scores.append(cast("FloatVector", rows @ query))  # (m, d) @ (d,) -> (m,)
     return np.concatenate(found), np.concatenate(scores)
 
 

@@ -115,13 +115,12 @@ def test_every_half_is_the_same_number_when_it_is_wide() -> None:
 
 
 def test_half_precision_loses_less_than_services_differ_by() -> None:
-    """Cosines at 1024 dimensions stay within 0.00003, near neighbours and strangers alike."""
+    """Cosines at 1024 dimensions stay within 0.00005, near neighbours and strangers alike."""
     random = np.random.default_rng(0)
     query = unit_rows(random.standard_normal((1, 1024)).astype(np.float32))[0]
-    vectors = unit_rows(
-        (random.standard_normal((2000, 1024)) + np.linspace(0, 80, 2000)[:, None] * query).astype(np.float32)
-    )
-    assert np.abs(wide(stored_rows(vectors)) @ query - vectors @ query).max() < 3e-5
+    towards = np.linspace(0, 80, 2000)[:, None] * query
+    vectors = unit_rows((random.standard_normal((2000, 1024)) + towards).astype(np.float32))
+    assert np.abs(wide(stored_rows(vectors)) @ query - vectors @ query).max() < 5e-5
 
 
 def test_rows_are_made_unit_length() -> None:

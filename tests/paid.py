@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -95,3 +96,24 @@ class PaidEmbedder(ColourEmbedder):
     def _vector(self, text: str) -> FloatVector:
         colours = super()._vector(text)
         return np.concatenate([colours, np.zeros(self._dimension - len(colours), np.float32)])
+
+
+class StreamedEmbedder(PaidEmbedder):
+    """The same, and texts are taken as there is room for them: those of four requests at a time."""
+
+    def embed_stream(
+        self, texts: Iterable[str | None], *, budget: Budget | None = None
+    ) -> Iterator[tuple[IntVector, FloatMatrix]]:
+        there = (text for text in texts if text is not None)
+        first = 0
+        while some := list(islice(there, SLOTS * BATCH)):
+            batches = self.embed_batches(some, budget=budget)
+            batch = next(batches, None)
+            while batch:
+                try:
+                    yield batch[0] + first, batch[1]
+                except BaseException as thrown:  # noqa: BLE001 - raised after what had arrived
+                    batch = batches.throw(thrown)  # type: ignore[attr-defined]  # it is a generator
+                else:
+                    batch = next(batches, None)
+            first += len(some)

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from machines import driven, memory_folder
-from paid import PaidEmbedder
+from paid import PaidEmbedder, StreamedEmbedder
 
 from ragkit.chunking import RecursiveChunker
 from ragkit.errors import BudgetExceeded, PaymentRequired
@@ -50,6 +50,8 @@ class Here:
 
 class Folder(RuleBasedStateMachine):
     """`files` is what lies in the folder, None where it cannot be read; `stored` what the index must hold."""
+
+    embedder: type[PaidEmbedder] = PaidEmbedder
 
     def __init__(self) -> None:
         super().__init__()
@@ -146,7 +148,7 @@ class Folder(RuleBasedStateMachine):
 
     @rule()
     def run_to_the_end(self) -> None:
-        report = self.index(PaidEmbedder())
+        report = self.index(self.embedder())
         after = self.after()
         assert report.new == len([name for name in after if name not in self.stored])
         assert report.removed == len(self.stored.keys() - self.files.keys())
@@ -170,15 +172,15 @@ class Folder(RuleBasedStateMachine):
     @rule(fails_at=st.integers(1, 4))
     def run_to_an_error(self, fails_at: int) -> None:
         error = PaymentRequired("nothing is left on the account", status=402)
-        self.stops(PaidEmbedder(fails_at=fails_at, error=error), PaymentRequired)
+        self.stops(self.embedder(fails_at=fails_at, error=error), PaymentRequired)
 
     @rule(fails_at=st.integers(1, 4))
     def run_to_an_interrupt(self, fails_at: int) -> None:
-        self.stops(PaidEmbedder(fails_at=fails_at, error=KeyboardInterrupt()), KeyboardInterrupt)
+        self.stops(self.embedder(fails_at=fails_at, error=KeyboardInterrupt()), KeyboardInterrupt)
 
     @rule(limit=st.integers(0, 2000))
     def run_to_a_limit(self, limit: int) -> None:
-        embedder = PaidEmbedder()
+        embedder = self.embedder()
         self.stops(embedder, BudgetExceeded, max_tokens=limit)
         assert sum(embedder.count_tokens(embedder.texts)[0]) <= limit
 
@@ -186,7 +188,7 @@ class Folder(RuleBasedStateMachine):
     @rule()
     def nothing_is_left_to_do(self) -> None:
         """Once all is stored, a run sends nothing and changes nothing."""
-        embedder = PaidEmbedder()
+        embedder = self.embedder()
         report = self.index(embedder)
         assert embedder.texts == []
         assert (report.new, report.removed, report.embedded) == (0, 0, 0)
@@ -216,8 +218,17 @@ class Folder(RuleBasedStateMachine):
                 store.close()
 
 
+class StreamedFolder(Folder):
+    """The same with a service that takes texts while files are read."""
+
+    embedder = StreamedEmbedder
+
+
 TestFolder = Folder.TestCase
-TestFolder.settings = driven(examples=15, steps=20)
+TestFolder.settings = driven(examples=10, steps=20)
+
+TestStreamedFolder = StreamedFolder.TestCase
+TestStreamedFolder.settings = driven(examples=10, steps=20)
 
 
 def test_the_model_of_the_folder_can_fail() -> None:

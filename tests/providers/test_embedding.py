@@ -457,6 +457,51 @@ def test_what_is_thrown_in_stops_and_hands_over_what_is_on_its_way() -> None:
     assert meter.usage.embedding_tokens == sum(map(len, service.sent))
 
 
+def test_texts_are_taken_as_there_is_room_for_them() -> None:
+    """A few requests ahead and no more; while there is no text yet, what has arrived is handed over."""
+    service = Letters()
+    embedder = RemoteEmbedder(service.send, "letters", limits=Limits(items=2, slots=3))
+    taken = 0
+
+    def texts() -> Iterator[str | None]:
+        nonlocal taken
+        for text in TEXTS[:2]:
+            yield text
+        while not arrived:
+            time.sleep(0.001)
+            yield None
+        for text in TEXTS[2:]:
+            taken += 1
+            yield text
+
+    arrived: list[int] = []
+    most = 0
+    for places, rows in embedder.embed_stream(texts()):
+        assert len(rows) == len(places)
+        arrived += places.tolist()
+        most = max(most, taken + 2 - len(arrived))
+    assert sorted(arrived) == list(range(len(TEXTS)))
+    assert most <= 2 * 10
+    assert list(embedder.embed_stream(iter([None, None]))) == []
+
+
+def test_an_error_of_the_texts_comes_after_what_is_on_its_way() -> None:
+    """Whoever reads them out of files may meet anything; what was gathered and not sent is not."""
+    service = Failing(pause=0.02)
+    embedder = RemoteEmbedder(service.send, "letters", limits=Limits(items=2, slots=3))
+
+    def texts() -> Iterator[str]:
+        yield from TEXTS[:5]
+        raise OSError("the disk is gone")
+
+    arrived: list[int] = []
+    with metered() as meter, pytest.raises(OSError, match="the disk is gone"):
+        take_all(embedder.embed_stream(texts()), lambda places, _: arrived.extend(places.tolist()))
+    assert sorted(TEXTS[place] for place in arrived) == sorted(service.sent)
+    assert meter.usage.embedding_tokens == sum(map(len, service.sent))
+    assert TEXTS[4] not in service.sent
+
+
 @pytest.mark.parametrize("moment", [0.005 * n for n in range(1, 13)])
 def test_an_interrupt_at_any_moment_loses_nothing(moment: float) -> None:
     """Whether threads are being started, awaited, or their answers taken in."""

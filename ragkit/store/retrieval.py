@@ -20,6 +20,8 @@ from ragkit.types import Chunk, FloatVector, Hit, IntVector
 
 CANDIDATES = 100  # of each leg, at least: the legs' scores are compared over the union of them
 _WIDER = 4  # times as many are looked at where too few of them may be returned
+_FIRST = 2.5  # times as many where conditions that many documents fulfil choose among them: enough for half of all
+_MOST = 2 * FEW  # times as many at most: then the documents are listed after all
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +70,9 @@ def retrieve(
 
 def _words(catalog: Catalog, view: View, query: str, wanted: int, selection: Selection | None) -> dict[int, float]:
     """Score by chunk id of the `wanted` best, or of all that share something with the query, best first."""
-    n = wanted
+    n = int(_FIRST * wanted)
     while selection and not selection.is_listed:
-        n *= _WIDER
-        if n > FEW * wanted:
+        if n > _MOST * wanted:
             selection.documents()
             break
         found = view.words.search(query, n)
@@ -79,6 +80,7 @@ def _words(catalog: Catalog, view: View, query: str, wanted: int, selection: Sel
         best = [pair for pair in found if pair[0] in inside]
         if len(best) >= wanted or len(found) < n:
             return dict(best[:wanted])
+        n *= _WIDER
     documents = None if selection is None else selection.documents().tolist()
     return dict(view.words.search(query, wanted, documents))
 
@@ -88,7 +90,7 @@ def _dense(
 ) -> tuple[dict[int, float], dict[int, int]]:
     """Cosine by chunk id of the nearest living chunks: `wanted` of them, or all that there are; and their vectors."""
     within = selection.vectors() if selection and selection.is_listed else None
-    n = wanted if within is not None or not selection else _WIDER * wanted
+    n = wanted if within is not None or not selection else int(_FIRST * wanted)
     while True:
         nearest = dict(view.vectors.top(vector, n, within))
         chunks = catalog.chunks.with_vectors(view.at, nearest, selection)
@@ -97,7 +99,7 @@ def _dense(
             best = sorted(((chunk, nearest[v]) for chunk, v in chunks), key=lambda pair: (-pair[1], pair[0]))
             return dict(best[:wanted]), dict(chunks)
         n *= _WIDER
-        if selection and within is None and n > FEW * wanted:
+        if selection and within is None and n > _MOST * wanted:
             within, n = selection.vectors(), wanted
 
 

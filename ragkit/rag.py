@@ -105,7 +105,7 @@ class RAG:
 
         Args:
             path: a folder, with all that is below it, or a file.
-            progress: called after each file and each batch that a service has embedded, from this thread.
+            progress: called after each file and each batch that was embedded, from this thread.
             dry_run: tell what would be done and what it would cost; nothing is embedded, nothing stored. With a
                 model that is not the index's, what moving the index to it costs is told too.
             max_tokens: the most that this run may be billed for embedding.

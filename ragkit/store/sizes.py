@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SEAL_ROWS = 8192
+SEAL_ROWS = 4096
 BULK_ROWS = 2048
 # Vectors from which codes choose what a search looks at: until then to import what reads codes takes a new process
 # longer than to multiply all rows.

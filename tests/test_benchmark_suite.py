@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
 sys.path.insert(0, str(ROOT))  # benchmarks is no part of what is installed
 
 from benchmarks.suite.engine import Engine, Found  # noqa: E402 - after its path
@@ -188,6 +190,17 @@ def test_the_readme_is_written_between_its_markers(measured: dict[str, Any], tmp
     assert "old" not in once
     assert once.endswith(f"{END}\nafter\n")
     assert (tmp_path / "suite.png").exists() == (find_spec("matplotlib") is not None)
+
+
+@pytest.mark.skipif(not (RESULTS / "suite.json").exists(), reason="results are part of a clone only")
+def test_the_readme_and_the_page_are_what_was_measured(tmp_path: Path) -> None:
+    """Neither is written by hand: both come out of suite.json again, to the letter."""
+    readme = tmp_path / "README.md"
+    shutil.copy(ROOT / "README.md", readme)
+    shutil.copy(RESULTS / "suite.json", tmp_path)
+    write(tmp_path, readme=readme, plots=False)
+    assert readme.read_text("utf-8") == (ROOT / "README.md").read_text("utf-8")
+    assert (tmp_path / "suite.md").read_text("utf-8") == (RESULTS / "suite.md").read_text("utf-8")
 
 
 def test_exponents_are_those_of_the_curve() -> None:

@@ -128,7 +128,7 @@ def of_growth(curve: list[Point], others: list[Point]) -> list[Target]:
         found.append(Target(f"memory beyond mapped files, {each.rows:,}", "≤ 500 MB", what, own <= MEMORY))
         found.append(disk(each.ragkit.parts, each.given))
         small = next((point for point in curve if point.rows == 10_000), None)
-        if small and small.ragkit.first and each.ragkit.first:
+        if small and small is not each and small.ragkit.first and each.ragkit.first:
             times = each.ragkit.first / small.ragkit.first
             what = f"{times:.2f} times"
             found.append(Target(f"first hit, {each.rows:,} over 10,000", f"< {SLOWER_FIRST} times", what, times < 2))

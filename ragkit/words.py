@@ -91,9 +91,11 @@ class Fields(NamedTuple):
     stops: str  # the stop words
     cyrillic: str  # 4-grams of the sound of Cyrillic words, in Latin letters
     latin: str  # 4-grams of the sound of Latin words
+    cyrillic_roots: str  # 4-grams of the sound of Cyrillic stems, with their beginnings only
+    latin_roots: str  # of the sound of Latin stems
 
 
-NOTHING = Fields("", "", "", "", "", "")
+NOTHING = Fields("", "", "", "", "", "", "", "")
 
 
 class _Stemmers(threading.local):
@@ -113,9 +115,9 @@ def fields(text: str) -> Fields:
     columns = list(zip(*map(token_fields, tokens(text)), strict=True))
     if not columns:
         return NOTHING
-    terms, grams, stems, stops, cyrillic, latin = map(" ".join, columns)
-    pairs = " ".join([f"{first}_{second}" for first, second in pairwise(stems.split())])
-    return Fields(terms, grams, pairs, stops, cyrillic, latin)
+    found = Fields(*map(" ".join, columns))
+    stems = found.pairs.split()
+    return found._replace(pairs=" ".join([f"{first}_{second}" for first, second in pairwise(stems)]))
 
 
 def tokens(text: str) -> list[str]:
@@ -164,11 +166,13 @@ class _Found:
         self.stops: list[str] = []
         self.cyrillic: list[str] = []
         self.latin: list[str] = []
+        self.cyrillic_roots: list[str] = []
+        self.latin_roots: list[str] = []
         self.stems: list[str] = []
 
     def joined(self) -> Fields:
-        columns = (self.terms, self.grams, self.stems, self.stops, self.cyrillic, self.latin)
-        return Fields(*map(" ".join, columns))
+        sounds = (self.cyrillic, self.latin, self.cyrillic_roots, self.latin_roots)
+        return Fields(*map(" ".join, (self.terms, self.grams, self.stems, self.stops, *sounds)))
 
     def add_word(self, word: str) -> None:
         if _UNSPACED.search(word):
@@ -196,8 +200,10 @@ class _Found:
         self.grams += grams_of(word)
         if _is_cyrillic(word):
             self.cyrillic += grams_of(sound(word))
+            self.cyrillic_roots += roots_of(sound(stem))
         elif "a" <= word[0] <= "z":
             self.latin += grams_of(sound(word))
+            self.latin_roots += roots_of(sound(stem))
 
     def _add_unspaced(self, word: str) -> None:
         for run in _UNSPACED.findall(word):
@@ -213,6 +219,12 @@ def grams_of(word: str) -> list[str]:
     """The 4-grams of one word between two edges, each marked by an underscore: _wor, word, ord_."""
     word = f"_{word}_"
     return [word[i : i + GRAM] for i in range(len(word) - GRAM + 1)] or [word]
+
+
+def roots_of(stem: str) -> list[str]:
+    """The 4-grams of one stem, whose beginning is marked by an underscore: _wor, word."""
+    stem = f"_{stem}"
+    return [stem[i : i + GRAM] for i in range(len(stem) - GRAM + 1)] or [stem]
 
 
 def sound(word: str) -> str:

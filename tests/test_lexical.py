@@ -132,6 +132,37 @@ def test_the_top_of_some_documents_is_exact(large: LexicalIndex, query: str, doc
     assert {c for c, _ in found} <= set(chunks)
 
 
+@pytest.fixture(scope="module")
+def wide() -> LexicalIndex:
+    """5000 documents of one chunk: more than are named one by one."""
+    chance = random.Random(5)
+    words = ["".join(chance.choices("бвгдмн", k=4)) for _ in range(300)]
+    index = LexicalIndex.create(None)
+    rows = [(n, n, " ".join(chance.choices(words, k=6)) + (" редкое" if n % 1000 == 0 else "")) for n in range(1, 5001)]
+    index.update(add=rows, remove_documents=[], generation=1)
+    return index
+
+
+@pytest.mark.parametrize("documents", [range(1, 5001, 2), range(2500, 5001), range(1, 5001)])
+@pytest.mark.parametrize("query", ["бвгд мнбв гдмн", "редкое", "редкое вгдм"])
+@pytest.mark.parametrize("k", [1, 10, 200])
+def test_the_top_of_half_of_many_documents_is_exact(wide: LexicalIndex, documents: range, query: str, k: int) -> None:
+    """A filter that keeps thousands of documents finds the same as scoring each of them."""
+    found = wide.search(query, k, documents)
+    assert [s for _, s in found] == pytest.approx([s for _, s in by_hand(wide, query, list(documents))[:k]], rel=1e-5)
+    assert {c for c, _ in found} <= set(documents)
+
+
+def test_documents_that_are_far_from_the_best_are_found_too(wide: LexicalIndex) -> None:
+    """Of 2500 documents none is among the best of all: looking through those is given up, and nothing is lost."""
+    everything = [chunk for chunk, _ in wide.search("бвгд мнбв гдмн", 5000)]
+    worst = everything[-2500:]
+    if len(worst) < 2500:
+        worst += [n for n in range(1, 5001) if n not in set(everything)][: 2500 - len(worst)]
+    expected = by_hand(wide, "бвгд мнбв гдмн", worst)[:3]
+    assert [s for _, s in wide.search("бвгд мнбв гдмн", 3, worst)] == pytest.approx([s for _, s in expected], rel=1e-5)
+
+
 def test_the_score_of_a_chunk_is_the_one_of_the_search(large: LexicalIndex) -> None:
     """A chunk scores the same alone, among others and in a search."""
     found = large.search(QUERIES[2], 40)

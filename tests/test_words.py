@@ -9,6 +9,14 @@ from hypothesis import strategies as st
 from ragkit import words
 
 
+def test_the_sound_of_a_stem_has_no_end() -> None:
+    """What is inflected differs at its end: forms of a word sound alike up to there, in both scripts."""
+    assert words.roots_of("договор") == ["_дог", "дого", "огов", "гово", "овор"]
+    assert words.roots_of("ox") == ["_ox"]
+    assert words.fields("договор").cyrillic_roots == words.fields("договоров").cyrillic_roots
+    assert words.fields("Пантеры").cyrillic_roots == words.fields("Panter").latin_roots
+
+
 @pytest.mark.parametrize(
     ("written", "asked"),
     [

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -17,11 +17,14 @@ import tantivy
 from ragkit.errors import StoreError
 
 # In the name of a field, so that an index made by another version of the analyser does not open.
-_MARKER = "marker_v4"
-_HEAP = 32_000_000  # bytes for each writer; tantivy's least is 15 MB
+_MARKER = "marker_v5"
+_HEAP = 64_000_000  # bytes for each writer, which it takes as it needs them: fewer and larger segments are smaller ones
 _MOST_CLAUSES = 400  # distinct terms of one query; the rest are the commonest, which say least
+_FEW = 2000  # documents: naming each in the query takes 1 to 2 ms; of more, the best of all are looked through first
+_LOOKED_THROUGH = 30  # times as many as are wanted, before each document is named after all
 _CURE = "it is made again from the catalog when the index is next used"
 
+Row = tuple[int, int, float]  # chunk id, section id, score
 Weights = dict[tuple[str, str], float]  # (field, term) -> weight
 
 
@@ -52,9 +55,9 @@ class Change:
 
 
 class InvertedIndex:
-    """Documents of terms with their numbers, with lengths and frequencies of their own."""
+    """Documents of terms with their numbers; `fields` says of each whether it counts how often a term stands there."""
 
-    def __init__(self, path: Path | None, fields: Sequence[str], *, new: bool) -> None:
+    def __init__(self, path: Path | None, fields: Mapping[str, bool], *, new: bool) -> None:
         self.fields = fields
         self._schema = _schema(fields)
         self._mirror: _Mirror | None = None
@@ -121,7 +124,7 @@ class InvertedIndex:
             writer.wait_merging_threads()
 
     def snapshot(self, weights: Weights) -> Asked:
-        return Asked(self.searcher, self._schema, weights)
+        return Asked(self.searcher, self._schema, self.fields, weights)
 
 
 def dead_share(path: Path) -> tuple[int, int]:
@@ -155,9 +158,11 @@ class _Mirror:
 
 
 class Asked:
-    """One query to one part, always over the same snapshot. A row is (chunk id, section id, score)."""
+    """One query to one part, always over the same snapshot."""
 
-    def __init__(self, searcher: tantivy.Searcher, schema: tantivy.Schema, weights: Weights) -> None:
+    def __init__(
+        self, searcher: tantivy.Searcher, schema: tantivy.Schema, fields: Mapping[str, bool], weights: Weights
+    ) -> None:
         self._searcher = searcher
         self._schema = schema
         with _as_store_errors("cannot read the word index"):
@@ -165,43 +170,71 @@ class Asked:
                 rarest = sorted(weights, key=lambda term: (-_idf(searcher, *term), term))[:_MOST_CLAUSES]
                 weights = {term: weights[term] for term in rarest}
             clauses = [
-                tantivy.Query.boost_query(tantivy.Query.term_query(schema, field, term, "freq"), weight)
+                tantivy.Query.boost_query(tantivy.Query.term_query(schema, field, term, _option(fields[field])), weight)
                 for (field, term), weight in weights.items()
             ]
             self._query = tantivy.Query.boolean_query([(tantivy.Occur.Should, clause) for clause in clauses])
 
-    def best(self, k: int, documents: Collection[int] | None) -> list[tuple[int, int, float]]:
-        return self._run(self._query, k) if documents is None else self.within("document", documents, k)
+    def best(self, k: int, documents: Collection[int] | None) -> list[Row]:
+        """The k best, of the given documents where some are given."""
+        if documents is None:
+            return self._rows(self._hits(self._query, k))
+        if len(documents) > _FEW and (found := self._among_the_best(k, frozenset(documents))) is not None:
+            return found
+        return self.within("document", documents, k)
 
-    def within(self, field: str, ids: Collection[int], k: int) -> list[tuple[int, int, float]]:
+    def _among_the_best(self, k: int, documents: Collection[int]) -> list[Row] | None:
+        """The k best of these documents, where they are among the best of all; else None, which costs little."""
+        wanted = 2 * k
+        while wanted <= _LOOKED_THROUGH * k:
+            hits = self._hits(self._query, wanted)
+            with _as_store_errors("cannot read the word index"):
+                held = self._searcher.fast_field_values("document", [address for _, address in hits])
+            inside = [hit for hit, document in zip(hits, held, strict=True) if document in documents]
+            if len(inside) >= k or len(hits) < wanted:
+                return self._rows(inside[:k])
+            wanted *= 3
+        return None
+
+    def within(self, field: str, ids: Collection[int], k: int) -> list[Row]:
         if not ids:
             return []
         inside = tantivy.Query.const_score_query(tantivy.Query.term_set_query(self._schema, field, list(ids)), 0.0)
         both = [(tantivy.Occur.Must, self._query), (tantivy.Occur.Must, inside)]
-        return self._run(tantivy.Query.boolean_query(both), k)
+        return self._rows(self._hits(tantivy.Query.boolean_query(both), k))
 
-    def _run(self, query: tantivy.Query, k: int) -> list[tuple[int, int, float]]:
+    def _hits(self, query: tantivy.Query, k: int) -> list[tuple[float, tantivy.DocAddress]]:
         searcher = self._searcher
         with _as_store_errors("cannot read the word index"):
             # Without the count tantivy skips blocks that cannot reach the top.
-            hits = searcher.search(query, max(1, min(k, searcher.num_docs)), count=False).hits
-            addresses = [address for _, address in hits]
-            chunks = searcher.fast_field_values("chunk", addresses)
-            sections = searcher.fast_field_values("section", addresses)
+            hits: list[tuple[float, tantivy.DocAddress]] = searcher.search(
+                query, max(1, min(k, searcher.num_docs)), count=False
+            ).hits
+            return hits
+
+    def _rows(self, hits: Sequence[tuple[float, tantivy.DocAddress]]) -> list[Row]:
+        addresses = [address for _, address in hits]
+        with _as_store_errors("cannot read the word index"):
+            chunks = self._searcher.fast_field_values("chunk", addresses)
+            sections = self._searcher.fast_field_values("section", addresses)
         return [
             (int(chunk or 0), int(section or 0), float(score))
             for chunk, section, (score, _) in zip(chunks, sections, hits, strict=True)
         ]
 
 
-def _schema(fields: Iterable[str]) -> tantivy.Schema:
+def _schema(fields: Mapping[str, bool]) -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
-    for name in fields:
-        builder.add_text_field(name, tokenizer_name="whitespace", index_option="freq")
+    for name, counted in fields.items():
+        builder.add_text_field(name, tokenizer_name="whitespace", index_option=_option(counted))
     for name in ("chunk", "document", "section", _MARKER):
         builder.add_unsigned_field(name, indexed=True, fast=True)
     builder.add_unsigned_field("generation", fast=True)
     return builder.build()
+
+
+def _option(counted: bool) -> str:
+    return "freq" if counted else "basic"
 
 
 def _document(numbers: Mapping[str, int], texts: Mapping[str, str]) -> tantivy.Document:

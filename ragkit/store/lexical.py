@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
+from zlib import crc32
 
 from ragkit import words
 from ragkit.store.inverted import Change, InvertedIndex, LexicalUnusable, Weights, dead_share
@@ -25,8 +26,20 @@ SOUND_WEIGHT = 0.6  # of a 4-gram of sounds met in the other script; costs nothi
 SECTION_WEIGHT = 0.8  # of a section beside a chunk; at 1 answers in long articles lose .02 to their neighbours
 SECTION_CHUNKS = 8  # at most, about 5 000 characters; 4 gain a little less, 16 a little more
 
-_CHUNK_FIELDS = words.Fields._fields
-_SECTION_FIELDS = ("terms", "grams")  # pairs would gain nothing here, and be a quarter of the index
+# Each with whether it counts how often a term stands in a text: of pairs it says nothing. Sounds are of stems, which
+# takes two fifths off them.
+_CHUNK_FIELDS = {
+    "terms": True,
+    "grams": True,
+    "pairs": False,
+    "stops": True,
+    "cyrillic_roots": True,
+    "latin_roots": True,
+}
+_SECTION_FIELDS = {"terms": True, "grams": True}  # pairs would gain nothing here
+# Pairs share this many names: the list of distinct ones would be the largest part of the index, and grow for ever. Of
+# 10 000 chunks one is taken to hold a pair that it does not; with 2 ** 16 names it is 17, and two sets lose .003.
+_PAIR_NAMES = 1 << 20
 
 
 class LexicalIndex:
@@ -122,7 +135,9 @@ class LexicalIndex:
                 found = words.fields(text)
                 section.fields.append(found)
                 numbers = {"chunk": chunk, "document": document, "section": section.id}
-                chunks.add(numbers, found._asdict())
+                chunks.add(
+                    numbers, {**{name: getattr(found, name) for name in _CHUNK_FIELDS}, "pairs": _named(found.pairs)}
+                )
             section.write(sections)
         self.reload()
 
@@ -137,10 +152,12 @@ class LexicalIndex:
             self._chunks.snapshot(_chunk_weights(query)),
             self._sections.snapshot(_section_weights(query)),
         )
-        wanted = 2 * k
+        if documents is not None:
+            documents = frozenset(documents)
+        wanted = 3 * k  # with 2, every second question is asked again
         while True:
             best_chunks = chunks.best(wanted, documents)
-            best_sections = sections.best(max(4, wanted // 4), documents)
+            best_sections = sections.best(max(4, wanted // 2), documents)
             section_scores = {section: score for _, section, score in best_sections}
             found = {chunk: (section, score) for chunk, section, score in best_chunks}
             complete = len(best_chunks) < wanted
@@ -160,7 +177,7 @@ class LexicalIndex:
             limit = best_chunks[-1][2] + SECTION_WEIGHT * (best_sections[-1][2] if best_sections else 0.0)
             if len(ranked) == k and ranked[-1][1] >= limit:
                 return ranked
-            wanted *= 4
+            wanted *= 3
 
     def score(self, query: str, chunk_ids: Sequence[int]) -> dict[int, float]:
         """The score that `search` gives each of these chunks, 0.0 where nothing matches."""
@@ -203,17 +220,24 @@ class _Section:
 def _chunk_weights(text: str) -> Weights:
     """What to look for in chunks; stop words only where there is nothing else."""
     found = words.fields(text)
-    pairs = ("pairs", found.pairs, PAIR_WEIGHT)
+    pairs = ("pairs", _named(found.pairs), PAIR_WEIGHT)
     if not found.terms.strip():
         return _weights((("stops", found.stops, 1.0), pairs))
     # Words of one script are looked for among the sounds of the other.
-    sounds = ("latin", found.cyrillic, SOUND_WEIGHT), ("cyrillic", found.latin, SOUND_WEIGHT)
-    return {**_section_weights(text), **_weights((pairs, *sounds))}
+    sounds = (
+        ("latin_roots", found.cyrillic_roots, SOUND_WEIGHT),
+        ("cyrillic_roots", found.latin_roots, SOUND_WEIGHT),
+    )
+    return _weights((("terms", found.terms, 1.0), ("grams", found.grams, GRAM_WEIGHT), pairs, *sounds))
 
 
 def _section_weights(text: str) -> Weights:
     found = words.fields(text)
     return _weights((("terms", found.terms, 1.0), ("grams", found.grams, GRAM_WEIGHT)))
+
+
+def _named(pairs: str) -> str:
+    return " ".join([f"{crc32(pair.encode()) % _PAIR_NAMES:x}" for pair in pairs.split()])
 
 
 def _weights(fields: Iterable[tuple[str, str, float]]) -> Weights:

@@ -116,7 +116,8 @@ class MemoryWriter:
         if model:
             self._now.dimensions[model] = vectors.shape[1]
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        self._now.vectors.update(zip(keys, vectors / lengths, strict=True))
+        rows = (vectors / lengths).astype(np.float16).astype(np.float32)  # as a folder keeps them
+        self._now.vectors.update(zip(keys, rows, strict=True))
 
     def move_to(
         self,
@@ -228,7 +229,8 @@ class MemoryStore:
             for id, chunk, key in zip(entry.ids, entry.chunks, entry.keys, strict=True):
                 scores = {}
                 if vector is not None:
-                    scores["dense"] = float(self._state().vectors[key] @ (vector / np.linalg.norm(vector)))
+                    cosine = float(self._state().vectors[key] @ (vector / np.linalg.norm(vector)))
+                    scores["dense"] = min(1.0, cosine)
                 if asked:
                     scores["lexical"] = float(len(asked.intersection(words(chunk.text))))
                 if vector is not None or scores["lexical"]:

@@ -77,7 +77,7 @@ def test_a_new_revision_is_the_cure(desk: Desk) -> None:
     assert changed.paid[CANARY] == 2  # one for each run
     for text, row in desk.stored().items():
         vector = np.array(vector_of("2" + text))
-        np.testing.assert_allclose(row, vector / np.linalg.norm(vector), atol=1e-6)
+        np.testing.assert_allclose(row, vector / np.linalg.norm(vector), atol=5e-4)
 
 
 def test_another_dimension_is_another_model(desk: Desk) -> None:

@@ -365,7 +365,7 @@ def test_stores_give_the_vectors_of_their_chunks(rags: list[RAG]) -> None:
         assert [id for id, _ in chunks] == sorted(id for id, _ in chunks)
         for (_, chunk), row in zip(chunks, rows, strict=True):
             made = ColourEmbedder().embed_query(contextual_text("", chunk))
-            assert np.allclose(row, made / np.linalg.norm(made), atol=1e-6)
+            assert np.allclose(row, made / np.linalg.norm(made), atol=5e-4)
         some, few = rag._store.vectors(3, wanted=[chunks[1][0], 10_000])
         assert [id for id, _ in some] == sorted({chunks[i * len(chunks) // 3][0] for i in range(3)} | {chunks[1][0]})
         assert few.shape == (len(some), 4)
@@ -438,7 +438,7 @@ def test_a_writer_gives_the_texts_and_takes_the_vectors_of_a_move(store: protoco
         writer.move_to("new/1", lambda _, chunk: f"new {chunk.source}".encode())
         assert writer.model == "new/1"
     hits = store.search("", np.array([1, 0, 0], np.float32), k=5, model="new/1")
-    assert [(hit.chunk.source, round(hit.scores["dense"], 4)) for hit in hits] == [("kite", 0.7071), ("house", 0)]
+    assert [(hit.chunk.source, round(hit.scores["dense"], 3)) for hit in hits] == [("kite", 0.707), ("house", 0)]
     assert (store.status().embedding_model, store.status().dimension) == ("new/1", 3)
 
 

@@ -9,13 +9,13 @@ import numpy as np
 
 from ragkit.errors import StoreError
 from ragkit.filters import Condition
-from ragkit.ranking import dense_weight, fuse, merge_neighbours
+from ragkit.ranking import dense_weight, fuse, is_offline, merge_neighbours
 from ragkit.store.catalog import Catalog
 from ragkit.store.catalog.chunks import WAITS, ChunkRow
 from ragkit.store.catalog.rows import damaged
 from ragkit.store.catalog.selection import FEW, Selection
 from ragkit.store.lexical import LexicalIndex, LexicalUnusable
-from ragkit.store.vectors import VectorSet
+from ragkit.store.vectors import WHOLE, VectorSet
 from ragkit.types import Chunk, FloatVector, Hit, IntVector
 
 CANDIDATES = 100  # of each leg, at least: the legs' scores are compared over the union of them
@@ -59,13 +59,23 @@ def retrieve(
         vectors: dict[int, int] = {}
         if query:
             legs["lexical"] = _words(catalog, view, query, wanted, selection)
-        if vector is not None:
+        if vector is not None and _repeats_the_words(view) and len(legs.get("lexical", ())) >= wanted:
+            legs["dense"] = {}  # what the words found has its cosines all the same
+        elif vector is not None:
             legs["dense"], vectors = _dense(catalog, view, vector, wanted, selection)
         exhausted = all(len(leg) < wanted for leg in legs.values())
         hits = _hits(catalog, _complete(catalog, view, query, vector, legs, vectors), _ranks(legs), k)
         if len(hits) >= k or exhausted:
             return hits[:k]
         wanted *= _WIDER
+
+
+def _repeats_the_words(view: View) -> bool:
+    """Whether vectors are not worth looking at all of them: they say what words say, and are many.
+
+    Where they are few they are looked at: on four sets candidates of both legs rank .001 better than those of words.
+    """
+    return is_offline(view.model) and len(view.vectors) > WHOLE
 
 
 def _words(catalog: Catalog, view: View, query: str, wanted: int, selection: Selection | None) -> dict[int, float]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar
 import numpy as np
 
 from ragkit.errors import StoreError
+from ragkit.ranking import is_offline
 from ragkit.reports import FileStamp, Known, Problem, Root
 from ragkit.store.catalog import Catalog, Savepoint
 from ragkit.store.catalog.rows import iso
@@ -26,7 +27,7 @@ from ragkit.store.creation import keep_names
 from ragkit.store.lexical import LexicalUnusable
 from ragkit.store.lock import WriterLock
 from ragkit.store.moving import move
-from ragkit.store.segments import VectorBlock, stored_rows, unit_rows
+from ragkit.store.segments import SegmentInfo, VectorBlock, stored_rows, unit_rows
 from ragkit.store.sizes import APPROXIMATE_FROM, BULK_ROWS, LEAST_RECALL, SEAL_ROWS, Sizes
 from ragkit.store.wordindex import catch_up, shrink
 from ragkit.types import Chunk, Document, FloatMatrix, FloatVector, Preparation
@@ -353,8 +354,13 @@ class Writer:
             self._catalog.close()
             self._lock.release()
 
+    def _coded_segments(self) -> list[SegmentInfo]:
+        """Those of the index's model; of one that repeats the words none: no search looks for its nearest."""
+        spans = self._catalog.spans()
+        return [] if is_offline(spans.model) else self._catalog.vectors.segments(spans.is_searched)
+
     def _update_codes(self, rewritten: Rewritten) -> None:
-        segments = self._catalog.vectors.segments(self._catalog.spans().is_searched)
+        segments = self._coded_segments()
         if sum(info.rows for info in segments) >= self._approximate_from or (self._folder / "ann").exists():
             from ragkit.store.coding import update_codes  # only large indexes need faiss
 
@@ -371,7 +377,7 @@ class Writer:
         """Let codes be made of what was sealed, in a large run, while the next texts are read and embedded."""
         if self._background and self._background.running:
             return
-        segments = self._catalog.vectors.segments(self._catalog.spans().is_searched)
+        segments = self._coded_segments()
         rows = sum(info.rows for info in segments)
         if rows < max(self._approximate_from, self._sizes.beside, 2 * self._coded):
             return

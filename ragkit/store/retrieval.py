@@ -15,10 +15,11 @@ from ragkit.store.catalog.chunks import WAITS, ChunkRow
 from ragkit.store.catalog.rows import damaged
 from ragkit.store.catalog.selection import FEW, Selection
 from ragkit.store.lexical import LexicalIndex, LexicalUnusable
-from ragkit.store.vectors import WHOLE, VectorSet
+from ragkit.store.vectors import VectorSet
 from ragkit.types import Chunk, FloatVector, Hit, IntVector
 
 CANDIDATES = 100  # of each leg, at least: the legs' scores are compared over the union of them
+_MULTIPLIED = 4096  # vectors that repeat the words are looked at up to so many: some 10 ms of a new process
 _WIDER = 4  # times as many are looked at where too few of them may be returned
 _FIRST = 2.5  # times as many where conditions that many documents fulfil choose among them: enough for half of all
 _MOST = 2 * FEW  # times as many at most: then the documents are listed after all
@@ -75,7 +76,7 @@ def _repeats_the_words(view: View) -> bool:
 
     Where they are few they are looked at: on four sets candidates of both legs rank .001 better than those of words.
     """
-    return is_offline(view.model) and len(view.vectors) > WHOLE
+    return is_offline(view.model) and len(view.vectors) > _MULTIPLIED
 
 
 def _words(catalog: Catalog, view: View, query: str, wanted: int, selection: Selection | None) -> dict[int, float]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # Up to so many rows are kept as float32 once they were asked for: 64 MB at 1024 dimensions, and 4 ms a query. To make
 # them takes 20 ms, to import faiss 35.
-WHOLE = 16_384
+_WHOLE = 16_384
 _GATHERED = 4096  # rows of a filter up to which they are taken out one by one; above, faiss looks at them in place
 _BROAD = 20_000  # rows of a filter above which codes choose among them, where there are any; exact takes 0.2 us a row
 _AT_ONCE = 256  # rows converted at a time: 1 MB of float32 stays in the processor's cache
@@ -94,7 +94,7 @@ class VectorSet:
     def _near(self, query: FloatVector, n: int) -> tuple[IntVector, FloatVector]:
         """Of the blocks that no codes cover."""
         rows = _rows(self._exact)
-        if rows > WHOLE:
+        if rows > _WHOLE:
             return _scan(self._exact, query, n, None)
         if not rows:
             return np.empty(0, np.int64), np.empty(0, np.float32)

@@ -12,6 +12,7 @@ import pytest
 
 from ragkit.store.catalog import Catalog
 from ragkit.store.codes import About, Codes, open_codes, read_about, write_about
+from ragkit.store.coding import Stopped, update_codes
 from ragkit.store.local import LocalStore
 from ragkit.store.segments import map_segment
 from ragkit.store.sizes import LEAST_RECALL, Sizes
@@ -211,6 +212,20 @@ def test_codes_of_rows_that_went_go_with_them(place: Path) -> None:
     fill(store, clustered(2000, seed=8), "a", version=2)
     assert coded(opened(place)) < ROWS
     assert answers(LocalStore(place)) == exact(place)
+
+
+def test_making_codes_that_is_broken_off_leaves_those_before(place: Path) -> None:
+    """What was there is there still, also where all are made again; the next writer deletes what was left over."""
+    with closing(Catalog(place)) as catalog:
+        segments, identity = catalog.vectors.segments(), catalog.identity()
+    (place / "ann" / "codes").rename(place / "aside")
+    with pytest.raises(Stopped):
+        update_codes(place, identity, segments, least_rows=1, least_recall=LEAST_RECALL, go_on=lambda: False)
+    (place / "aside").rename(place / "ann" / "codes")
+    assert coded(opened(place)) == ROWS
+    fill(LocalStore(place, approximate_from=5000, sizes=Sizes(seal=200)), clustered(4200, seed=4), "c")
+    named = {part.name for part in read_about_of(place).parts}
+    assert {path.name for path in (place / "ann").glob("part-*")} == named
 
 
 def test_codes_outlive_the_merging_of_segments(tmp_path: Path) -> None:

@@ -353,3 +353,42 @@ def test_threads_read_while_one_writes(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_merging_keeps_no_reader_waiting(tmp_path: Path) -> None:
+    """While tantivy makes one segment of many, which takes it longer than any search, readers get their answers."""
+    chance = random.Random(1)
+    words = ["".join(chance.choices("калмнорту", k=6)) for _ in range(5000)]
+
+    def texts(count: int) -> list[str]:
+        return [" ".join(chance.choices(words, k=60)) for _ in range(count)]
+
+    def segments() -> int:
+        return len(list((tmp_path / "lexical" / "chunks").glob("*.idx")))
+
+    def update(generation: int) -> None:
+        rows = [(generation * 1000 + i, generation * 1000 + i, text) for i, text in enumerate(texts(200))]
+        writer.update(add=rows, remove_documents=[], generation=generation)
+
+    writer = LexicalIndex.create(tmp_path / "lexical")
+    update(1)
+    reader = LexicalIndex.open(tmp_path / "lexical")
+    answered: list[int] = []
+    ended = threading.Event()
+
+    def read() -> None:
+        while not ended.is_set():
+            answered.append(len(reader.search(words[0], 1)))
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    during = []  # merges
+    for generation in range(2, 12):
+        before = len(answered), segments()
+        update(generation)
+        if segments() < before[1]:
+            during.append(len(answered) - before[0])
+    ended.set()
+    thread.join()
+    assert during, "no segments were merged"
+    assert min(during) > 0

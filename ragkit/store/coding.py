@@ -124,7 +124,6 @@ def _build(
     centre = sample.mean(axis=0, dtype=np.float32)
     lists = rows // _IN_A_LIST if rows >= _LISTED else 1
     centroids = trained(_sample(blocks, 64 * lists), lists) if lists > 1 else centre[None, :]
-    shutil.rmtree(folder / "ann", ignore_errors=True)  # of another index, perhaps, or a link to it
     coding = _Coding(folder, Coder(centre), centroids, go_on)
     parts = tuple(coding.encode(segments))
     about = About(identity, len(centre), lists, lists, 1, 0.0, 0, frozenset(map(_name, segments)), parts)

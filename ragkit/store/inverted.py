@@ -20,7 +20,7 @@ from ragkit.errors import StoreError
 _MARKER = "marker_v5"
 _HEAP = 64_000_000  # bytes for each writer, which it takes as it needs them: fewer and larger segments are smaller ones
 _MOST_CLAUSES = 400  # distinct terms of one query; the rest are the commonest, which say least
-_FEW = 2000  # documents: naming each in the query takes 1 to 2 ms; of more, the best of all are looked through first
+_FEW = 2000  # documents: up to so many are named in the query; of more, the best of all are looked through first
 _LOOKED_THROUGH = 30  # times as many as are wanted, before each document is named after all
 _CURE = "it is made again from the catalog when the index is next used"
 
@@ -169,11 +169,12 @@ class Asked:
             if len(weights) > _MOST_CLAUSES:
                 rarest = sorted(weights, key=lambda term: (-_idf(searcher, *term), term))[:_MOST_CLAUSES]
                 weights = {term: weights[term] for term in rarest}
-            clauses = [
+            boosted = (
                 tantivy.Query.boost_query(tantivy.Query.term_query(schema, field, term, _option(fields[field])), weight)
                 for (field, term), weight in weights.items()
-            ]
-            self._query = tantivy.Query.boolean_query([(tantivy.Occur.Should, clause) for clause in clauses])
+            )
+            self._clauses = [(tantivy.Occur.Should, clause) for clause in boosted]
+            self._query = tantivy.Query.boolean_query(self._clauses)
 
     def best(self, k: int, documents: Collection[int] | None) -> list[Row]:
         """The k best, of the given documents where some are given."""
@@ -197,11 +198,13 @@ class Asked:
         return None
 
     def within(self, field: str, ids: Collection[int], k: int) -> list[Row]:
+        """The k best of those whose `field` is one of the ids; what shares nothing with the query is none of them."""
         if not ids:
             return []
         inside = tantivy.Query.const_score_query(tantivy.Query.term_set_query(self._schema, field, list(ids)), 0.0)
-        both = [(tantivy.Occur.Must, self._query), (tantivy.Occur.Must, inside)]
-        return self._rows(self._hits(tantivy.Query.boolean_query(both), k))
+        # Not as two that must hold: then tantivy goes through all that the terms have, wherever the ids lie.
+        led = tantivy.Query.boolean_query([(tantivy.Occur.Must, inside), *self._clauses])
+        return self._rows([hit for hit in self._hits(led, k) if hit[0] > 0])
 
     def _hits(self, query: tantivy.Query, k: int) -> list[tuple[float, tantivy.DocAddress]]:
         searcher = self._searcher

@@ -38,7 +38,7 @@ _CHUNK_FIELDS = {
 }
 _SECTION_FIELDS = {"terms": True, "grams": True}  # pairs would gain nothing here
 # Pairs share this many names: the list of distinct ones would be the largest part of the index, and grow for ever. Of
-# 10 000 chunks one is taken to hold a pair that it does not; with 2 ** 16 names it is 17, and two sets lose .003.
+# 10 000 chunks of 100 words one is taken to hold a pair that it does not; with 2 ** 16 names it would be 15.
 _PAIR_NAMES = 1 << 20
 
 

@@ -19,6 +19,7 @@ from ragkit.store.vectors import VectorSet
 from ragkit.types import Chunk, FloatVector, Hit, IntVector
 
 CANDIDATES = 100  # of each leg, at least: the legs' scores are compared over the union of them
+_ALONE = 40  # of one leg that is compared with no other
 _MULTIPLIED = 4096  # vectors that repeat the words are looked at up to so many: some 10 ms of a new process
 _WIDER = 4  # times as many are looked at where too few of them may be returned
 _FIRST = 2.5  # times as many where conditions that many documents fulfil choose among them: enough for half of all
@@ -52,7 +53,7 @@ def retrieve(
     words that is exact, by vectors as exact as the search without conditions is.
     """
     selection = catalog.documents.selection(view.at, conditions) if conditions else None
-    wanted = max(CANDIDATES, 4 * k)
+    wanted = max(CANDIDATES if query and vector is not None else _ALONE, 4 * k)
     while True:
         if selection and selection.is_listed and not len(selection.documents()):
             return []

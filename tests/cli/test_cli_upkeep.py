@@ -7,8 +7,12 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from shell import LEASE, MANUAL, Cli, dialogue, process
+
+from ragkit.store.local import LocalStore
+from ragkit.store.sizes import Sizes
 
 
 def test_list_names_the_documents_and_their_troubles(cli: Cli, shelf: Path) -> None:
@@ -104,6 +108,18 @@ def test_status_counts_and_names_the_model(cli: Cli, shelf: Path) -> None:
     assert status["documents"] == 3
     assert status["failed"] == 1
     assert str(status["embedding_model"]) in run.out
+
+
+def test_status_tells_how_vectors_are_found(cli: Cli, shelf: Path, tmp_path: Path) -> None:
+    """Exactly, in a small index; by codes in a large one, with the recall that was measured."""
+    assert "exact" in cli("status", "-i", shelf).out
+    vectors = np.random.default_rng(0).standard_normal((500, 64)).astype(np.float32)
+    with LocalStore(tmp_path / "large", approximate_from=400, sizes=Sizes(bulk=100)).writing() as writer:
+        writer.set_model("given/1", 64)
+        writer.add_vectors([str(i).encode() for i in range(500)], vectors)
+    status = cli("status", "-i", tmp_path / "large", "--json").json
+    assert (status["coded"], status["recall"]) == (500, 1.0)
+    assert "by codes, which find 100.0% of the ten nearest" in cli("status", "-i", tmp_path / "large").out
 
 
 def test_doctor_finds_a_sound_index_sound(cli: Cli, shelf: Path) -> None:

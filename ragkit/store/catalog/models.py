@@ -56,7 +56,10 @@ class Spans:
         """How long the vectors of a model are; 0 for one that made none."""
         if model == self.model:
             return self.dimension
-        return next((span.dimension for span in reversed(self._all) if span.model == model), 0)
+        for span in reversed(self._all):  # a generator that an interrupt leaves behind would speak up later
+            if span.model == model:
+                return span.dimension
+        return 0
 
     def continued(self, first: int, model: str, dimension: int) -> bool:
         """Whether the newest span goes on with vectors of that model; else there is a new one, from `first` on."""

@@ -248,7 +248,7 @@ def test_codes_outlive_the_merging_of_segments(tmp_path: Path) -> None:
 
 
 def test_a_long_run_finds_its_codes_made(tmp_path: Path) -> None:
-    """They are made beside it from what is sealed; a run that is broken off waits for none of them."""
+    """They are made beside it from what is sealed, and kept where the run is broken off."""
     for interrupted in (False, True):
         path = tmp_path / f"index {interrupted}"
         store = LocalStore(path, approximate_from=1000, sizes=Sizes(beside=1000))
@@ -260,7 +260,7 @@ def test_a_long_run_finds_its_codes_made(tmp_path: Path) -> None:
             assert writer._background is not None
             if interrupted:
                 raise KeyboardInterrupt
-        assert coded(opened(path)) == 6 * 2048
+        assert coded(opened(path)) > 6 * 2048 - 4096  # the last few are searched exactly
         assert answers(LocalStore(path)) == exact(path)
 
 

@@ -18,7 +18,7 @@ from ragkit.types import FloatMatrix, FloatVector, IntVector
 CodeMatrix: TypeAlias = "np.ndarray[tuple[int, int], np.dtype[np.uint8]]"  # (n, bytes of a code)
 _QUERY_BITS = 4  # of each number of a query, while codes are scanned; 8 find no more, and take half as long again
 _ROUNDS = 8  # of k-means
-_TRAINED_ON = 64  # rows for each list
+TRAINED_ON = 32  # rows for each list
 
 
 def nearest_rows(
@@ -79,7 +79,7 @@ def centroids(rows: FloatMatrix, wanted: int) -> FloatMatrix:
         niter=_ROUNDS,
         seed=1,
         min_points_per_centroid=1,
-        max_points_per_centroid=_TRAINED_ON,
+        max_points_per_centroid=TRAINED_ON,
     )
     means.train(rows)
     return cast("FloatMatrix", means.centroids)

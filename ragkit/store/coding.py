@@ -38,8 +38,9 @@ if TYPE_CHECKING:
     from ragkit.store.ann import CodeMatrix, Coder
 
 _LISTED = 65_536  # rows from which lists are worth their search; below, every code is looked at, in a millisecond
-_IN_A_LIST = 1024  # rows, on average
+_LISTS = 1.5  # times the square root of the rows: with more to assign rows takes longest, with fewer to search them
 _OUTGROWN = 4  # times the rows that lists were made for
+_WARY = 2  # times the lists that were enough for the probes: other questions find less than these
 _SAMPLED = 8192  # rows, for the centre
 _PROBES = 64  # queries that recall is measured with
 _AT_ONCE = 8192  # rows: 32 MB of float32 at 1024 dimensions
@@ -81,7 +82,7 @@ def update_codes(
     try:
         about, centre, centroids = read_about(folder, identity)
         kept = [(part, map_part(folder, about, part)) for part in about.parts]
-        if about.dimension != segments[0].dimension or rows > _OUTGROWN * max(_LISTED, about.lists * _IN_A_LIST):
+        if about.dimension != segments[0].dimension or rows > _OUTGROWN * max(_LISTED, (about.lists / _LISTS) ** 2):
             raise CodesUnusable("the index has outgrown them")
     except CodesUnusable:
         _build(folder, identity, segments, least_recall, go_on)
@@ -115,15 +116,15 @@ def _build(
     folder: Path, identity: str, segments: Sequence[SegmentInfo], least_recall: float, go_on: Callable[[], bool]
 ) -> None:
     """Make codes of all segments, and measure what they find."""
-    from ragkit.store.ann import Coder
+    from ragkit.store.ann import TRAINED_ON, Coder
     from ragkit.store.ann import centroids as trained
 
     rows = sum(info.rows for info in segments)
     blocks = [map_segment(folder / "vectors", info) for info in segments]
     sample = _sample(blocks, _SAMPLED)
     centre = sample.mean(axis=0, dtype=np.float32)
-    lists = rows // _IN_A_LIST if rows >= _LISTED else 1
-    centroids = trained(_sample(blocks, 64 * lists), lists) if lists > 1 else centre[None, :]
+    lists = int(_LISTS * rows**0.5) if rows >= _LISTED else 1
+    centroids = trained(_sample(blocks, TRAINED_ON * lists), lists) if lists > 1 else centre[None, :]
     coding = _Coding(folder, Coder(centre), centroids, go_on)
     parts = tuple(coding.encode(segments))
     about = About(identity, len(centre), lists, lists, 1, 0.0, 0, frozenset(map(_name, segments)), parts)
@@ -195,7 +196,7 @@ class _Coding:
             about = replace(about, recall=float(min(np.mean(shares[: len(own)]), np.mean(shares[len(own) :]))))
             if about.recall >= min(1.0, least_recall + _MARGIN):
                 break
-        return about
+        return replace(about, probed=min(about.lists, _WARY * about.probed))
 
     def _nearest(self, blocks: Sequence[VectorBlock], queries: FloatMatrix, own: IntVector) -> IntVector:
         """Ids of the ten nearest by exact search, (10, queries); a stored vector is none of its own."""

@@ -180,7 +180,8 @@ class Asked:
         """The k best, of the given documents where some are given."""
         if documents is None:
             return self._rows(self._hits(self._query, k))
-        if len(documents) > _FEW and (found := self._among_the_best(k, frozenset(documents))) is not None:
+        likely = len(documents) * _LOOKED_THROUGH > self._searcher.num_docs  # that so many hold k of theirs
+        if likely and len(documents) > _FEW and (found := self._among_the_best(k, frozenset(documents))) is not None:
             return found
         return self.within("document", documents, k)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -130,14 +132,23 @@ def test_doctor_finds_a_sound_index_sound(cli: Cli, shelf: Path) -> None:
     assert "The index is sound." in run.err
 
 
+def flip_a_bit_of_text(catalog: Path, source: str) -> None:
+    """In the bytes of the file, as a disk would do it."""
+    with closing(sqlite3.connect(catalog)) as db:
+        [(id,)] = db.execute("SELECT id FROM document WHERE source = ?", (source,)).fetchall()
+        [(body,)] = db.execute("SELECT body FROM text WHERE id >> 20 = ?", (id,)).fetchall()
+    stored = catalog.read_bytes()
+    kept = body if isinstance(body, bytes) else body.encode()
+    assert stored.count(kept) == 1
+    at = stored.index(kept) + len(kept) // 2
+    catalog.write_bytes(stored[:at] + bytes([stored[at] ^ 1]) + stored[at + 1 :])
+
+
 def test_doctor_finds_a_flipped_bit(cli: Cli, docs: Path, tmp_path: Path) -> None:
-    """One changed letter in the stored text is found, with exit code 5 and the command that mends it."""
+    """One changed bit in the stored text is found, with exit code 5 and the command that mends it."""
     cli("index", docs)
     catalog = tmp_path / ".ragkit" / "catalog.sqlite"
-    stored = catalog.read_bytes()
-    text = b"citric acid"
-    assert text in stored
-    catalog.write_bytes(stored.replace(text, b"citric acib"))
+    flip_a_bit_of_text(catalog, "kettle.md")
     run = cli("doctor", "--data")
     assert run.code == 5
     assert "wrong" in run.out
@@ -150,7 +161,7 @@ def test_doctor_repairs_and_says_what_it_could_not_save(cli: Cli, docs: Path, tm
     """A document whose text is damaged is taken out, named with the command that reads it again; then all is well."""
     cli("index", docs)
     catalog = tmp_path / ".ragkit" / "catalog.sqlite"
-    catalog.write_bytes(catalog.read_bytes().replace(b"citric acid", b"citric acib"))
+    flip_a_bit_of_text(catalog, "kettle.md")
     run = cli("doctor", "--repair")
     assert run.code == 5
     assert f"kettle.md was taken out: its text is damaged\n       run: ragkit index {docs}" in run.out

@@ -77,7 +77,7 @@ def test_what_is_noted_is_put_right_when_all_are_looked_at(tmp_path: Path) -> No
     assert unused(tmp_path / "index") == (1, 6)
     with closing(Catalog(tmp_path / "index", write=True)) as catalog:
         catalog.begin()
-        catalog.vectors.unused()
+        catalog.vectors.note_unused(len(catalog.vectors.unused()))
         catalog.commit()
     assert unused(tmp_path / "index") == (1, 1)
     store.close()

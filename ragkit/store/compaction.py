@@ -84,6 +84,7 @@ def _droppable(catalog: Catalog, given_up: str, sizes: Sizes) -> IntVector:
     to, unfinished = meta.get("moving_to"), int(meta.get("unfinished", 1 << 62))
     catalog.begin()
     unused = catalog.vectors.unused()
+    catalog.vectors.note_unused(len(unused))
     catalog.commit()
     keep = max(sizes.kept_unused, catalog.vectors.count() - len(unused))
     drop = {id for id in unused if given_up not in ("", to) and spans.of(id).model == given_up}

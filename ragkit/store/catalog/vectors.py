@@ -62,9 +62,11 @@ class VectorTable:
     def unused(self) -> list[int]:
         """Vectors that no chunk row uses any more, ascending: oldest first. Every vector is looked at."""
         rows = self._db.execute("SELECT id FROM vector WHERE id NOT IN (SELECT vector FROM chunk) ORDER BY id")
-        ids = [row[0] for row in rows]
-        self._meta.set_unused(len(ids), int(self._meta.get("last vector") or 0))
-        return ids
+        return [row[0] for row in rows]
+
+    def note_unused(self, count: int) -> None:
+        """Keep how many `unused` has just given: `most_unused` counts on from there."""
+        self._meta.set_unused(count, int(self._meta.get("last vector") or 0))
 
     def most_unused(self) -> int:
         """No fewer than the vectors that `unused` gives; only what was named since the last time is looked at."""

@@ -14,7 +14,7 @@ from ragkit.store.catalog import Catalog
 from ragkit.store.codes import About, Codes, open_codes, read_about, write_about
 from ragkit.store.coding import Stopped, update_codes
 from ragkit.store.local import LocalStore
-from ragkit.store.segments import map_segment
+from ragkit.store.segments import map_segment, unit_rows
 from ragkit.store.sizes import LEAST_RECALL, Sizes
 from ragkit.store.vectors import VectorSet
 from ragkit.types import Chunk, Document, FloatMatrix
@@ -268,9 +268,11 @@ def test_many_rows_are_in_lists_and_few_lists_are_searched(tmp_path: Path) -> No
     """Near vectors share a list; with filters of any width the answers are those of exact search."""
     rows = 70_000
     store = LocalStore(tmp_path / "index")
-    vectors = clustered(rows, seed=2)
+    chance = np.random.default_rng(2)
+    centres = chance.standard_normal((300, 256)).astype(np.float32)
+    vectors = centres[chance.integers(0, 300, rows)] + 0.4 * chance.standard_normal((rows, 256), dtype=np.float32)
     with store.writing() as writer:
-        writer.set_model("given/1", DIMENSION)
+        writer.set_model("given/1", 256)
         writer.add_vectors([f"{i}".encode() for i in range(rows)], vectors)
     with closing(Catalog(tmp_path / "index")) as catalog:
         segments = catalog.vectors.segments()
@@ -281,7 +283,7 @@ def test_many_rows_are_in_lists_and_few_lists_are_searched(tmp_path: Path) -> No
     assert store.status().recall == codes.about.recall >= LEAST_RECALL
     blocks = [map_segment(tmp_path / "index" / "vectors", info) for info in segments]
     found, truly = VectorSet([], codes, blocks), VectorSet(blocks)
-    for seed, query in enumerate(clustered(10, seed=5) / 8):
+    for seed, query in enumerate(unit_rows(centres[:10] + 0.1)):
         for share in (None, 0.9, 0.5, 0.01, 0.0001):
             chance = np.random.default_rng(seed)
             within = None if share is None else np.sort(chance.choice(rows, int(share * rows), replace=False)) + 1

@@ -95,7 +95,7 @@ def run(place: Path, chunks: int, seed: int, *, retries: int = 8) -> Outcome:
     with closing(LocalStore(place)) as store:
         found, rows = store.vectors(1 << 30)
         wrong = sum(
-            not np.allclose(row, unit_of(chunk.text), atol=1e-6) for (_, chunk), row in zip(found, rows, strict=True)
+            not np.allclose(row, unit_of(chunk.text), atol=5e-4) for (_, chunk), row in zip(found, rows, strict=True)
         )
         vectors = store.status().vectors
         assert all(finding.ok for finding in store.check())

@@ -202,7 +202,7 @@ def test_input_is_a_list_of_texts_but_for_those_that_take_one(sandbox: Sandbox) 
 
 def test_empty_texts_are_never_sent(sandbox: Sandbox, service: OpenAICompatible) -> None:
     """Many services refuse a whole batch for one; ours says which text it is."""
-    with pytest.raises(ConfigError, match="text 1 of 2"):
+    with pytest.raises(ConfigError, match="text 1 is empty"):
         service.embedder(MODEL).embed_documents(["один", "\n"])
     assert not sandbox.stats.requests
 

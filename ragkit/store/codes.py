@@ -72,13 +72,28 @@ class Stretch:
     codes: CodeMatrix  # (n, bytes)
 
 
+class Lists:
+    """Near vectors share a list: the one whose centre, of `centroids` (lists, d), is nearest."""
+
+    def __init__(self, centroids: FloatMatrix) -> None:
+        self.centroids = centroids
+        self._halves = 0.5 * np.einsum("ij,ij->i", centroids, centroids)  # half the squared lengths, (lists,)
+
+    def nearest(self, rows: FloatMatrix, wanted: int) -> IntVector:
+        """The `wanted` lists nearest to each row, (n, wanted), in no order."""
+        nearness = rows @ self.centroids.T - self._halves  # (n, lists)
+        if wanted == 1:
+            return cast("IntVector", nearness.argmax(axis=1)[:, None])
+        return cast("IntVector", np.argpartition(-nearness, wanted - 1, axis=1)[:, :wanted])
+
+
 @dataclass(frozen=True, slots=True)
 class Codes:
-    """Codes that are open: about them, the centres of the lists (lists, d), and the parts."""
+    """Codes that are open: about them, the lists, and the parts."""
 
     about: About
     coder: Coder
-    centroids: FloatMatrix
+    lists: Lists
     parts: tuple[Stretch, ...]
 
     def __len__(self) -> int:
@@ -100,18 +115,10 @@ class Codes:
         if probed >= self.about.lists:
             yield from ((part.ids, part.codes) for part in self.parts)
             return
-        for i in nearest_lists(query[None, :], self.centroids, probed)[0].tolist():
+        for i in self.lists.nearest(query[None, :], probed)[0].tolist():
             for part in self.parts:
                 low, high = part.starts[i : i + 2].tolist()
                 yield part.ids[low:high], part.codes[low:high]
-
-
-def nearest_lists(rows: FloatMatrix, centroids: FloatMatrix, wanted: int) -> IntVector:
-    """The `wanted` lists nearest to each row, (n, wanted), in no order."""
-    nearness = rows @ centroids.T - 0.5 * np.einsum("ij,ij->i", centroids, centroids)  # (n, lists)
-    if wanted == 1:
-        return cast("IntVector", nearness.argmax(axis=1)[:, None])
-    return cast("IntVector", np.argpartition(-nearness, wanted - 1, axis=1)[:, :wanted])
 
 
 def open_codes(folder: Path, identity: str, segments: Sequence[SegmentInfo], least_recall: float) -> Codes | None:
@@ -129,7 +136,7 @@ def open_codes(folder: Path, identity: str, segments: Sequence[SegmentInfo], lea
         return None
     from ragkit.store.ann import Coder
 
-    return Codes(about, Coder(centre), centroids, parts)
+    return Codes(about, Coder(centre), Lists(centroids), parts)
 
 
 def codes_fault(folder: Path, identity: str, segments: Sequence[SegmentInfo]) -> str:

@@ -22,10 +22,10 @@ from ragkit.store.codes import (
     About,
     Codes,
     CodesUnusable,
+    Lists,
     Part,
     Stretch,
     map_part,
-    nearest_lists,
     read_about,
     write_about,
     write_part,
@@ -100,7 +100,7 @@ def update_codes(
         new = []
         if covered == about.segments:
             return
-    coding = _Coding(folder, Coder(centre), centroids, go_on)
+    coding = _Coding(folder, Coder(centre), Lists(centroids), go_on)
     parts = [part for part, _ in kept]
     if gone or new:
         living = [info for info in segments if _name(info) in covered]
@@ -126,7 +126,7 @@ def _build(
     centre = sample.mean(axis=0, dtype=np.float32)
     lists = int(_LISTS * rows**0.5) if rows >= _LISTED else 1
     centroids = trained(_sample(blocks, TRAINED_ON * lists), lists) if lists > 1 else centre[None, :]
-    coding = _Coding(folder, Coder(centre), centroids, go_on)
+    coding = _Coding(folder, Coder(centre), Lists(centroids), go_on)
     parts = tuple(coding.encode(segments))
     about = About(identity, len(centre), lists, lists, 1, 0.0, 0, frozenset(map(_name, segments)), parts)
     write_about(folder, coding.measured(about, segments, least_recall), centre, centroids)
@@ -136,7 +136,7 @@ def _build(
 class _Coding:
     folder: Path
     coder: Coder
-    centroids: FloatMatrix
+    lists: Lists
     go_on: Callable[[], bool]
 
     def encode(self, segments: Sequence[SegmentInfo]) -> list[Part]:
@@ -154,7 +154,7 @@ class _Coding:
             for vectors in self._watched(float_rows(block, _AT_ONCE)):
                 here = slice(at, at + len(vectors))
                 codes[here] = self.coder.encode(vectors)
-                assigned[here] = nearest_lists(vectors, self.centroids, 1)[:, 0]
+                assigned[here] = self.lists.nearest(vectors, 1)[:, 0]
                 at += len(vectors)
         return [self._written(assigned, ids, codes)]
 
@@ -191,7 +191,7 @@ class _Coding:
                 continue
             probed = max(1, round(share * about.lists))
             about = replace(about, probed=probed, rescored=rescored, measured=sum(part.rows for part in about.parts))
-            codes = Codes(about, self.coder, self.centroids, stretches)
+            codes = Codes(about, self.coder, self.lists, stretches)
             shares = [np.isin(nearest[:, i], codes.candidates(query, 11)).mean() for i, query in enumerate(queries)]
             # A question is near one passage, or near one and towards another: the worse of the two counts.
             about = replace(about, recall=float(min(np.mean(shares[: len(own)]), np.mean(shares[len(own) :]))))
@@ -226,11 +226,11 @@ class _Coding:
         )
 
     def _mapped(self, part: Part) -> Stretch:
-        lists, dimension = self.centroids.shape
+        lists, dimension = self.lists.centroids.shape
         return map_part(self.folder, About("", dimension, lists, 1, 1, 0.0, 0, frozenset(), (part,)), part)
 
     def _written(self, assigned: IntVector, ids: IntVector, codes: CodeMatrix) -> Part:
-        return write_part(self.folder, len(self.centroids), assigned, ids, codes)
+        return write_part(self.folder, len(self.lists.centroids), assigned, ids, codes)
 
     def _watched(self, pieces: Iterator[FloatMatrix]) -> Iterator[FloatMatrix]:
         for piece in pieces:

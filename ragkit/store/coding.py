@@ -40,14 +40,13 @@ if TYPE_CHECKING:
 _LISTED = 65_536  # rows from which lists are worth their search; below, every code is looked at, in a millisecond
 _LISTS = 1.5  # times the square root of the rows: with more to assign rows takes longest, with fewer to search them
 _OUTGROWN = 4  # times the rows that lists were made for
-_WARY = 1.5  # times the lists that were enough for the probes: other questions find less than these
 _SAMPLED = 8192  # rows, for the centre
 _PROBES = 64  # queries that recall is measured with
 _AT_ONCE = 8192  # rows: 32 MB of float32 at 1024 dimensions
 _AGAIN = 1.5  # times the rows at which recall is measured again
 _LEAST_NEW = 4096  # rows without codes, or a hundredth of the index: so many are searched exactly in a millisecond
 # What may be looked at, from cheap to dear: share of the lists, candidates whose cosines are taken.
-_SHARES = (1 / 32, 1 / 16, 1 / 8, 3 / 16, 1 / 4, 3 / 8, 1 / 2, 1)
+_SHARES = (1 / 32, 3 / 64, 1 / 16, 3 / 32, 1 / 8, 5 / 32, 3 / 16, 1 / 4, 3 / 8, 1 / 2, 1)
 _EFFORTS = (*((share, 400) for share in _SHARES), (1 / 2, 1600), (1, 1600))
 _MARGIN = 0.005  # recall is to be above what is asked for: other queries than the probes find a little less
 
@@ -197,7 +196,7 @@ class _Coding:
             about = replace(about, recall=float(min(np.mean(shares[: len(own)]), np.mean(shares[len(own) :]))))
             if about.recall >= min(1.0, least_recall + _MARGIN):
                 break
-        return replace(about, probed=min(about.lists, round(_WARY * about.probed)))
+        return about
 
     def _nearest(self, blocks: Sequence[VectorBlock], queries: FloatMatrix, own: IntVector) -> IntVector:
         """Ids of the ten nearest by exact search, (10, queries); a stored vector is none of its own."""

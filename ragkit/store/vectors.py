@@ -60,9 +60,8 @@ class VectorSet:
             best = np.argpartition(-scores, n - 1)[:n]
             ids, scores = ids[best], scores[best]
         order = np.lexsort((ids, -scores))
-        return [
-            (int(ids[i]), min(1.0, float(scores[i]))) for i in order[:n]
-        ]  # rounded rows can be a little longer than 1
+        # Rounded rows can be a little longer than 1.
+        return [(int(ids[i]), min(1.0, float(scores[i]))) for i in order[:n]]
 
     def rows(self, ids: IntVector) -> FloatMatrix:
         """The vectors themselves, (n, d), row i for id i. `ids` is ascending, without doubles.
@@ -103,7 +102,7 @@ class VectorSet:
         return np.concatenate([block.ids for block in self._exact]), cast("FloatVector", self._whole @ query)
 
 
-def float_rows(block: VectorBlock, at_once: int = _AT_ONCE) -> Iterator[FloatMatrix]:
+def float_rows(block: VectorBlock, at_once: int) -> Iterator[FloatMatrix]:
     """The rows as float32, in order, (at most `at_once`, d) at a time."""
     for low in range(0, len(block.ids), at_once):
         yield wide(block.rows[low : low + at_once])

@@ -12,6 +12,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
@@ -359,19 +360,23 @@ class Writer:
         spans = self._catalog.spans()
         return [] if is_offline(spans.model) else self._catalog.vectors.segments(spans.is_searched)
 
+    def _making_codes(self, segments: Sequence[SegmentInfo]) -> Callable[..., None]:
+        """What brings the codes to these segments; it asks the catalog nothing, and may run in another thread."""
+        from ragkit.store.coding import update_codes  # only large indexes need faiss
+
+        return partial(
+            update_codes,
+            self._folder,
+            self._catalog.identity(),
+            segments,
+            least_rows=self._approximate_from,
+            least_recall=self._least_recall,
+        )
+
     def _update_codes(self, rewritten: Rewritten) -> None:
         segments = self._coded_segments()
         if sum(info.rows for info in segments) >= self._approximate_from or (self._folder / "ann").exists():
-            from ragkit.store.coding import update_codes  # only large indexes need faiss
-
-            update_codes(
-                self._folder,
-                self._catalog.identity(),
-                segments,
-                least_rows=self._approximate_from,
-                least_recall=self._least_recall,
-                rewritten=rewritten,
-            )
+            self._making_codes(segments)(rewritten=rewritten)
 
     def _code_meanwhile(self) -> None:
         """Let codes be made of what was sealed, in a large run, while the next texts are read and embedded."""
@@ -381,16 +386,11 @@ class Writer:
         rows = sum(info.rows for info in segments)
         if rows < max(self._approximate_from, self._sizes.beside, 2 * self._coded):
             return
-        from ragkit.store.coding import Background, update_codes
+        from ragkit.store.coding import Background
 
-        folder, identity, least_recall = self._folder, self._catalog.identity(), self._least_recall
-        least_rows = self._approximate_from
         self._coded = rows
-        self._background = Background(
-            lambda go_on: update_codes(
-                folder, identity, segments, least_rows=least_rows, least_recall=least_recall, go_on=go_on
-            )
-        )
+        make = self._making_codes(segments)
+        self._background = Background(lambda go_on: make(go_on=go_on))
 
     def _store_pending(self) -> None:
         rows = sum(len(block.ids) for block in self._pending)

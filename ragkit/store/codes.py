@@ -125,11 +125,7 @@ def open_codes(folder: Path, identity: str, segments: Sequence[SegmentInfo], lea
     """The codes, where there are any that are whole, belong to this index and its segments, and find enough."""
     try:
         about, centre, centroids = read_about(folder, identity)
-        if (
-            least_recall >= 1
-            or about.recall < least_recall
-            or not about.segments <= {(info.name, info.crc) for info in segments}
-        ):
+        if least_recall >= 1 or about.recall < least_recall or not about.segments <= {info.key for info in segments}:
             return None
         parts = tuple(map_part(folder, about, part) for part in about.parts)
     except CodesUnusable:
@@ -149,7 +145,7 @@ def codes_fault(folder: Path, identity: str, segments: Sequence[SegmentInfo]) ->
             map_part(folder, about, part, thorough=True)
     except CodesUnusable as error:
         return str(error)
-    if not about.segments <= {(info.name, info.crc) for info in segments}:
+    if not about.segments <= {info.key for info in segments}:
         return "the codes are those of other segments"
     return ""
 

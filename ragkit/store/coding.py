@@ -92,8 +92,8 @@ def update_codes(
         if covered.issuperset(before):
             covered.difference_update(before)
             covered.add(name)
-    gone = covered - {_name(info) for info in segments}
-    new = [info for info in segments if _name(info) not in covered]
+    gone = covered - {info.key for info in segments}
+    new = [info for info in segments if info.key not in covered]
     waiting = sum(info.rows for info in new)
     if not gone and waiting < max(_LEAST_NEW, rows // 100):
         new = []
@@ -102,10 +102,10 @@ def update_codes(
     coding = _Coding(folder, Coder(centre), Lists(centroids), go_on)
     parts = [part for part, _ in kept]
     if gone or new:
-        living = [info for info in segments if _name(info) in covered]
+        living = [info for info in segments if info.key in covered]
         parts = list(filter(None, (coding.only(living, part, stretch) for part, stretch in kept)))
         parts = coding.merged([*parts, *coding.encode(new)])
-    segments_now = frozenset((covered - gone).union(map(_name, new)))
+    segments_now = frozenset((covered - gone).union(info.key for info in new))
     about = replace(about, parts=tuple(parts), segments=segments_now)
     if rows > _AGAIN * about.measured:
         about = coding.measured(about, segments, least_recall)
@@ -127,7 +127,7 @@ def _build(
     centroids = trained(_sample(blocks, TRAINED_ON * lists), lists) if lists > 1 else centre[None, :]
     coding = _Coding(folder, Coder(centre), Lists(centroids), go_on)
     parts = tuple(coding.encode(segments))
-    about = About(identity, len(centre), lists, lists, 1, 0.0, 0, frozenset(map(_name, segments)), parts)
+    about = About(identity, len(centre), lists, lists, 1, 0.0, 0, frozenset(info.key for info in segments), parts)
     write_about(folder, coding.measured(about, segments, least_recall), centre, centroids)
 
 
@@ -236,10 +236,6 @@ class _Coding:
             if not self.go_on():
                 raise Stopped
             yield piece
-
-
-def _name(info: SegmentInfo) -> Segment:
-    return info.name, info.crc
 
 
 def _assigned(stretch: Stretch) -> IntVector:

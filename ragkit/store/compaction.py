@@ -57,7 +57,7 @@ def compact(catalog: Catalog, folder: Path, sizes: Sizes) -> Rewritten:
     for group in _groups(catalog.vectors.segments(), drop, catalog.spans(), sizes):
         new = _rewrite(catalog, folder, group, drop)
         if new and new.rows == sum(info.rows for info in group):
-            rewritten[new.name, new.crc] = [(info.name, info.crc) for info in group]
+            rewritten[new.key] = [info.key for info in group]
     if given_up:
         catalog.begin()
         catalog.remove_meta("given_up")

@@ -78,6 +78,11 @@ class SegmentInfo:
     crc: int  # of the table of checksums
     size: int
 
+    @property
+    def key(self) -> tuple[str, int]:
+        """Name and checksum: what a cache made of it belongs to."""
+        return self.name, self.crc
+
 
 @dataclass(frozen=True, slots=True)
 class VectorBlock:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ragkit.store.lexical import SECTION_CHUNKS, LexicalIndex, LexicalUnusable
+from ragkit.store.lexical import LED_FROM, SECTION_CHUNKS, LexicalIndex, LexicalUnusable
 
 TEXTS = [
     "Договор поставки оборудования заключён в Москве.",
@@ -171,6 +171,78 @@ def test_the_score_of_a_chunk_is_the_one_of_the_search(large: LexicalIndex) -> N
     for chunk, score in found:
         assert together[chunk] == pytest.approx(score, rel=1e-5)
         assert large.score(QUERIES[2], [chunk])[chunk] == pytest.approx(score, rel=1e-5)
+
+
+RARE = {20: "котельная", 40: "гитарист группы Пинк Флойд", 60: "заводская котельная", 80: "гитарист завода"}
+
+
+@pytest.fixture(scope="module")
+def led() -> LexicalIndex:
+    """So many chunks that words lead: 5 of each document, of words of which some are common, and a few rare ones."""
+    chance = random.Random(7)
+    vocabulary = ["".join(chance.choices("бвгдмнжзклпрст", k=6)) for _ in range(400)]
+    common = [1 / (1 + n) for n in range(len(vocabulary))]
+
+    def rows() -> Iterator[tuple[int, int, str]]:
+        for chunk in range(LED_FROM):
+            text = " ".join(chance.choices(vocabulary, common, k=8))
+            yield chunk, chunk // 5, f"{text} {RARE.get(chunk, '')} {' '.join(vocabulary[:1])}"
+
+    index = LexicalIndex.create(None)
+    index.update(add=rows(), remove_documents=[], generation=1)
+    return index
+
+
+def vocabulary(*places: int) -> str:
+    """Words of the fixture above: that of place 0 is in every chunk, that of place 300 in few."""
+    chance = random.Random(7)
+    made = ["".join(chance.choices("бвгдмнжзклпрст", k=6)) for _ in range(400)]
+    return " ".join(made[place] for place in places)
+
+
+@pytest.mark.parametrize("places", [(5,), (3, 40), (0, 7, 120, 300), (20, 21, 22, 23, 24)])
+@pytest.mark.parametrize("k", [1, 10, 100])
+def test_what_is_led_to_has_the_scores_it_has_anyway(led: LexicalIndex, places: tuple[int, ...], k: int) -> None:
+    """In a large index the best are led to by words: with the score that each has by itself, and no worse ones."""
+    query = vocabulary(*places)
+    found = led.search(query, k)
+    assert found == sorted(led.score(query, [chunk for chunk, _ in found]).items(), key=lambda hit: (-hit[1], hit[0]))
+    expected = by_hand(led, query, list(range(LED_FROM)))[:k]
+    assert len(found) == k
+    assert found[0][1] == pytest.approx(expected[0][1], rel=1e-5)
+    assert sum(score for _, score in found) > 0.99 * sum(score for _, score in expected)
+
+
+@pytest.mark.parametrize("documents", [range(100), range(0, LED_FROM // 5, 2), range(LED_FROM // 5)])
+def test_what_some_documents_are_led_to_is_theirs(led: LexicalIndex, documents: range) -> None:
+    """A filter finds as many as are wanted, with the scores they have among all."""
+    query = vocabulary(3, 40, 120)
+    found = led.search(query, 10, documents)
+    chunks = [chunk for chunk in range(LED_FROM) if chunk // 5 in documents]
+    expected = by_hand(led, query, chunks)[:10]
+    assert {chunk // 5 for chunk, _ in found} <= set(documents)
+    assert found == sorted(led.score(query, [chunk for chunk, _ in found]).items(), key=lambda hit: (-hit[1], hit[0]))
+    assert len(found) == len(expected)
+    assert found[0][1] == pytest.approx(expected[0][1], rel=1e-5)
+    assert sum(score for _, score in found) > 0.99 * sum(score for _, score in expected)
+
+
+@pytest.mark.parametrize(
+    ("query", "chunk"),
+    [("котелная", 20), ("Floyd", 40), ("заводские котельные", 60), ("Pink Floyd", 40), ("гитаррист завода", 80)],
+)
+def test_rare_words_are_led_to(led: LexicalIndex, query: str, chunk: int) -> None:
+    """Misspelt, foreign and inflected, alone and beside words that every chunk holds."""
+    assert first(led, query) == chunk
+    assert first(led, f"{query} {vocabulary(0)}") == chunk
+
+
+def test_a_word_of_every_chunk_finds_them(led: LexicalIndex) -> None:
+    """What leads nowhere is looked for all the same, and so is what too few share."""
+    assert len(led.search(vocabulary(0), 250)) == 250
+    found = led.search("гитарист", 100)
+    assert {40, 80} <= {chunk for chunk, _ in found}
+    assert len(found) == min(100, len(by_hand(led, "гитарист", list(range(LED_FROM)))))
 
 
 def test_a_section_helps_its_chunks() -> None:

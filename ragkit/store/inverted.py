@@ -22,10 +22,14 @@ _HEAP = 64_000_000  # bytes for each writer, which it takes as it needs them: fe
 _MOST_CLAUSES = 400  # distinct terms of one query; the rest are the commonest, which say least
 _FEW = 2000  # documents: up to so many are named in the query; of more, the best of all are looked through first
 _LOOKED_THROUGH = 30  # times as many as are wanted, before each document is named after all
+_NAMED = 500  # ids: up to so many are named one by one, which takes half of what a set of them does; more are a set
+_NESTED = 128  # terms: up to so many stand one inside the other; what is put into another query is copied
+_SOUGHT = 2000  # documents: up to so many are looked up in each term's list; of more, the lists are gone through
 _CURE = "it is made again from the catalog when the index is next used"
 
 Row = tuple[int, int, float]  # chunk id, section id, score
-Weights = dict[tuple[str, str], float]  # (field, term) -> weight
+Weights = Mapping[tuple[str, str], float]  # (field, term) -> weight
+Clauses = list[tuple[tantivy.Occur, tantivy.Query]]
 
 
 class LexicalUnusable(StoreError):
@@ -78,6 +82,11 @@ class InvertedIndex:
     def __len__(self) -> int:
         return max(0, self.searcher.num_docs - 1)  # the marker is a document too
 
+    def frequency(self, field: str, term: str) -> int:
+        """The number of documents that hold a term, those among them that are deleted and not merged away yet."""
+        with _as_store_errors("cannot read the word index"):
+            return self.searcher.doc_freq(field, term)
+
     def idf(self, field: str, term: str) -> float:
         with _as_store_errors("cannot read the word index"):
             return _idf(self.searcher, field, term)
@@ -123,8 +132,8 @@ class InvertedIndex:
         with _as_store_errors("cannot write the word index"):
             writer.wait_merging_threads()
 
-    def snapshot(self, weights: Weights) -> Asked:
-        return Asked(self.searcher, self._schema, self.fields, weights)
+    def snapshot(self, weights: Weights, leading: Weights) -> Asked:
+        return Asked(self.searcher, self._schema, self.fields, weights, leading)
 
 
 def dead_share(path: Path) -> tuple[int, int]:
@@ -158,23 +167,41 @@ class _Mirror:
 
 
 class Asked:
-    """One query to one part, always over the same snapshot."""
+    """One query to one part, always over the same snapshot; `leading` are the terms that choose what is scored."""
 
     def __init__(
-        self, searcher: tantivy.Searcher, schema: tantivy.Schema, fields: Mapping[str, bool], weights: Weights
+        self,
+        searcher: tantivy.Searcher,
+        schema: tantivy.Schema,
+        fields: Mapping[str, bool],
+        weights: Weights,
+        leading: Weights,
     ) -> None:
         self._searcher = searcher
         self._schema = schema
+        self._fields = fields
         with _as_store_errors("cannot read the word index"):
             if len(weights) > _MOST_CLAUSES:
                 rarest = sorted(weights, key=lambda term: (-_idf(searcher, *term), term))[:_MOST_CLAUSES]
                 weights = {term: weights[term] for term in rarest}
-            boosted = (
-                tantivy.Query.boost_query(tantivy.Query.term_query(schema, field, term, _option(fields[field])), weight)
-                for (field, term), weight in weights.items()
-            )
-            self._clauses = [(tantivy.Occur.Should, clause) for clause in boosted]
+            self._clauses = self._as_clauses(weights)
+            self._leading = self._as_clauses({term: weight for term, weight in leading.items() if term in weights})
             self._query = tantivy.Query.boolean_query(self._clauses)
+
+    @property
+    def is_led(self) -> bool:
+        """Whether some of the terms lead."""
+        return bool(self._leading)
+
+    def led(self, k: int, documents: Collection[int] | None) -> list[Row]:
+        """The k best by the terms that lead, of the given documents where some are given."""
+        if documents is None:
+            return self._rows(self._hits(tantivy.Query.boolean_query(self._leading), k))
+        return self._inside("document", documents, self._leading, k)
+
+    def led_within(self, field: str, ids: Collection[int], k: int) -> list[Row]:
+        """The same of those whose `field` is one of the ids."""
+        return self._inside(field, ids, self._leading, k)
 
     def best(self, k: int, documents: Collection[int] | None) -> list[Row]:
         """The k best, of the given documents where some are given."""
@@ -200,12 +227,39 @@ class Asked:
 
     def within(self, field: str, ids: Collection[int], k: int) -> list[Row]:
         """The k best of those whose `field` is one of the ids; what shares nothing with the query is none of them."""
+        return self._inside(field, ids, self._clauses, k)
+
+    def _inside(self, field: str, ids: Collection[int], clauses: Clauses, k: int) -> list[Row]:
         if not ids:
             return []
-        inside = tantivy.Query.const_score_query(tantivy.Query.term_set_query(self._schema, field, list(ids)), 0.0)
-        # Not as two that must hold: then tantivy goes through all that the terms have, wherever the ids lie.
-        led = tantivy.Query.boolean_query([(tantivy.Occur.Must, inside), *self._clauses])
-        return self._rows([hit for hit in self._hits(led, k) if hit[0] > 0])
+        with _as_store_errors("cannot read the word index"):
+            query = self._one_of(field, ids)
+            few = len(ids) <= _SOUGHT and len(clauses) <= _NESTED
+            wanted = [(tantivy.Occur.Should, _one_by_one(clauses))] if few else clauses
+            # Not as two that must hold: then tantivy goes through all that the terms have, wherever the ids lie.
+            query = tantivy.Query.boolean_query([(tantivy.Occur.Must, self._one_of(field, ids)), *wanted])
+        return self._rows([hit for hit in self._hits(query, k) if hit[0] > 0])
+
+    def _one_of(self, field: str, ids: Collection[int]) -> tantivy.Query:
+        if len(ids) <= _NAMED:
+            each = [
+                (tantivy.Occur.Should, tantivy.Query.term_query(self._schema, field, id, "basic")) for id in sorted(ids)
+            ]
+            query = tantivy.Query.boolean_query(each)
+        else:
+            query = tantivy.Query.term_set_query(self._schema, field, list(ids))
+        return tantivy.Query.const_score_query(query, 0.0)
+
+    def _as_clauses(self, weights: Weights) -> Clauses:
+        return [
+            (
+                tantivy.Occur.Should,
+                tantivy.Query.boost_query(
+                    tantivy.Query.term_query(self._schema, field, term, _option(self._fields[field])), weight
+                ),
+            )
+            for (field, term), weight in weights.items()
+        ]
 
     def _hits(self, query: tantivy.Query, k: int) -> list[tuple[float, tantivy.DocAddress]]:
         searcher = self._searcher
@@ -225,6 +279,18 @@ class Asked:
             (int(chunk or 0), int(section or 0), float(score))
             for chunk, section, (score, _) in zip(chunks, sections, hits, strict=True)
         ]
+
+
+def _one_by_one(clauses: Clauses) -> tantivy.Query:
+    """The clauses one inside the other: each term is looked up at the documents that are asked for, and nowhere else.
+
+    Beside each other tantivy would go through thousands of documents around every one of those. The sum is the same
+    to the last bit, being made in the same order.
+    """
+    whole = tantivy.Query.const_score_query(tantivy.Query.all_query(), 0.0)
+    for clause in clauses:
+        whole = tantivy.Query.boolean_query([(tantivy.Occur.Must, whole), clause])
+    return whole
 
 
 def _schema(fields: Mapping[str, bool]) -> tantivy.Schema:

@@ -10,20 +10,21 @@ to .017 of nDCG@10 lower than whole; sections give most of that back and are a f
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from zlib import crc32
 
 from ragkit import words
-from ragkit.store.inverted import Change, InvertedIndex, LexicalUnusable, Weights, dead_share
+from ragkit.store import weights
+from ragkit.store.inverted import Asked, Change, InvertedIndex, LexicalUnusable, dead_share
 
 __all__ = ["SECTION_CHUNKS", "LexicalIndex", "LexicalUnusable"]
 
-GRAM_WEIGHT = 0.28  # of a 4-gram beside a stem; one value for all languages, 0.2 to 0.3 are alike
-PAIR_WEIGHT = 0.3  # of two neighbouring words
-SOUND_WEIGHT = 0.6  # of a 4-gram of sounds met in the other script; costs nothing where query and text share one
 SECTION_WEIGHT = 0.8  # of a section beside a chunk; at 1 answers in long articles lose .02 to their neighbours
+# Chunks from which on words choose what is scored (see `weights`). Below, all that shares something with a question is
+# looked through, which is exact and takes no longer.
+LED_FROM = 20_000
+_LED = 1.5  # times as many as are wanted are chosen by the terms that lead, and then scored
+_LEAST_LED = 100
 SECTION_CHUNKS = 8  # at most, about 5 000 characters; 4 gain a little less, 16 a little more
 
 # Each with whether it counts how often a term stands in a text: of pairs it says nothing. Sounds are of stems, which
@@ -37,9 +38,6 @@ _CHUNK_FIELDS = {
     "latin_roots": True,
 }
 _SECTION_FIELDS = {"terms": True, "grams": True}  # pairs would gain nothing here
-# Pairs share this many names: the list of distinct ones would be the largest part of the index, and grow for ever. Of
-# 10 000 chunks of 100 words one is taken to hold a pair that it does not; with 2 ** 16 names it would be 15.
-_PAIR_NAMES = 1 << 20
 
 
 class LexicalIndex:
@@ -136,7 +134,8 @@ class LexicalIndex:
                 section.fields.append(found)
                 numbers = {"chunk": chunk, "document": document, "section": section.id}
                 chunks.add(
-                    numbers, {**{name: getattr(found, name) for name in _CHUNK_FIELDS}, "pairs": _named(found.pairs)}
+                    numbers,
+                    {**{name: getattr(found, name) for name in _CHUNK_FIELDS}, "pairs": weights.named(found.pairs)},
                 )
             section.write(sections)
         self.reload()
@@ -144,16 +143,16 @@ class LexicalIndex:
     def search(self, query: str, k: int, documents: Collection[int] | None = None) -> list[tuple[int, float]]:
         """The k best (chunk id, score), best first, of the given documents where some are given.
 
-        Exact: chunks that share nothing with the query are not returned, all others compete.
+        Chunks that share nothing with the query are not returned. Below `LED_FROM` chunks all others compete; above,
+        those do that are best by the terms which lead, or all where these are too few. The scores are the same.
         """
         if k <= 0 or (documents is not None and not documents):
             return []
-        chunks, sections = (
-            self._chunks.snapshot(_chunk_weights(query)),
-            self._sections.snapshot(_section_weights(query)),
-        )
+        chunks, sections = self._asked(query)
         if documents is not None:
             documents = frozenset(documents)
+        if chunks.is_led and (led := self._led(chunks, sections, k, documents)):
+            return led
         wanted = 3 * k  # with 2, every second question is asked again
         while True:
             best_chunks = chunks.best(wanted, documents)
@@ -181,16 +180,38 @@ class LexicalIndex:
 
     def score(self, query: str, chunk_ids: Sequence[int]) -> dict[int, float]:
         """The score that `search` gives each of these chunks, 0.0 where nothing matches."""
-        chunks, sections = (
-            self._chunks.snapshot(_chunk_weights(query)),
-            self._sections.snapshot(_section_weights(query)),
+        chunks, sections = self._asked(query)
+        return {**dict.fromkeys(chunk_ids, 0.0), **_scored(chunks, sections, chunk_ids)}
+
+    def _asked(self, query: str) -> tuple[Asked, Asked]:
+        """The query to both parts. What leads depends on the query and the index alone, and so do scores."""
+        is_led = len(self) >= LED_FROM
+        return (
+            self._chunks.snapshot(*weights.wanted(query, weights.in_chunks(query), self._chunks, is_led=is_led)),
+            self._sections.snapshot(*weights.wanted(query, weights.in_sections(query), self._sections, is_led=is_led)),
         )
-        scores = dict.fromkeys(chunk_ids, 0.0)
-        found = chunks.within("chunk", scores, len(scores))
-        around = {section for _, section, _ in found}
-        of_section = {section: score for _, section, score in sections.within("section", around, len(around))}
-        scores.update({chunk: score + SECTION_WEIGHT * of_section.get(section, 0.0) for chunk, section, score in found})
-        return scores
+
+    def _led(
+        self, chunks: Asked, sections: Asked, k: int, documents: Collection[int] | None
+    ) -> list[tuple[int, float]]:
+        """The k best of those that the terms which lead find; none where these find too few to choose among."""
+        wanted = max(_LEAST_LED, int(_LED * k))
+        found = {chunk: (section, score) for chunk, section, score in chunks.led(wanted, documents)}
+        if len(found) < wanted:
+            return []
+        if 2 * len(self._sections) <= len(self):  # else most are one chunk, and find what chunks find
+            near = {section: score for _, section, score in sections.led(wanted // 4, documents)}
+            inside = chunks.led_within("section", near, len(near) * SECTION_CHUNKS)
+            found.update({chunk: (section, score) for chunk, section, score in inside})
+            missing = {section for section, _ in found.values()} - near.keys()
+            near.update({at: score for _, at, score in sections.led_within("section", missing, len(missing))})
+            total = {
+                chunk: score + SECTION_WEIGHT * near.get(section, 0.0) for chunk, (section, score) in found.items()
+            }
+            likely = sorted(total, key=lambda chunk: (-total[chunk], chunk))[:wanted]
+        else:
+            likely = list(found)
+        return sorted(_scored(chunks, sections, likely).items(), key=lambda hit: (-hit[1], hit[0]))[:k]
 
     def idf(self, terms: Iterable[str]) -> dict[str, float]:
         """ln(1 + (N - n + ½) / (n + ½)) of each term of `words.terms`, where n of N chunks hold it."""
@@ -217,33 +238,9 @@ class _Section:
             writer.add({"section": self.id, "document": self.document}, texts)
 
 
-def _chunk_weights(text: str) -> Weights:
-    """What to look for in chunks; stop words only where there is nothing else."""
-    found = words.fields(text)
-    pairs = ("pairs", _named(found.pairs), PAIR_WEIGHT)
-    if not found.terms.strip():
-        return _weights((("stops", found.stops, 1.0), pairs))
-    # Words of one script are looked for among the sounds of the other.
-    sounds = (
-        ("latin_roots", found.cyrillic_roots, SOUND_WEIGHT),
-        ("cyrillic_roots", found.latin_roots, SOUND_WEIGHT),
-    )
-    return _weights((("terms", found.terms, 1.0), ("grams", found.grams, GRAM_WEIGHT), pairs, *sounds))
-
-
-def _section_weights(text: str) -> Weights:
-    found = words.fields(text)
-    return _weights((("terms", found.terms, 1.0), ("grams", found.grams, GRAM_WEIGHT)))
-
-
-def _named(pairs: str) -> str:
-    return " ".join([f"{crc32(pair.encode()) % _PAIR_NAMES:x}" for pair in pairs.split()])
-
-
-def _weights(fields: Iterable[tuple[str, str, float]]) -> Weights:
-    """A term counts as often as the query says it."""
-    return {
-        (field, term): weight * count
-        for field, joined, weight in fields
-        for term, count in Counter(joined.split()).items()
-    }
+def _scored(chunks: Asked, sections: Asked, ids: Collection[int]) -> dict[int, float]:
+    """The score of those of these chunks that share something with the query."""
+    found = chunks.within("chunk", ids, len(ids))
+    around = {section for _, section, _ in found}
+    of_section = {section: score for _, section, score in sections.within("section", around, len(around))}
+    return {chunk: score + SECTION_WEIGHT * of_section.get(section, 0.0) for chunk, section, score in found}

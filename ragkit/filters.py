@@ -16,7 +16,7 @@ _CONDITION = r"(?s)\s*([^\s=<>!]+)\s*(>=|<=|!=|=|>|<)\s*(.*?)\s*"  # most search
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One comparison of a document's attribute. `op` is "=", "!=", ">=", "<=", ">", "<" or "glob"."""
+    """One comparison of a document's attribute. `op` is "=", "!=", ">=", "<=", ">", "<", "glob" or "!glob"."""
 
     key: str
     op: str
@@ -30,11 +30,26 @@ class Condition:
         except ValueError:
             return None
 
+    @property
+    def negated(self) -> bool:
+        """Whether it holds for every document of which its opposite does not: those without the key among them."""
+        return self.op.startswith("!")
+
+    @property
+    def way(self) -> str:
+        """How values are compared, before it is negated: "=", ">=", "<=", ">", "<" or "glob"."""
+        return "=" if self.op == "!=" else self.op.removeprefix("!")
+
+    def __str__(self) -> str:
+        """As a person writes it."""
+        return f"{self.key}{self.op.replace('glob', '=')}{self.value}"
+
 
 def parse_where(where: Where | None) -> tuple[Condition, ...]:
     """Conditions that must all hold. A mapping compares for equality, a list holds texts such as "year>=2024".
 
-    Equality with *, ? or [ in the value is a glob, which also matches that very text.
+    Equality with *, ? or [ in the value is a glob, which also matches that very text; != with one leaves out what
+    the glob matches. != holds for documents without the key, all others do not.
     Raises ConfigError for a text without an operator.
     """
     if where is None:
@@ -57,6 +72,6 @@ def _parse(text: str) -> Condition:
 
 
 def _condition(key: str, op: str, value: str) -> Condition:
-    if op == "=" and any(mark in value for mark in "*?["):
-        return Condition(key, "glob", value)
+    if op in ("=", "!=") and any(mark in value for mark in "*?["):
+        return Condition(key, op.replace("=", "glob"), value)
     return Condition(key, op, value)

@@ -183,7 +183,7 @@ class RAG:
             query: a question or words, in any language.
             k: passages wanted; fewer come only where fewer fulfil the conditions, or in "lexical" mode match.
             mode: "hybrid" for words and vectors together, "lexical" or "dense" for one of them.
-            where: conditions on documents, {"type": "pdf"} or ["year>=2024", "source=contracts/*"]; all must hold.
+            where: conditions on documents, {"type": "pdf"} or ["year>=2024", "source!=*.docx"]; all must hold.
 
         Raises:
             ConfigError: an empty query, an unknown mode, a key that no document has.

@@ -21,6 +21,7 @@ def test_a_mapping_compares_for_equality() -> None:
         ("year <= 2024", Condition("year", "<=", "2024")),
         ("author!=Иванов И. И.", Condition("author", "!=", "Иванов И. И.")),
         ("source=contracts/*.pdf", Condition("source", "glob", "contracts/*.pdf")),
+        ("source!=*.docx", Condition("source", "!glob", "*.docx")),
         ("formula=a=b", Condition("formula", "=", "a=b")),
         ("modified<2024-01-01", Condition("modified", "<", "2024-01-01")),
     ],
@@ -36,3 +37,9 @@ def test_a_text_without_key_operator_or_value_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="has no key, operator and value") as error:
         parse_where([text])
     assert "key=value" in error.value.hint
+
+
+@pytest.mark.parametrize("text", ["year>=2024", "author!=Иванов", "source=contracts/*", "source!=*.docx"])
+def test_a_condition_is_shown_as_it_is_written(text: str) -> None:
+    """Globs as well, which are kept under other names."""
+    assert [str(condition) for condition in parse_where([text])] == [text]

@@ -243,8 +243,8 @@ def test_any_condition_is_parsed_or_refused(text: str) -> None:
 )
 def test_a_condition_that_is_written_out_is_parsed_back(key: str, op: str, value: str) -> None:
     """With any blanks around the operator."""
-    glob = op == "=" and any(mark in value for mark in "*?[")
-    expected = (Condition(key, "glob" if glob else op, value),)
+    glob = op in ("=", "!=") and any(mark in value for mark in "*?[")
+    expected = (Condition(key, {"=": "glob", "!=": "!glob"}[op] if glob else op, value),)
     assert parse_where([f"{key}{op}{value}"]) == parse_where([f" {key} {op}  {value} "]) == expected
 
 

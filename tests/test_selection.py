@@ -20,6 +20,7 @@ def values(i: int) -> dict[str, str | int | float]:
     made: dict[str, str | int | float] = {"half": i % 2, "third": f"{i % 3}", "hundredth": i % 100, "number": i}
     if i < 3:
         made["few"] = float(i)
+        made["word"] = ("zero", "one", "two")[i]
     return made
 
 
@@ -66,9 +67,25 @@ CASES = {
     "source!=park/0[1].md": lambda i: i != 0,
     "source=wood/1[1].md": lambda i: i == 1,
     "source>wood/29": lambda i: i % 5 != 0 and f"{i}[1].md" > "29",
-    "number=*": lambda _: False,
     "third=[12]": lambda i: i % 3 in (1, 2),
+    "third!=[12]": lambda i: i % 3 == 0,
+    "source!=park/*": lambda i: i % 5 != 0,
+    "source!=*/1[12][[]1].md": lambda i: i not in (11, 12),
+    "source!=park/5[1].md": lambda i: i != 5,
+    "word!=tw*": lambda i: i != 2,
+    "word=tw*": lambda i: i == 2,
+    "word!=tw": lambda _: True,
+    "word!=*o": lambda i: i not in (0, 2),
+    "few<3": lambda i: i < 3,
 }
+
+
+CHAINS = [
+    ["half=1", "hundredth<50"],
+    ["hundredth=7", "half=1"],
+    ["hundredth=7", "source!=park/*"],
+    ["word!=*o", "few<3"],
+]
 
 
 def expected(kept: list[int]) -> list[str]:
@@ -79,7 +96,7 @@ def expected(kept: list[int]) -> list[str]:
     return [f"{'wood' if i % 5 else 'park'}/{i}[1].md" for i in best]
 
 
-@pytest.mark.parametrize("where", [[case] for case in CASES] + [["half=1", "hundredth<50"], ["hundredth=7", "half=1"]])
+@pytest.mark.parametrize("where", [[case] for case in CASES] + CHAINS)
 def test_a_filtered_search_gives_what_fulfils_its_conditions_and_is_nearest(
     store: LocalStore, where: list[str]
 ) -> None:
@@ -131,3 +148,23 @@ def test_what_was_listed_is_forgotten_with_the_next_change(tmp_path: Path) -> No
 def test_a_key_that_no_document_has_is_named(store: LocalStore) -> None:
     with pytest.raises(ConfigError, match="no document has the key 'colour'"):
         store.search("", QUERY, k=1, conditions=parse_where(["colour=red"]))
+
+
+@pytest.mark.parametrize("condition", ["number>abc", "number<=abc", "number=1*", "number!=1*"])
+def test_numbers_are_not_compared_with_a_word(store: LocalStore, condition: str) -> None:
+    """Nothing could fulfil it, or nothing be left out by it, whatever the documents hold: it is a mistake."""
+    with pytest.raises(ConfigError, match=r"'number' holds numbers only, and '(abc|1\*)' is none") as error:
+        store.search("", QUERY, k=1, conditions=parse_where([condition]))
+    assert "number>=" in error.value.hint
+
+
+def test_words_are_compared_with_a_word(tmp_path: Path) -> None:
+    """Where a key holds both, those that are words; a number is before every word and never its equal."""
+    store = LocalStore(tmp_path / "index")
+    with store.writing() as writer:
+        for name, value in (("a", 3), ("b", "draft"), ("c", "final")):
+            writer.replace(Document(name, name, "s", metadata={"version": value}), [], [])
+    for condition, found in (("version>draft", "c"), ("version<=draft", "b"), ("version!=d*", "ac"), ("version=x", "")):
+        infos = store.documents(parse_where([condition]))
+        assert "".join(info.source for info in infos) == found, condition
+    store.close()

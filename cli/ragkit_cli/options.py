@@ -32,7 +32,8 @@ where_option = click.option(
     "--where",
     metavar="CONDITION",
     multiple=True,
-    help="Only documents with key=value; also != >= <= > <, and * in a value. Repeat: all must hold.",
+    help="Only documents with key=value; also != >= <= > <, and * in the value of = and !=. A document without the "
+    "key fulfils != alone. Numbers are compared as numbers, words as words. Repeat: all must hold.",
 )
 exit_code_option = click.option("--exit-code", is_flag=True, help="Exit with 4 where nothing is found or answered.")
 

@@ -207,9 +207,7 @@ def _without_hits(index: Index, question: str, mode: str) -> Answer:
 def _nothing_indexed(index: Index, question: str, mode: str) -> Answer:
     reason = "nothing is indexed that could answer"
     if index.conditions:
-        shown = " and ".join(
-            f"{each.key}{'=' if each.op == 'glob' else each.op}{each.value}" for each in index.conditions
-        )
+        shown = " and ".join(map(str, index.conditions))
         reason = f"no document with text fulfils the conditions: {shown}"
     return Answer.refused(question, Refusal.NOTHING_INDEXED, reason, mode=mode)
 

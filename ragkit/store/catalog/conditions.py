@@ -38,7 +38,7 @@ def clauses(conditions: Sequence[Condition]) -> tuple[list[Clause], Values]:
         values[f"k{i}"], values[f"v{i}"] = condition.key, condition.value
         if condition.number is not None:
             values[f"f{i}"] = condition.number
-        if condition.op == "glob":
+        if condition.way == "glob":
             start = _PATTERN.split(condition.value, maxsplit=1)[0]
             values[f"a{i}"], values[f"z{i}"] = start, start + _LAST
         found.append(_of_source(condition, i) if condition.key == "source" else _of_attribute(condition, i))
@@ -49,7 +49,7 @@ def _of_source(condition: Condition, i: int) -> Clause:
     test = _compared("source", condition, i)
     selected = f"""SELECT id FROM document WHERE removed IS NULL AND {test}
         UNION ALL SELECT id FROM document WHERE removed > :at AND {test}"""
-    return Clause(selected, condition.op == "!=", f"SELECT 1 FROM document WHERE id = {{}} AND {test}")
+    return Clause(selected, condition.negated, f"SELECT 1 FROM document WHERE id = {{}} AND {test}")
 
 
 def _of_attribute(condition: Condition, i: int) -> Clause:
@@ -57,18 +57,18 @@ def _of_attribute(condition: Condition, i: int) -> Clause:
 
     SQLite puts every number before every text. An index is used for one comparison only, so none is needless.
     """
-    op = "=" if condition.op == "!=" else condition.op
+    op = condition.way
     ways = [f"{_compared('value', condition, i)}{_TEXT if op.startswith('<') else ''}"]
     if condition.number is not None and op != "glob":
         ways.append(f"value {op} :f{i}{_NUMBER if op.startswith('>') else ''}")
     rows = [f"FROM attribute WHERE key = :k{i} AND {way}" for way in ways]
     selected = " UNION ALL ".join([f"SELECT document AS id {row}" for row in rows])
     test = " UNION ALL ".join([f"SELECT 1 {row} AND document = {{0}}" for row in rows])
-    return Clause(selected, condition.op == "!=", test)
+    return Clause(selected, condition.negated, test)
 
 
 def _compared(column: str, condition: Condition, i: int) -> str:
-    if condition.op != "glob":
-        return f"{column} {'=' if condition.op == '!=' else condition.op} :v{i}"
+    if condition.way != "glob":
+        return f"{column} {condition.way} :v{i}"
     # What looks like a pattern may be a name as well: a file may be called lease[1].pdf.
     return f"{column} BETWEEN :a{i} AND :z{i} AND ({column} GLOB :v{i} OR {column} = :v{i})"

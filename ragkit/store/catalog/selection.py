@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ragkit.errors import ConfigError
 from ragkit.filters import Condition
 from ragkit.store.catalog.conditions import Values, clauses
 from ragkit.store.catalog.rows import ALIVE, id_array
@@ -23,10 +24,13 @@ class Selection:
     """Not to be used outside the snapshot that it was made in. `at` is the generation to look at.
 
     `documents` is how many there are in all. `sql` tests the column `c.document`, with the parameters `values`.
+    Raises ConfigError where numbers would be compared with a word: none could fulfil that.
     """
 
     def __init__(self, db: sqlite3.Connection, at: int, documents: int, conditions: Sequence[Condition]) -> None:
         self._db = db
+        for condition in conditions:
+            self._check_kind(condition)
         self._clauses, found = clauses(conditions)
         self.values: Values = {**found, "at": at}
         self.sql = " AND ".join(clause.holds("c.document") for clause in self._clauses)
@@ -58,6 +62,21 @@ class Selection:
             )
             self._vectors = np.unique(_column(rows))
         return self._vectors
+
+    def _check_kind(self, condition: Condition) -> None:
+        """Words and globs are compared with words alone: a key that has none, and numbers, was meant otherwise."""
+        key, is_word = condition.key, condition.way == "glob" or condition.number is None
+        if key == "source" or condition.way == "=" or not is_word:
+            return
+        words, numbers = (  # SQLite puts every number before every text
+            self._db.execute(f"SELECT 1 FROM attribute WHERE key = ? AND value {kind} '' LIMIT 1", (key,)).fetchone()
+            for kind in (">=", "<")
+        )
+        if numbers and not words:
+            raise ConfigError(
+                f"{key!r} holds numbers only, and {condition.value!r} is none",
+                f"compare it with a number, as in {key}>=10",
+            )
 
     def _count(self, selected: str, most: int) -> int:
         sql = f"SELECT count(*) FROM (SELECT 1 FROM ({selected}) LIMIT {most})"

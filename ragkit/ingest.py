@@ -13,20 +13,21 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ragkit.budget import Budget
 from ragkit.embedding_run import EmbeddingRun, Wanted
 from ragkit.errors import ConfigError
-from ragkit.folders import FoundFile, find, is_text, walk
-from ragkit.intake import Seen, clean, look_at_all, must_open
+from ragkit.folders import find, is_text, walk
+from ragkit.intake import Seen, clean, look_at_all
 from ragkit.positions import contextual_text
 from ragkit.protocols import Chunker, Embedder, Parsers, Writer
 from ragkit.reports import FileReport, FileStamp, FileStatus, IndexReport, Known, Problem, Progress
-from ragkit.roots import Scope, scope_of
+from ragkit.roots import scope_of
+from ragkit.survey import Survey
 from ragkit.types import Chunk, Document
 
 # What documents may hold that wait for their vectors; one of them may pass it alone. More than slots can have on their
@@ -116,28 +117,19 @@ class Ingest:
                 return self._report(str(path), str(index))
         scope = scope_of(self._writer, place if whole else place.parent, index, whole=whole)
         found = walk(place, max_file_size=max_file_size, without=index.resolve()) if whole else [file]
-        files = [replace(file, source=scope.prefix + file.source) if scope.prefix else file for file in found]
-        known = {s: k for s, k in self._writer.known().items() if k.root == scope.root.id}
-        failed = {s for s, root in self._writer.failures().items() if root == scope.root.id}
         # What was cut in another way is loaded again; the chunks that stay the same are not embedded again.
-        recipe = self._writer.recipe(scope.root)
-        again = failed | known.keys() if recipe != self._recipe else failed
-
-        def looked_at() -> Iterator[tuple[FoundFile, Known | None]]:
-            for file in files:
-                yield file, None if file.source in again else known.get(file.source)
-
-        self._total = len(files)
-        self._total_bytes = sum(file.stamp.size for file, before in looked_at() if must_open(file, before))
+        recut = self._writer.recipe(scope.root) != self._recipe
+        survey = Survey(self._writer, scope, found, recut=recut)
+        gone = survey.gone() if whole else []
+        self._total, self._total_bytes = survey.files, survey.bytes
         with self._run.open():
             if moves:
                 self._foresee_move()
-            with closing(look_at_all(looked_at(), parsers)) as seen:
-                self._bring(self._read(seen, known, scope.root.id))
-            if whole:
-                self._remove_missing({*known, *failed}, files, scope)
-                if recipe != self._recipe:
-                    self._writer.set_recipe(scope.root, self._recipe)
+            with closing(look_at_all(survey, parsers)) as seen:
+                self._bring(self._read(seen, survey, scope.root.id))
+            self._remove(gone)
+            if whole and recut:
+                self._writer.set_recipe(scope.root, self._recipe)
         return self._report(str(path), str(index))
 
     def documents(self, documents: Iterable[Document], index: Path) -> IndexReport:
@@ -149,13 +141,13 @@ class Ingest:
 
     # -- what comes in
 
-    def _read(self, files: Iterable[Seen | None], known: Mapping[str, Known], root: int) -> Iterator[_Cut | None]:
+    def _read(self, files: Iterable[Seen | None], survey: Survey, root: int) -> Iterator[_Cut | None]:
         """The files that have something new in them, cut; what became of the others is recorded."""
         for seen in files:
             if seen is None:
                 yield None
                 continue
-            cut = self._take(seen, known.get(seen.file.source), root)
+            cut = self._take(seen, survey.take(seen.file.source), root)
             if not (cut or seen.file.problem or (seen.known and seen.stamp == seen.known.stamp)):
                 self._counts["bytes"] += seen.file.stamp.size  # it was opened
             self._source = seen.file.source
@@ -200,13 +192,10 @@ class Ingest:
             return cut
         return None
 
-    def _remove_missing(self, stored: set[str], files: Sequence[FoundFile], scope: Scope) -> None:
-        """Take out what the folder no longer has. Of a folder that could not be read, nothing is taken out."""
-        found = {file.source for file in files}
-        unread = tuple(f.source for f in files if f.problem and f.problem.code == "unreadable_folder")
-        for source in sorted(stored - found):
-            kept = not source.startswith(scope.prefix) or (unread and source.startswith(unread))
-            if not kept and self._writer.remove(source):
+    def _remove(self, gone: Iterable[str]) -> None:
+        """Take out what the folder no longer has."""
+        for source in gone:
+            if self._writer.remove(source):
                 self._note(FileReport(source, FileStatus.REMOVED))
 
     # -- chunks and vectors

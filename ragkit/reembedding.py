@@ -28,7 +28,7 @@ def reembed(
 ) -> IndexReport:
     """Embed what the index holds with `embedder`, and search with that from then on. Nothing to do where it is so."""
     began = time.monotonic()
-    total = len(writer.known())
+    total = sum(1 for _ in writer.listed())
     documents = chunks = 0
     source = ""
 

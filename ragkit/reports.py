@@ -45,12 +45,16 @@ class Root:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What an index remembers of a file, to tell whether it changed. `root` is None for what is no file."""
+    """What an index remembers of a file, to tell whether it changed. `root` is None for what is no file.
+
+    `id` is that of its version: another version has another one.
+    """
 
     root: int | None
     sha256: str
     stamp: FileStamp
     problems: tuple[Problem, ...]
+    id: int = 0
 
 
 class FileStatus(StrEnum):

@@ -34,6 +34,7 @@ class Entry:
     root: int | None
     stamp: FileStamp
     problems: Sequence[Problem]
+    version: int
 
 
 @dataclass
@@ -50,6 +51,7 @@ class State:
     model: tuple[str, int] | None = None
     preparation: Preparation = Preparation()  # noqa: RUF009 - frozen
     next_id: int = 1
+    next_version: int = 1
 
 
 class MemoryWriter:
@@ -61,11 +63,16 @@ class MemoryWriter:
         self._store, self._discard = store, discard
         self._now = copy.deepcopy(store.state or State())
 
-    def known(self) -> Mapping[str, Known]:
+    def known(self, sources: Collection[str]) -> Mapping[str, Known]:
         return {
-            source: Known(entry.root, entry.document.sha256, entry.stamp, tuple(entry.problems))
+            source: Known(entry.root, entry.document.sha256, entry.stamp, tuple(entry.problems), entry.version)
             for source, entry in self._now.entries.items()
+            if source in sources
         }
+
+    def listed(self, root: int | None = None) -> Iterator[tuple[int, str]]:
+        entries = [entry for entry in self._now.entries.values() if root in (None, entry.root)]
+        yield from sorted((entry.version, entry.document.source) for entry in entries)
 
     def failures(self) -> Mapping[str, int | None]:
         return {source: root for source, (root, _, _) in self._now.failures.items()}
@@ -150,7 +157,10 @@ class MemoryWriter:
         ids = range(self._now.next_id, self._now.next_id + len(chunks))
         self._now.next_id = ids.stop
         self._now.failures.pop(document.source, None)
-        self._now.entries[document.source] = Entry(document, chunks, keys, ids, root, stamp, problems)
+        self._now.entries[document.source] = Entry(
+            document, chunks, keys, ids, root, stamp, problems, self._now.next_version
+        )
+        self._now.next_version += 1
 
     def remove(self, source: str) -> int:
         self._now.failures.pop(source, None)
@@ -178,7 +188,7 @@ class MemoryWriter:
 
     def remove_root(self, root: Root) -> None:
         self._now.roots.remove(root)
-        for source in [source for source, known in self.known().items() if known.root == root.id]:
+        for _, source in list(self.listed(root.id)):
             self.remove(source)
 
     def commit(self) -> None:

@@ -409,7 +409,9 @@ def test_a_writer_sees_its_own_changes_and_others_do_not(store: protocols.Store)
         assert made
         assert made.text == "A red kite."
         assert writer.document("flag") is None
-        assert set(writer.known()) == {"house", "meadow", "boat", "wood", "kite"}
+        assert [source for _, source in writer.listed()][-1] == "kite"
+        assert {source for _, source in writer.listed()} == {"house", "meadow", "boat", "wood", "kite"}
+        assert set(writer.known(["house", "kite", "flag", "none"])) == {"house", "kite"}
         assert writer.stored([b"key of A red kite.", b"none"]) == {b"key of A red kite."}
         assert names(store) == ["boat", "flag", "house", "meadow", "wood"]
         writer.commit()
@@ -505,10 +507,11 @@ def test_a_root_goes_with_its_documents(store: protocols.Store) -> None:
                 document, RecursiveChunker()(document), [key], root=root.id, stamp=FileStamp(3, 4, 5), problems=()
             )
         assert [(root.path, root.prefix) for root in writer.roots()] == [("docs", ""), ("more", "more/")]
-        assert writer.known()["a"].root == one.id
-        assert writer.known()["a"].stamp == FileStamp(3, 4, 5)
+        known = writer.known(["a"])["a"]
+        assert (known.root, known.stamp) == (one.id, FileStamp(3, 4, 5))
+        assert list(writer.listed(one.id)) == [(known.id, "a")]
         writer.touch("a", FileStamp(6, 7, 8))
-        assert writer.known()["a"].stamp == FileStamp(6, 7, 8)
+        assert writer.known(["a"])["a"].stamp == FileStamp(6, 7, 8)
         writer.remove_root(one)
         assert [root.path for root in writer.roots()] == ["more"]
     assert store.status().roots == ("more",)

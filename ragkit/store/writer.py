@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
@@ -96,9 +96,13 @@ class Writer:
                 self._catalog.remove_meta("unfinished")
         self.close()
 
-    def known(self) -> dict[str, Known]:
-        """Every document by source."""
-        return self._catalog.documents.known()
+    def known(self, sources: Collection[str]) -> dict[str, Known]:
+        """Those of these documents that are here, by source."""
+        return self._catalog.documents.known(sources)
+
+    def listed(self, root: int | None = None) -> Iterator[tuple[int, str]]:
+        """Id and source of every document, or of those of one root, in order of id; nothing is changed meanwhile."""
+        return self._catalog.documents.listed(root)
 
     def failures(self) -> dict[str, int | None]:
         """Every file that gave nothing, by source, with its root."""
@@ -289,8 +293,8 @@ class Writer:
     def remove_root(self, root: Root) -> None:
         """Forget a root with its documents and failures; their vectors stay for reuse."""
         with self._guarded():
-            roots = {s: known.root for s, known in self.known().items()} | self.failures()
-            for source in [source for source, of in roots.items() if of == root.id]:
+            failed = [source for source, of in self.failures().items() if of == root.id]
+            for source in {source for _, source in self.listed(root.id)}.union(failed):
                 self.remove(source)
             self._catalog.remove_root(root.id)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ragkit.errors import ConfigError
@@ -44,18 +44,26 @@ class DocumentTable:
         self._selected_at = (0, 0)  # SQLite's number for what others committed, and the generation
         self._count = 0
 
-    def known(self) -> dict[str, Known]:
-        """Every living document by source."""
+    def known(self, sources: Collection[str]) -> dict[str, Known]:
+        """Those of these documents that are alive, by source."""
         from ragkit.reports import FileStamp, Known  # no search needs them
 
         rows = self._db.execute(
-            "SELECT source, root, sha256, size, mtime_ns, checked_ns, sidecar, problems FROM document"
-            " WHERE removed IS NULL"
+            "SELECT id, source, root, sha256, problems, size, mtime_ns, checked_ns, sidecar FROM document"
+            " WHERE source IN (SELECT value FROM json_each(?)) AND removed IS NULL",
+            (json.dumps(list(sources)),),
         )
         return {
-            source: Known(root, sha256, FileStamp(*stamp), problems_from(problems))
-            for source, root, sha256, *stamp, problems in rows
+            source: Known(root, sha256, FileStamp(*stamp), problems_from(problems), id)
+            for id, source, root, sha256, problems, *stamp in rows
         }
+
+    def listed(self, root: int | None = None) -> Iterator[tuple[int, str]]:
+        """Id and source of every living document, or of those of one root, in order of id."""
+        return self._db.execute(  # in the order of the table, and not by way of an index
+            "SELECT id, source FROM document WHERE +removed IS NULL AND (:root IS NULL OR root = :root) ORDER BY id",
+            {"root": root},
+        )
 
     def failures(self) -> dict[str, int | None]:
         """Every file that gave nothing, by source, with its root."""

@@ -17,8 +17,8 @@ from ragkit.types import FloatMatrix, FloatVector, IntVector
 
 CodeMatrix: TypeAlias = "np.ndarray[tuple[int, int], np.dtype[np.uint8]]"  # (n, bytes of a code)
 _QUERY_BITS = 4  # of each number of a query, while codes are scanned; 8 find no more, and take half as long again
-_ROUNDS = 8  # of k-means
-TRAINED_ON = 32  # rows for each list
+_ROUNDS = 4  # of k-means
+TRAINED_ON = 16  # rows for each list
 
 
 def nearest_rows(

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _MAGIC = b"RAGKITA3"
 _LENGTH = struct.Struct("<I")  # of the JSON before the arrays; and the crc32 of everything at the end
 _PART = re.compile(r"part-[0-9a-f]{32}")
-_WIDER = 4  # times the lists are looked at where a filter leaves out some of what they hold
+_WIDER = 4  # times as many codes are looked at where those so far had too few of what is wanted
 _READ_THROUGH = 16_000_000  # bytes of a part up to which opening compares its checksum; above, only `check` does
 
 
@@ -55,7 +55,7 @@ class About:
     identity: str
     dimension: int
     lists: int
-    probed: int  # lists for each search
+    margin: float  # of nearness: a search looks at the nearest list, and at those that are so much less near
     rescored: int  # candidates for each search, at least
     recall: float
     measured: int  # rows, when recall was
@@ -79,12 +79,13 @@ class Lists:
         self.centroids = centroids
         self._halves = 0.5 * np.einsum("ij,ij->i", centroids, centroids)  # half the squared lengths, (lists,)
 
-    def nearest(self, rows: FloatMatrix, wanted: int) -> IntVector:
-        """The `wanted` lists nearest to each row, (n, wanted), in no order."""
-        nearness = rows @ self.centroids.T - self._halves  # (n, lists)
-        if wanted == 1:
-            return cast("IntVector", nearness.argmax(axis=1)[:, None])
-        return cast("IntVector", np.argpartition(-nearness, wanted - 1, axis=1)[:, :wanted])
+    def nearness(self, rows: FloatMatrix) -> FloatMatrix:
+        """Of each row to each list, (n, lists): half the squared distance from the centre, less is farther."""
+        return cast("FloatMatrix", rows @ self.centroids.T - self._halves)
+
+    def nearest(self, rows: FloatMatrix) -> IntVector:
+        """The list of each row, (n,)."""
+        return cast("IntVector", self.nearness(rows).argmax(axis=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,24 +101,32 @@ class Codes:
         return sum(len(part.ids) for part in self.parts)
 
     def candidates(self, query: FloatVector, n: int, within: IntVector | None = None) -> IntVector:
-        """Ids among which the `n` nearest are, ascending; all of them `within`, where it is given."""
-        wanted = max(4 * n, self.about.rescored)
-        probed = self.about.probed * (1 if within is None else _WIDER)
-        found = self._search(query, wanted, probed, within)
-        if len(found) < n and probed < self.about.lists:  # what is wanted lies in lists that are not near
-            found = self._search(query, wanted, self.about.lists, within)
-        return np.unique(found)
+        """Ids among which the `n` nearest are, ascending; all of them `within`, where it is given.
 
-    def _search(self, query: FloatVector, wanted: int, probed: int, within: IntVector | None) -> IntVector:
-        return self.coder.nearest(self._stretches(query, probed), query, min(wanted, len(self)), within)
+        A filter is worth as many codes that pass it as are looked at without one: the narrower, the more lists.
+        """
+        wanted = min(max(4 * n, self.about.rescored), len(self))
+        nearness = self.lists.nearness(query[None, :])[0]
+        order = np.argsort(-nearness)
+        lengths = sum(np.diff(part.starts)[order] for part in self.parts)
+        held = np.cumsum(lengths)  # codes in so many of the nearest lists
+        near = np.count_nonzero(nearness >= nearness.max() - self.about.margin)
+        needed = max(wanted, int(held[near - 1]))
+        if within is not None:
+            needed = needed * len(self) // max(1, len(within))
+        while True:
+            lists = np.sort(order[: np.searchsorted(held, needed) + 1])
+            found = self.coder.nearest(self._stretches(lists), query, wanted, within)
+            if len(found) == wanted or needed >= len(self):
+                return np.unique(found)
+            needed *= _WIDER
 
-    def _stretches(self, query: FloatVector, probed: int) -> Iterator[tuple[IntVector, CodeMatrix]]:
-        if probed >= self.about.lists:
-            yield from ((part.ids, part.codes) for part in self.parts)
-            return
-        for i in self.lists.nearest(query[None, :], probed)[0].tolist():
-            for part in self.parts:
-                low, high = part.starts[i : i + 2].tolist()
+    def _stretches(self, lists: IntVector) -> Iterator[tuple[IntVector, CodeMatrix]]:
+        """What these lists hold, ascending; neighbours at once."""
+        breaks = np.flatnonzero(np.diff(lists) > 1) + 1
+        firsts, lasts = lists[np.r_[0, breaks]], lists[np.r_[breaks - 1, len(lists) - 1]]
+        for part in self.parts:
+            for low, high in zip(part.starts[firsts].tolist(), part.starts[lasts + 1].tolist(), strict=True):
                 yield part.ids[low:high], part.codes[low:high]
 
 
@@ -168,7 +177,7 @@ def read_about(folder: Path, identity: str) -> tuple[About, FloatVector, FloatMa
     numbers = data[end : -_LENGTH.size]
     if about.identity != identity:
         raise CodesUnusable("the codes are those of another index")
-    if min(about.dimension, about.lists, about.probed, about.rescored) < 1 or not about.parts:
+    if min(about.dimension, about.lists, about.rescored) < 1 or not about.margin >= 0 or not about.parts:
         raise CodesUnusable("what the codes say of themselves makes no sense")
     if len(numbers) != 4 * about.dimension * (1 + about.lists):
         raise CodesUnusable("the codes are cut off")
@@ -189,11 +198,10 @@ def _about(said: dict[str, Any]) -> About:
     )
     if not all(_PART.fullmatch(part.name) and part.rows > 0 for part in parts):  # a name becomes a path
         raise ValueError("a part has an impossible name or length")
-    numbers = {name: int(said[name]) for name in ("dimension", "lists", "probed", "rescored", "measured")}
+    numbers: dict[str, Any] = {name: int(said[name]) for name in ("dimension", "lists", "rescored", "measured")}
     segments = frozenset((str(name), int(crc)) for name, crc in said["segments"])
-    return About(
-        identity=str(said["identity"]), recall=float(said["recall"]), segments=segments, parts=parts, **numbers
-    )
+    numbers |= {name: float(said[name]) for name in ("margin", "recall")}
+    return About(identity=str(said["identity"]), segments=segments, parts=parts, **numbers)
 
 
 def write_about(folder: Path, about: About, centre: FloatVector, centroids: FloatMatrix) -> None:

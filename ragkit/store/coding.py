@@ -38,17 +38,16 @@ if TYPE_CHECKING:
     from ragkit.store.ann import CodeMatrix, Coder
 
 _LISTED = 65_536  # rows from which lists are worth their search; below, every code is looked at, in a millisecond
-_LISTS = 1.5  # times the square root of the rows: with more to assign rows takes longest, with fewer to search them
+_LISTS = 4  # times the square root of the rows: with more to assign rows takes longest, with fewer to search them
 _OUTGROWN = 4  # times the rows that lists were made for
 _SAMPLED = 8192  # rows, for the centre
-_PROBES = 64  # queries that recall is measured with
+_PROBES = 128  # queries that recall is measured with
 _AT_ONCE = 8192  # rows: 32 MB of float32 at 1024 dimensions
 _AGAIN = 1.5  # times the rows at which recall is measured again
 _LEAST_NEW = 4096  # rows without codes, or a hundredth of the index: so many are searched exactly in a millisecond
-# What may be looked at, from cheap to dear: share of the lists, candidates whose cosines are taken.
-_SHARES = (1 / 32, 3 / 64, 1 / 16, 3 / 32, 1 / 8, 5 / 32, 3 / 16, 1 / 4, 3 / 8, 1 / 2, 1)
-_EFFORTS = (*((share, 400) for share in _SHARES), (1 / 2, 1600), (1, 1600))
-_MARGIN = 0.005  # recall is to be above what is asked for: other queries than the probes find a little less
+_SPARE = 0.005  # recall is to be above what is asked for: other queries than the probes find a little less
+_FARTHEST = 2.0  # no list is less near than the nearest by more, of vectors of length 1
+_RESCORED = (200, 400, 1600)  # candidates whose cosines are taken: as many as it takes
 
 
 Segment: TypeAlias = tuple[str, int]  # name and checksum
@@ -127,7 +126,7 @@ def _build(
     centroids = trained(_sample(blocks, TRAINED_ON * lists), lists) if lists > 1 else centre[None, :]
     coding = _Coding(folder, Coder(centre), Lists(centroids), go_on)
     parts = tuple(coding.encode(segments))
-    about = About(identity, len(centre), lists, lists, 1, 0.0, 0, frozenset(info.key for info in segments), parts)
+    about = About(identity, len(centre), lists, 0.0, 1, 0.0, 0, frozenset(info.key for info in segments), parts)
     write_about(folder, coding.measured(about, segments, least_recall), centre, centroids)
 
 
@@ -153,7 +152,7 @@ class _Coding:
             for vectors in self._watched(float_rows(block, _AT_ONCE)):
                 here = slice(at, at + len(vectors))
                 codes[here] = self.coder.encode(vectors)
-                assigned[here] = self.lists.nearest(vectors, 1)[:, 0]
+                assigned[here] = self.lists.nearest(vectors)
                 at += len(vectors)
         return [self._written(assigned, ids, codes)]
 
@@ -185,18 +184,28 @@ class _Coding:
         queries, own = _queries(blocks)
         nearest = self._nearest(blocks, queries, own)
         stretches = tuple(map_part(self.folder, about, part) for part in about.parts)
-        for share, rescored in _EFFORTS:
-            if share < 1 and about.lists == 1:
-                continue
-            probed = max(1, round(share * about.lists))
-            about = replace(about, probed=probed, rescored=rescored, measured=sum(part.rows for part in about.parts))
+        about = replace(about, measured=sum(part.rows for part in about.parts))
+        gaps = self._gaps(stretches, queries, nearest)
+        enough = min(1.0, least_recall + _SPARE)
+        for margin, rescored in _efforts(gaps, len(own), enough):
+            about = replace(about, margin=margin, rescored=rescored)
             codes = Codes(about, self.coder, self.lists, stretches)
-            shares = [np.isin(nearest[:, i], codes.candidates(query, 11)).mean() for i, query in enumerate(queries)]
+            found = np.array([np.isin(nearest[:, i], codes.candidates(query, 11)) for i, query in enumerate(queries)])
             # A question is near one passage, or near one and towards another: the worse of the two counts.
-            about = replace(about, recall=float(min(np.mean(shares[: len(own)]), np.mean(shares[len(own) :]))))
-            if about.recall >= min(1.0, least_recall + _MARGIN):
+            about = replace(about, recall=float(min(found[: len(own)].mean(), found[len(own) :].mean())))
+            if about.recall >= enough:
                 break
         return about
+
+    def _gaps(self, stretches: Sequence[Stretch], queries: FloatMatrix, nearest: IntVector) -> FloatMatrix:
+        """How much less near than the nearest list those are that hold the `nearest`, (queries, 10)."""
+        lists = np.full(int(nearest.max()) + 1, -1)  # by id; what no code covers is found without any
+        for stretch in stretches:
+            places = np.flatnonzero(np.isin(stretch.ids, nearest))
+            lists[stretch.ids[places]] = np.searchsorted(stretch.starts, places, side="right") - 1
+        nearness = self.lists.nearness(queries)
+        gaps = nearness.max(axis=1, keepdims=True) - np.take_along_axis(nearness, lists[nearest.T], axis=1)
+        return cast("FloatMatrix", np.where(lists[nearest.T] >= 0, gaps, 0))
 
     def _nearest(self, blocks: Sequence[VectorBlock], queries: FloatMatrix, own: IntVector) -> IntVector:
         """Ids of the ten nearest by exact search, (10, queries); a stored vector is none of its own."""
@@ -226,7 +235,7 @@ class _Coding:
 
     def _mapped(self, part: Part) -> Stretch:
         lists, dimension = self.lists.centroids.shape
-        return map_part(self.folder, About("", dimension, lists, 1, 1, 0.0, 0, frozenset(), (part,)), part)
+        return map_part(self.folder, About("", dimension, lists, 0.0, 1, 0.0, 0, frozenset(), (part,)), part)
 
     def _written(self, assigned: IntVector, ids: IntVector, codes: CodeMatrix) -> Part:
         return write_part(self.folder, len(self.lists.centroids), assigned, ids, codes)
@@ -236,6 +245,16 @@ class _Coding:
             if not self.go_on():
                 raise Stopped
             yield piece
+
+
+def _efforts(gaps: FloatMatrix, own: int, enough: float) -> Iterator[tuple[float, int]]:
+    """Margins and numbers of candidates, from cheap to dear; the first margin reaches just as many as is `enough`."""
+    shares = (enough, (1 + enough) / 2, 1.0)
+    margins = [
+        max(float(np.quantile(half, share, method="higher")) for half in (gaps[:own], gaps[own:])) for share in shares
+    ]
+    for margin in (*margins, _FARTHEST):
+        yield from ((margin, rescored) for rescored in _RESCORED)
 
 
 def _assigned(stretch: Stretch) -> IntVector:

@@ -53,7 +53,7 @@ class VectorSet:
             ids, scores = self._near(query, n)
         else:
             chosen = self._codes.candidates(query, n, within)
-            near = _scores(self._coded, query, chosen)
+            near = _scan(_gathered(self._coded, chosen), query, n, None)
             rest = self._near(query, n) if within is None else _scan(self._exact, query, n, within)
             ids, scores = np.concatenate([near[0], rest[0]]), np.concatenate([near[1], rest[1]])
         if n < len(scores):
@@ -127,6 +127,12 @@ def _scores(blocks: Sequence[VectorBlock], query: FloatVector, ids: IntVector) -
             rows = wide(block.rows[places[low : low + _AT_ONCE]])
             scores.append(cast("FloatVector", rows @ query))  # (m, d) @ (d,) -> (m,)
     return np.concatenate(found), np.concatenate(scores)
+
+
+def _gathered(blocks: Sequence[VectorBlock], ids: IntVector) -> list[VectorBlock]:
+    """The rows whose ids are among `ids`, ascending."""
+    found = [(_places(block, ids), block) for block in blocks]
+    return [VectorBlock(here, block.rows[places]) for (here, places), block in found]
 
 
 def _places(block: VectorBlock, ids: IntVector) -> tuple[IntVector, IntVector]:

@@ -16,7 +16,7 @@ from itertools import chain
 
 from ragkit.budget import Budget
 from ragkit.errors import BudgetExceeded, ConfigError, IndexMismatch, RagkitError, StoreError
-from ragkit.forecast import Forecast
+from ragkit.forecast import Forecast, Keys
 from ragkit.metering import Meter, metered
 from ragkit.protocols import BatchEmbedder, Embedder, PreparedEmbedder, StreamEmbedder, WatchedEmbedder, Writer
 from ragkit.types import FloatMatrix, FloatVector, IntVector, Preparation, Usage
@@ -66,7 +66,8 @@ class EmbeddingRun:
         self._moving = moving
         self._arrived = arrived
         self._meter = Meter()
-        self._awaited: set[bytes] = set()  # keys whose vectors are not here yet; in a dry run, would be
+        self._awaited: set[bytes] = set()  # keys whose vectors are not here yet
+        self._foreseen = Keys()  # in a dry run, those that would have been by now
         self._hand: dict[int, bytes] = {}  # the batch that is being stored: its places, with their keys
         self._ending = False  # by an error or an interrupt
         self._forecast = Forecast()
@@ -77,7 +78,7 @@ class EmbeddingRun:
     @property
     def lacking(self) -> int:
         """How many of the vectors that were wanted are not here yet."""
-        return len(self._awaited)
+        return len(self._foreseen) if self._dry_run else len(self._awaited)
 
     def lacks(self, key: bytes) -> bool:
         """Whether the vector was wanted and is not here yet."""
@@ -168,7 +169,10 @@ class EmbeddingRun:
             places = {key: place for place, key in enumerate(each.keys)}
             stored = self._writer.stored(places)
             missing = [key for key in places if key not in stored and key not in self._awaited]
-            self._awaited.update(missing)
+            if self._dry_run:
+                missing = self._foreseen.new(missing)
+            else:
+                self._awaited.update(missing)
             for key in missing:
                 yield key, each.text(places[key])
 
@@ -197,7 +201,7 @@ class EmbeddingRun:
 
     def know(self, keys: Iterable[bytes]) -> None:
         """In a dry run: take these as embedded."""
-        self._awaited.update(keys)
+        self._foreseen.new(keys)
 
     def commit_if_due(self, rows: int = 0) -> None:
         self._uncommitted += rows

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import re
 import shutil
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from paid import PaidEmbedder
 from toys import ColourEmbedder, colour_rag
 
 from ragkit.chunking import RecursiveChunker
-from ragkit.forecast import SAMPLED, Forecast
+from ragkit.forecast import SAMPLED, Forecast, Keys
 from ragkit.loaders.isolation import ParserPool
 from ragkit.rag import RAG
 from ragkit.store.local import LocalStore
@@ -157,3 +159,25 @@ def test_the_forecast_for_a_large_mixed_folder_is_within_5_percent_of_the_bill(t
         billed = rag.index_folder(docs)
     assert billed.embedded == predicted.embedded > 2 * SAMPLED
     assert predicted.usage.embedding_tokens == pytest.approx(billed.usage.embedding_tokens, rel=0.05)
+
+
+def test_keys_are_new_once() -> None:
+    """However many came between, and in however large portions."""
+    chooser, keys, seen = random.Random(1), Keys(), set[bytes]()
+    for _ in range(400):
+        portion = {hashlib.sha256(b"%d" % chooser.randrange(200_000)).digest() for _ in range(chooser.randrange(1500))}
+        assert set(keys.new(portion)) == portion - seen
+        seen |= portion
+        assert len(keys) == len(seen)
+    assert len(seen) > 150_000  # they were sorted more than once
+
+
+def test_keys_take_little_memory() -> None:
+    """Less than 50 bytes for each of 300 000, at the moment when they are sorted; a set of them takes 93."""
+    tracemalloc.start()
+    keys = Keys()
+    for n in range(300):
+        assert len(keys.new([hashlib.sha256(b"%d" % i).digest() for i in range(1000 * n, 1000 * n + 1000)])) == 1000
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak / 300_000 < 50

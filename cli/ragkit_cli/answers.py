@@ -10,6 +10,7 @@ import click
 from ragkit.errors import ConfigError
 from ragkit.settings import NO_CHAT_MODEL
 from ragkit_cli.exits import DONE, NOTHING
+from ragkit_cli.hints import with_index
 from ragkit_cli.options import (
     exit_code_option,
     index_option,
@@ -231,7 +232,7 @@ def print_answer(
     elif answer.status == "refused":
         _say_nearest(answer, quiet=quiet)
     for note in (*answer.notes, *answer.dropped):
-        say(escape(note), quiet=quiet)
+        say(escape(with_index(note)), quiet=quiet)
     if answer.mode == "extractive":
         if advise and answer.status != "refused":
             say(f"No chat model is configured: the answer quotes the documents. For one, {NO_CHAT_MODEL}.", quiet=quiet)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
@@ -15,6 +14,7 @@ from ragkit.errors import ConfigError, RagkitError
 from ragkit.types import Usage
 from ragkit_cli import payload
 from ragkit_cli.exits import DONE, FAILED, PARTLY
+from ragkit_cli.hints import with_index
 from ragkit_cli.options import index_option, json_option, open_index, quiet_option, settings, where_option
 from ragkit_cli.passages import print_document, print_neighbours
 from ragkit_cli.render import columns, count, number, one_line, out, out_json, problem, say, size
@@ -100,8 +100,7 @@ def index_command(
             found = [payload.of_report(report) for report in reports]
             out_json("index", {"index": str(chosen.index), "dry_run": dry_run, "folders": found})
     if not (as_json or dry_run) and any(report.new + report.changed + report.unchanged for report in reports):
-        chosen_by = f"-i {shlex.quote(index)} " if index else ""
-        say(f'Next: ragkit ask {chosen_by}"your question"', quiet=quiet)
+        say(with_index('Next: ragkit ask "your question"'), quiet=quiet)
     return DONE if all(report.complete for report in reports) else PARTLY
 
 

@@ -17,6 +17,7 @@ import click
 
 from ragkit.errors import ConfigError, RagkitError
 from ragkit_cli.exits import DONE, FAILED, INTERRUPTED, USAGE, exit_of
+from ragkit_cli.hints import remember_index
 from ragkit_cli.render import OutputClosed, escape, say, spent, write_error
 
 if TYPE_CHECKING:
@@ -132,6 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     args = list(sys.argv[1:] if arguments is None else arguments)
     _open_streams()
+    remember_index(None)
     if COMPLETION in os.environ:
         _complete()
     as_json = "--json" in args[: args.index("--")] if "--" in args else "--json" in args

@@ -10,6 +10,7 @@ import click
 
 from ragkit.errors import ConfigError
 from ragkit.settings import MODES, ROUTES, load_settings
+from ragkit_cli.hints import remember_index
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,8 +22,21 @@ if TYPE_CHECKING:
 
 READ_STDIN = "-"
 
+
+def _remembered(ctx: click.Context, _: click.Parameter, given: str | None) -> str | None:
+    if not ctx.resilient_parsing:
+        remember_index(given)
+    return given
+
+
 index_option = click.option(
-    "-i", "--index", metavar="PATH", type=click.Path(), help="The index: a folder; else the nearest .ragkit upwards."
+    "-i",
+    "--index",
+    metavar="PATH",
+    type=click.Path(),
+    is_eager=True,  # a mistake in what follows is told with it
+    callback=_remembered,
+    help="The index: a folder; else the nearest .ragkit upwards.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object; docs/json.md lists it.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say nothing but results and errors.")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ragkit_cli.hints import with_index
+
 if TYPE_CHECKING:
     from ragkit.answers import Answer, Citation, Statement
     from ragkit.messages import Image, RemoteFile
@@ -92,7 +94,7 @@ def of_usage(usage: Usage) -> Json:
 
 def of_problem(problem: Problem) -> Json:
     """What kept text out of the index."""
-    return {"reason": problem.reason, "cure": problem.cure, "page": problem.page, "code": problem.code}
+    return {"reason": problem.reason, "cure": with_index(problem.cure), "page": problem.page, "code": problem.code}
 
 
 def of_file(report: FileReport) -> Json:
@@ -184,7 +186,7 @@ def of_status(status: IndexStatus) -> Json:
 
 def of_finding(finding: Finding) -> Json:
     """One thing that a check looked at."""
-    return {"subject": finding.subject, "ok": finding.ok, "message": finding.message, "hint": finding.hint}
+    return {"subject": finding.subject, "ok": finding.ok, "message": finding.message, "hint": with_index(finding.hint)}
 
 
 def of_remote_file(file: RemoteFile) -> Json:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from ragkit_cli.hints import with_index
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -82,7 +84,7 @@ def write_error(code: str, message: str, hint: str, *, as_json: bool) -> None:
     """What went wrong and what to do, on stderr, with no secret that a service or a library may have repeated."""
     from ragkit.redaction import redacted  # needed for a mistake only
 
-    message, hint = redacted(message), redacted(hint)
+    message, hint = redacted(message), redacted(with_index(hint))
     if as_json:
         say(to_json({"error": {"code": code, "message": message, "hint": hint}}))
         return
@@ -166,7 +168,7 @@ def place(where: Chunk | Citation) -> str:
 def problem(what: Problem) -> str:
     """What kept text out of the index, and its cure, on one line."""
     page = f"page {what.page}: " if what.page is not None and f"page {what.page}" not in what.reason else ""
-    return one_line(f"{page}{what.reason}" + (f"; {what.cure}" if what.cure else ""))
+    return one_line(f"{page}{what.reason}" + (f"; {with_index(what.cure)}" if what.cure else ""))
 
 
 def columns(rows: Iterable[Sequence[str]], *, indent: str = "", widest: int = 48) -> list[str]:

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ragkit_cli.hints import with_index
 from ragkit_cli.render import columns, count, near_path, number, one_line, out, problem, spent
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def troubles(files: Iterable[FileReport]) -> list[str]:
         lines.append(f"  {one_line(reason)}: {shown}{more}")
     if len(ordered) > MOST_LINES:
         lines.append(f"  and {count(len(ordered) - MOST_LINES, 'other reason')}")
-    return [*lines, "All of them: ragkit list --failed"]
+    return [*lines, with_index("All of them: ragkit list --failed")]
 
 
 def _texts(problems: Iterable[Problem]) -> list[str]:

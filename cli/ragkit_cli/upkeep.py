@@ -9,6 +9,7 @@ import click
 from ragkit_cli import payload
 from ragkit_cli.certificates import tls_command
 from ragkit_cli.exits import DONE, INDEX
+from ragkit_cli.hints import with_index
 from ragkit_cli.options import index_option, json_option, open_index, quiet_option, settings
 from ragkit_cli.render import columns, count, near_path, number, one_line, out, out_json, say, size, style
 
@@ -125,7 +126,7 @@ def doctor_command(
         mark = style("ok   ", "green") if finding.ok else style("wrong", "red")
         out(f"{mark}  {one_line(finding.subject)}: {one_line(finding.message)}")
         if finding.hint:
-            out(f"       run: {one_line(finding.hint)}" if not finding.ok else f"       {one_line(finding.hint)}")
+            out(f"       {'' if finding.ok else 'run: '}{one_line(with_index(finding.hint))}")
     say("The index is sound." if sound else "The index is not sound.", quiet=quiet)
     return DONE if sound else INDEX
 

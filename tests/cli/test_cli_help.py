@@ -9,6 +9,7 @@ import click
 import pytest
 from shell import Cli
 
+from ragkit_cli.hints import WITH_INDEX
 from ragkit_cli.main import COMMANDS, commands
 
 
@@ -91,3 +92,14 @@ def test_the_table_and_the_modules_agree() -> None:
         found = commands.get_command(context, name)
         assert found is not None
         assert found.name == name
+
+
+def test_the_hints_know_which_commands_take_an_index() -> None:
+    """Every command with -i, and no other, is shown with it where it is to be run next."""
+    context = click.Context(commands)
+    taking = [
+        name
+        for name in COMMANDS
+        if "-i" in [option for each in commands.get_command(context, name).params for option in each.opts]  # type: ignore[union-attr]
+    ]
+    assert sorted(taking) == sorted(WITH_INDEX)

@@ -170,6 +170,28 @@ def test_doctor_repairs_and_says_what_it_could_not_save(cli: Cli, docs: Path, tm
     assert cli("search", "citric acid", "--json").json["hits"][0]["source"] == "kettle.md"  # type: ignore[index]
 
 
+def test_what_is_to_be_run_next_names_the_index_that_was_named(cli: Cli, docs: Path, tmp_path: Path) -> None:
+    """Without -i a command would act on the nearest index: on another one, where -i was given; tls acts on none."""
+    other = tmp_path / "the other"
+    assert "Next: ragkit ask -i 'the other' " in cli("index", docs, "-i", "the other").err
+    for at in (["-i", "nowhere"], ["--index=nowhere"]):
+        missing = cli("search", "x", *at)
+        assert "Hint: make one: ragkit index -i nowhere FOLDER" in missing.err
+    assert json.loads(cli("show", "x", "-i", "the other", "--json").err)["error"]["hint"] == (
+        "see what is: ragkit list -i 'the other'"
+    )
+    flip_a_bit_of_text(other / "catalog.sqlite", "kettle.md")
+    assert "run: ragkit doctor -i 'the other' --repair\n" in cli("doctor", "--data", "-i", "the other").out
+    found = cli("show", "kettle.md", "-i", "the other")
+    assert found.code == 5
+    assert (
+        "ragkit doctor -i 'the other' --data; save what can be saved: ragkit doctor -i 'the other' --rep" in found.err
+    )
+    findings = cli("doctor", "--repair", "--json", "-i", "the other").json["findings"]
+    assert f"ragkit index -i 'the other' {docs}" in [each["hint"] for each in findings]  # type: ignore[attr-defined]
+    assert "Hint: make one: ragkit index FOLDER" in cli("search", "x").err  # what was named before is forgotten
+
+
 def test_doctor_has_nothing_against_a_word_index_that_is_not_there(cli: Cli, docs: Path, tmp_path: Path) -> None:
     """Whoever deleted it, or copied the index without it, reads what happens next."""
     cli("index", docs)

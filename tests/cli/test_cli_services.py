@@ -290,11 +290,33 @@ def test_another_model_is_refused_and_the_index_can_be_moved(cli: Cli, monkeypat
     assert "Embeddings" in refused.err
     assert "EmbeddingsGigaR" in refused.err
     assert "ragkit index --reembed" in refused.err
+    assert "use it with RAGKIT_EMBED_MODEL=Embeddings, or search by words with --mode lexical" in refused.err
     assert "Would move" in cli("index", "--reembed", "--dry-run").out
     assert cli("index", "--reembed").code == 0
     assert "EmbeddingsGigaR" in cli("status").out
     assert "2 560 dimensions" in cli("status").out.replace("\u202f", " ")
     assert cli("search", "залог").code == 0
+
+
+@pytest.mark.usefixtures("ragkit_sandbox_env")
+def test_an_offline_index_is_used_as_its_hint_says_until_it_is_moved(
+    cli: Cli, docs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key that was set meanwhile makes another embedder; what searches with the old one is named, and does."""
+    monkeypatch.setenv("RAGKIT_EMBED_PROVIDER", "offline")
+    cli("index", docs)
+    monkeypatch.delenv("RAGKIT_EMBED_PROVIDER")
+    for command in (["search", "залог"], ["ask", QUESTION], ["index", docs]):
+        refused = cli(*command)
+        assert refused.code == 5
+        assert "use it with RAGKIT_EMBED_PROVIDER=offline" in refused.err
+        assert "--mode lexical" in refused.err
+        assert "ragkit index --reembed" in refused.err
+    assert cli("search", "залог", "--mode", "lexical").code == 0
+    monkeypatch.setenv("RAGKIT_EMBED_PROVIDER", "offline")
+    assert "lease.md" in cli("search", "залог").out
+    assert "десяти рабочих дней" in cli("ask", QUESTION).out
+    assert cli("index", docs).code == 3
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,11 @@ class Catalog:
         made_by, made_in = meta["embedding_model"], int(meta["dimension"])
         if made_by != model or (dimension is not None and made_in != dimension):
             now = model if dimension is None else f"{model} (dimension {dimension})"
-            cure = "go back to that model, or move the index to the other one: ragkit index --reembed"
+            back = "EMBED_PROVIDER=offline" if is_offline(made_by) else f"EMBED_MODEL={made_by.partition('?')[0]}"
+            cure = (
+                f"use it with RAGKIT_{back}, or search by words with --mode lexical; or move it to the other model: "
+                "ragkit index --reembed"
+            )
             if made_by == model:
                 cure = (
                     "two dimensions cannot be compared: set query_model to one that goes with the index's model, "

@@ -20,9 +20,11 @@ sys.path.insert(0, str(ROOT))  # benchmarks is no part of what is installed
 
 from benchmarks.suite.engine import Engine, Found  # noqa: E402 - after its path
 from benchmarks.suite.engines import ENGINES  # noqa: E402 - likewise
+from benchmarks.suite.figures import read  # noqa: E402 - likewise
+from benchmarks.suite.formats import number, share, thousandths, times  # noqa: E402 - likewise
 from benchmarks.suite.given import WANTED, Given, make, metadata, row_of  # noqa: E402 - likewise
-from benchmarks.suite.growing import exponent  # noqa: E402 - likewise
-from benchmarks.suite.report import BEGIN, END, page, write  # noqa: E402 - likewise
+from benchmarks.suite.growing import Point, exponent, of_growth  # noqa: E402 - likewise
+from benchmarks.suite.report import BEGIN, END, page, short, write  # noqa: E402 - likewise
 from benchmarks.suite.worker import ask, change  # noqa: E402 - likewise
 
 NEAREST, QUERIES = 10, range(5)
@@ -173,13 +175,13 @@ def test_the_page_names_what_is_missing_and_marks_what_is_wrong(measured: dict[s
     text = page({**measured, "engines": engines})
     assert "| chroma | not installed" in text
     assert "| **0.500** |" in text
-    assert "| filtered at 1 % | ≥ 0.999 exact" in text
+    assert "| filtered at 1 % | right ≥ 0.999, ≤ 1× unfiltered |" in text
 
 
 def test_the_readme_is_written_between_its_markers(measured: dict[str, Any], tmp_path: Path) -> None:
     """What stands around the markers stays, and writing twice changes nothing more."""
     readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", "utf-8")
+    readme.write_text(f"before\n{BEGIN}\nwhat was there\n{END}\nafter\n", "utf-8")
     (tmp_path / "suite.json").write_text(json.dumps(measured), "utf-8")
     write(tmp_path, readme=readme, plots=False)
     once = readme.read_text("utf-8")
@@ -187,7 +189,7 @@ def test_the_readme_is_written_between_its_markers(measured: dict[str, Any], tmp
     assert once == readme.read_text("utf-8")
     assert once.startswith(f"before\n{BEGIN}\n300 clustered vectors of 32 float32")
     assert "| **ragkit** |" in once
-    assert "old" not in once
+    assert "what was there" not in once
     assert once.endswith(f"{END}\nafter\n")
     assert (tmp_path / "suite.png").exists() == (find_spec("matplotlib") is not None)
 
@@ -201,6 +203,53 @@ def test_the_readme_and_the_page_are_what_was_measured(tmp_path: Path) -> None:
     write(tmp_path, readme=readme, plots=False)
     assert readme.read_text("utf-8") == (ROOT / "README.md").read_text("utf-8")
     assert (tmp_path / "suite.md").read_text("utf-8") == (RESULTS / "suite.md").read_text("utf-8")
+
+
+def test_a_share_is_the_same_on_every_page(measured: dict[str, Any]) -> None:
+    """Targets, tables and README show one recall by the same digits, and no more than there was."""
+    engines = json.loads(json.dumps(measured["engines"]))
+    engines["ragkit"]["search"]["all"]["rounds"][0]["right"] = [0.9939, 0.9998]
+    of_both = {**measured, "engines": engines}
+    assert "recall@10 0.996 |" in page(of_both)
+    assert page(of_both).count("0.996") == 2
+    assert short(of_both).count("0.996") == 1
+    point = Point(1_000_000, "clustered", of_both["given"], {each.name: each for each in read(of_both)}, {})
+    assert "recall@10 0.996" in [each.measured.split(", ", 1)[-1] for each in of_growth([], [point])]
+
+
+def test_a_share_that_reads_right_is_right() -> None:
+    """Rounded down: what is shown reaches a target if and only if the share does."""
+    assert [thousandths(each) for each in (1, 0.99999, 0.997, 0.9899, 0)] == [
+        "1.000",
+        "0.999",
+        "0.997",
+        "0.989",
+        "0.000",
+    ]
+    assert [share(each) for each in (0.99, 0.98999)] == ["0.990", "**0.989**"]
+
+
+def test_figures_have_three_digits() -> None:
+    """On every page, without exponents."""
+    assert [number(each) for each in (0.0064, 0.5678, 1.694, 9.996, 45.64, 99.96, 1276.4, None)] == [
+        *("0.006", "0.568", "1.69", "10.0", "45.6", "100", "1,276", "")
+    ]
+    assert [times(each) for each in (0.00016, 0.0144, 0.812, 7.848, 12.72)] == [
+        "0.00016×",
+        "0.014×",
+        "0.81×",
+        "7.85×",
+        "13×",
+    ]
+
+
+def test_what_is_meant_for_a_million_is_asked_of_a_million_only(measured: dict[str, Any]) -> None:
+    """At another size there is no target for how many times faster than exact search a dense one is."""
+    engines = {each.name: each for each in read(measured)}
+    for rows, asked in ((10_000, False), (1_000_000, True)):
+        found = [each.what for each in of_growth([], [Point(rows, "anisotropic", {}, engines, {})])]
+        assert any(what.startswith("exact search over dense") for what in found) == asked
+        assert any(what.startswith("filtered at 1 %") for what in found)
 
 
 def test_exponents_are_those_of_the_curve() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-GOOD = 0.99  # of recall, or of filtered hits: less is shown as a wrong answer
+GOOD = 0.99  # of recall, or of filtered hits: less is shown as a wrong answer, and no speed counts for it
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Asked:
     right: float
     ratio: float | None = None
     unsupported: str = ""
+    searches: int = 0  # those that were judged
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Figures:
     own: int | None = None  # memory of a searching process
     mapped: int | None = None
     disk: int | None = None
+    least: int = 0  # what disk is compared with
     parts: dict[str, int] = field(default_factory=dict)
     delete: float | None = None
     add: float | None = None
@@ -54,14 +56,20 @@ class Figures:
     unchangeable: str = ""
 
 
-def read(engines: dict[str, dict[str, Any]]) -> list[Figures]:
+def read(measured: dict[str, Any]) -> list[Figures]:
     """In the order of the run. The limit is, round by round, the faster of those whose role it is."""
+    engines = measured.get("engines", {})
     medians = [_medians(result) for result in engines.values() if result["role"] == "limit"]
     limit = [min(times) for times in zip(*filter(None, medians), strict=False)]
-    return [_figures(name, result, limit) for name, result in engines.items()]
+    return [_figures(name, result, limit, least(measured["given"])) for name, result in engines.items()]
 
 
-def _figures(name: str, result: dict[str, Any], limit: Sequence[float]) -> Figures:
+def least(given: dict[str, Any]) -> int:
+    """Bytes of the vectors in float16 and of the texts in UTF-8."""
+    return int(given["rows"] * given["dimension"] * 2 + given["text_bytes"])
+
+
+def _figures(name: str, result: dict[str, Any], limit: Sequence[float], smallest: int) -> Figures:
     unfiltered = _medians(result)
     made = result.get("build", {})
     changed = result.get("change", {})
@@ -85,6 +93,7 @@ def _figures(name: str, result: dict[str, Any], limit: Sequence[float]) -> Figur
         own=memory.get("anonymous"),
         mapped=memory.get("file"),
         disk=sum(parts.values()) if parts else None,
+        least=smallest,
         parts=parts,
         delete=changed.get("delete", {}).get("seconds"),
         add=changed.get("add", {}).get("seconds"),
@@ -113,6 +122,7 @@ def _asked(measure: dict[str, Any], limit: Sequence[float]) -> Asked:
         cpu=sum(each["cpu_ms"] for each in rounds) / len(every),
         right=statistics.fmean(score for each in rounds for score in each["right"]),
         ratio=statistics.median(ratios) if ratios else None,
+        searches=len(every),
     )
 
 

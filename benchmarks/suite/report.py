@@ -6,7 +6,23 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.suite.figures import GOOD, Asked, Figures, read
+from benchmarks.suite.columns import (
+    APART,
+    BASE,
+    CHANGES,
+    DURABLE,
+    FIRST,
+    HOLDING,
+    MEMORY,
+    RATIOS,
+    RIGHT,
+    SEARCHES,
+    SHORT,
+    of_engines,
+)
+from benchmarks.suite.engines import FOR_GROWTH
+from benchmarks.suite.figures import Figures, least, read
+from benchmarks.suite.formats import number, percent, table, times
 from benchmarks.suite.targets import Target, of_the_suite
 
 BEGIN, END = "<!-- benchmarks: python -m benchmarks.suite --report -->", "<!-- end of benchmarks -->"
@@ -14,7 +30,6 @@ ELSEWHERE = (
     "Those at a million are in [growth.md](growth.md); `python benchmarks/startup.py` compares a cold search with the "
     "imports that it cannot do without."
 )
-FILTERS = {"half": "50 %", "hundredth": "1 %", "rare": "0.01 %"}
 
 
 def write(results: Path, *, readme: Path | None = None, plots: bool = True) -> None:
@@ -29,7 +44,7 @@ def write(results: Path, *, readme: Path | None = None, plots: bool = True) -> N
         if readme:
             _into_readme(readme, measured)
     if (results / "growth.json").exists():
-        write_growth(results)
+        write_growth(results, plots=plots)
 
 
 def _draw(measured: dict[str, Any], path: Path) -> None:
@@ -44,24 +59,34 @@ def _draw(measured: dict[str, Any], path: Path) -> None:
 
 def page(measured: dict[str, Any]) -> str:
     """The whole page."""
-    figures = read(measured.get("engines", {}))
+    figures = read(measured)
     blocks = [
         "# ragkit beside the limit and its peers",
         conditions(measured),
         "Written by `python -m benchmarks.suite`; [README](../README.md) says how each engine is used and judged.",
     ]
     if figures:
-        blocks += ["![](suite.png)", "## Targets", targets(of_the_suite(measured, figures)), ELSEWHERE]
-        blocks += ["## Searches", searches(figures)]
-        blocks += ["## Building, opening, holding", building(figures, least(measured))]
-        blocks += ["## Changes", changing(figures), "## How each was used", used(figures)]
-    if "shell" in measured:
-        blocks += ["## Whole commands", shell(measured["shell"])]
-    if "ingest" in measured:
-        blocks += ["## PDFs and docx to an index", ingest(measured["ingest"])]
-    if "embedding" in measured:
-        blocks += ["## Embedding by a service that takes 100 ms", embedding(measured["embedding"])]
+        blocks += ["![](suite.png)", "## Targets", targets(of_the_suite(figures)), ELSEWHERE]
+        blocks += ["## Searches", of_engines(figures, SEARCHES), RATIOS, RIGHT]
+        here = sum(not each.state for each in figures)
+        blocks += [APART.format(page="growth.md", here=here, there=len(FOR_GROWTH))]
+        smallest = f"Least: vectors in float16 and texts in UTF-8, {least(measured['given']) / 1e6:,.0f} MB."
+        blocks += ["## Building, opening, holding", of_engines(figures, HOLDING), f"{FIRST} {MEMORY} {smallest} {BASE}"]
+        changed = [each for each in figures if each.state or each.delete is not None or each.unchangeable]
+        blocks += ["## Changes", of_engines(changed, CHANGES), DURABLE]
+        blocks += ["## How each was used", used(figures)]
+    for part, (title, shown) in PARTS.items():
+        if part in measured:
+            blocks += [f"## {title}", shown(measured[part])]
+            blocks += _another_day(measured["machine"], measured[part].get("machine"))
     return "\n\n".join(blocks) + "\n"
+
+
+def _another_day(machine: dict[str, Any], own: dict[str, Any] | None) -> list[str]:
+    """For a part that was not measured together with the engines."""
+    if own is None or own == machine:
+        return []
+    return [f"Measured by itself: {own['date']}, load at the beginning {own['load']}."]
 
 
 def conditions(measured: dict[str, Any]) -> str:
@@ -76,71 +101,9 @@ def conditions(measured: dict[str, Any]) -> str:
     )
 
 
-def least(measured: dict[str, Any]) -> int:
-    """Bytes of the vectors in float16 and of the texts in UTF-8."""
-    given = measured["given"]
-    return int(given["rows"] * given["dimension"] * 2 + given["text_bytes"])
-
-
 def targets(found: list[Target]) -> str:
     rows = [[each.what, each.wanted, each.measured, "yes" if each.met else "**no**"] for each in found]
     return table(["what", "target", "measured", "met"], rows)
-
-
-def searches(figures: list[Figures]) -> str:
-    """Time and rightness side by side."""
-    rows = []
-    for each in figures:
-        every = each.asked.get("all")
-        if each.state or not every:
-            rows.append([each.name, each.state or "not measured", *[""] * 7])
-            continue
-        whole = "yes" if each.complete else "no" if each.role != "limit" else "none kept"
-        right = "–" if each.words else share(every.right)
-        row = [each.name, ms(every.p50), ms(every.p99), ms(every.cpu), ratio(every.ratio), right, whole]
-        rows.append([*row, *(filtered(each.asked.get(field), words=each.words) for field in FILTERS)])
-    head = ["engine", "p50 ms", "p99 ms", "CPU ms", "× limit", "recall@10", "text, metadata"]
-    note = (
-        "The limit is the faster of numpy and faiss, which keep nothing but vectors. Filtered: median ms, times the "
-        "engine's own unfiltered, and the share of the hits that are right, of all that should have come."
-    )
-    return table([*head, *(f"filtered {name}" for name in FILTERS.values())], rows) + "\n\n" + note
-
-
-def building(figures: list[Figures], smallest: int) -> str:
-    rows = []
-    for each in figures:
-        if each.state:
-            rows.append([each.name, each.state, *[""] * 7])
-            continue
-        taken = [number(each.build, 1), number(each.build_cpu, 1), number(each.first, 2), number(each.first_cpu, 2)]
-        held = [mb(each.own), mb(each.mapped), mb(each.peak), mb(each.disk)]
-        rows.append([each.name, *taken, *held, f"{each.disk / smallest:.2f}" if each.disk else ""])
-    head = ["engine", "build s", "CPU s", "first hit s", "CPU s", "memory MB", "mapped MB", "peak of build MB"]
-    note = (
-        "First hit: from the start of a process, imports included. Memory: of a process after its searches, "
-        "without the mapped files, which stand beside it. The last column is the disk over vectors in float16 and "
-        f"texts in UTF-8, {smallest / 1e6:,.0f} MB."
-    )
-    return table([*head, "disk MB", "× least"], rows) + "\n\n" + note
-
-
-def changing(figures: list[Figures]) -> str:
-    rows = []
-    for each in figures:
-        if each.delete is None or not each.build:
-            if each.unchangeable:
-                rows.append([each.name, each.unchangeable, "", "", "", ""])
-            continue
-        part = f"{100 * (each.replace or 0) / each.build:.2f} %" if each.role != "limit" else ""
-        taken = [number(each.delete, 2), number(each.add, 2), number(each.replace, 3), part]
-        rows.append([each.name, *taken, share(each.after or 0)])
-    note = (
-        "Each until it is durable, in a process that had searched once; one document changes three times, of which "
-        "this is the median. Recall@10 is that of searches afterwards."
-    )
-    head = ["engine", "delete 1 % s", "add 1 % s", "change one s", "of the build", "recall@10 after"]
-    return table(head, rows) + "\n\n" + note
 
 
 def used(figures: list[Figures]) -> str:
@@ -152,7 +115,7 @@ def used(figures: list[Figures]) -> str:
 
 
 def shell(found: dict[str, Any]) -> str:
-    rows = [[f"`{name}`", number(seconds, 2)] for name, seconds in found["seconds"].items()]
+    rows = [[f"`{name}`", number(seconds)] for name, seconds in found["seconds"].items()]
     rows += [[f"`{name}`", state] for name, state in found["state"].items()]
     note = (
         f"{found['rows']:,} texts. `llm similar` compares the vector of one stored text with all others; "
@@ -168,10 +131,8 @@ def ingest(found: dict[str, Any]) -> str:
             rows.append([name, way.get("state", "not measured"), "", "", "", ""])
             continue
         seconds, cpu = sorted(way["seconds"])[len(way["seconds"]) // 2], sorted(way["cpu"])[len(way["cpu"]) // 2]
-        kept = f"{way['kept']:.1%}"
-        rows.append(
-            [name, number(seconds, 1), number(cpu, 1), number(found["pages"] / cpu, 0), str(way["chunks"]), kept]
-        )
+        kept = percent(way["kept"])
+        rows.append([name, number(seconds), number(cpu), number(found["pages"] / cpu), str(way["chunks"]), kept])
     note = (
         f"{found['pdf']} PDFs with {found['pages']} pages and {found['docx']} docx, imports included; embedding costs "
         "nothing. Kept: words that stand on one page or in one paragraph only, and are in what was indexed."
@@ -184,39 +145,24 @@ def embedding(found: dict[str, Any]) -> str:
         return str(found["state"])
     rows = []
     for name, way in found["ways"].items():
-        rows.append([name, f"{way['median']:.2f}" if "median" in way else way.get("state", "not measured")])
+        rows.append([name, times(way["median"]) if "median" in way else way.get("state", "not measured")])
     note = (
-        f"{found['batches']} batches of {found['batch']} texts, {found['slots']} slots: ideal {found['ideal']:.1f} s. "
-        "Clients that send one request after another use one slot."
+        f"{found['batches']} batches of {found['batch']} texts, {found['slots']} slots: ideal "
+        f"{number(found['ideal'])} s. Clients that send one request after another use one slot."
     )
     return table(["client", "time / ideal"], rows) + "\n\n" + note
 
 
+PARTS = {
+    "shell": ("Whole commands", shell),
+    "ingest": ("PDFs and docx to an index", ingest),
+    "embedding": ("Embedding by a service that takes 100 ms", embedding),
+}
+
+
 def short(measured: dict[str, Any]) -> str:
-    """For README.md: one line an engine."""
-    rows = []
-    for each in read(measured.get("engines", {})):
-        every, one = each.asked.get("all"), each.asked.get("hundredth")
-        if each.state or not every or each.name in ("ragkit-metadata", "langchain-faiss-all"):
-            if each.state:
-                rows.append([each.name, each.state, *[""] * 6])
-            continue
-        name = f"**{each.name}**" if each.role == "ragkit" else each.name
-        right = "–" if each.words else share(every.right)
-        row = [name, number(each.build, 1), number(each.first, 2), ms(every.p50), ratio(every.ratio), right]
-        rows.append([*row, filtered(one, words=each.words), mb(each.own), mb(each.disk)])
-    head = [
-        "engine",
-        "build s",
-        "first hit s",
-        "query ms",
-        "× limit",
-        "recall@10",
-        "filtered 1 %",
-        "memory MB",
-        "disk MB",
-    ]
-    return table(head, rows)
+    """For README.md: the same engines, fewer columns."""
+    return "\n\n".join([of_engines(read(measured), SHORT), f"{RATIOS} {RIGHT}", f"{FIRST} {MEMORY} {BASE}"])
 
 
 def _into_readme(readme: Path, measured: dict[str, Any]) -> None:
@@ -228,37 +174,3 @@ def _into_readme(readme: Path, measured: dict[str, Any]) -> None:
     before, rest = text.split(BEGIN, 1)
     after = rest.split(END, 1)[1]
     readme.write_text(f"{before}{BEGIN}\n{conditions(measured)}\n\n{short(measured)}\n{END}{after}", "utf-8")
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *([*row, *[""] * (len(head) - len(row))][: len(head)] for row in rows)]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-
-
-def filtered(asked: Asked | None, *, words: bool = False) -> str:
-    if asked is None or asked.unsupported:
-        return "not supported" if asked else ""
-    over = f", {asked.ratio:.2g}×" if asked.ratio else ""
-    return f"{ms(asked.p50)}{over}" + ("" if words else f", right {share(asked.right)}")
-
-
-def share(value: float) -> str:
-    """Wrong answers stand out. Rounded down, so that 1.000 is all of them."""
-    shown = f"{int(value * 1000) / 1000:.3f}"
-    return shown if value >= GOOD else f"**{shown}**"
-
-
-def ms(value: float) -> str:
-    return f"{value:.2f}" if value < 10 else f"{value:.0f}"
-
-
-def ratio(value: float | None) -> str:
-    return f"{value:.2f}" if value is not None else ""
-
-
-def number(value: float | None, digits: int) -> str:
-    return f"{value:,.{digits}f}" if value is not None else ""
-
-
-def mb(value: int | None) -> str:
-    return f"{value / 1e6:,.0f}" if value is not None else ""

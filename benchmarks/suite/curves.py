@@ -6,47 +6,68 @@ import math
 from pathlib import Path
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from benchmarks.suite.growing import CURVES, Point, exponent
+from benchmarks.suite.growing import CURVES, Curve, Point, exponent
 
 COLOURS = ["#c2410c", "#1d4ed8", "#047857", "#6b7280", "#7c3aed"]
+MARKERS = "osD^v"
+LINE = "#e5e7eb"
 
 
 def draw_growth(points: list[Point], path: Path) -> None:
-    mpl.rcParams.update({"font.size": 8, "font.family": "DejaVu Sans"})
+    if not points:
+        return
+    mpl.rcParams.update({"font.size": 8.5, "font.family": "DejaVu Sans"})
     panels = list(dict.fromkeys(each.panel for each in CURVES))
-    figure = Figure(figsize=(11, 7.5), layout="constrained")
+    figure = Figure(figsize=(9.6, 10.6), layout="constrained")
     for place, panel in enumerate(panels, 1):
-        axes = figure.add_subplot(2, -(-len(panels) // 2), place)
-        axes.set(xscale="log", yscale="log")
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter("{x:,g}")
-            axis.set_minor_formatter(NullFormatter())
-        for colour, curve in zip(COLOURS, (each for each in CURVES if each.panel == panel), strict=False):
-            values = [(point.rows, curve.value(point)) for point in points]
-            there = [(size, value) for size, value in values if value]
-            if not there:
-                continue
-            sizes, heights = [size for size, _ in there], [value for _, value in there]
-            slope = exponent(sizes, heights)
-            label = curve.name + (f"  n^{slope:.2f}" if slope is not None else "")
-            axes.plot(sizes, heights, marker="o", markersize=4, linewidth=1.4, color=colour, label=label)
-        low, high = axes.get_ylim()
-        axes.set_ylim(10 ** math.floor(math.log10(low)), 10 ** math.ceil(math.log10(high)))  # whole decades, with ticks
+        axes = figure.add_subplot(-(-len(panels) // 2), 2, place)
+        _panel(axes, [each for each in CURVES if each.panel == panel], points)
         axes.set_title(panel, loc="left", fontsize=9.5, fontweight="bold")
-        axes.set_xlabel("chunks")
-        axes.grid(visible=True, which="major", color="#e5e7eb", linewidth=0.6)
-        axes.legend(frameon=False, fontsize=7.5)
-        for side in ("top", "right"):
-            axes.spines[side].set_visible(False)
     machine, given = points[-1].machine, points[-1].given
     figure.suptitle(
         f"ragkit, {given['kind']} vectors × {given['dimension']}. {machine['processor']}, {machine['cores']} cores, "
-        f"{machine['threads']} thread per process, {machine['date']}. Exponents by least squares over all sizes.",
-        fontsize=9,
+        f"{machine['threads']} thread per process, {machine['date']}.\n"
+        "Exponents by least squares over all sizes: n^1 is linear, n^0 constant.",
+        fontsize=8.5,
         x=0.01,
         ha="left",
     )
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=125)
+
+
+def _panel(axes: Axes, curves: list[Curve], points: list[Point]) -> None:
+    axes.set(xscale="log", yscale="log", xlabel="chunks")
+    every = []
+    for colour, marker, curve in zip(COLOURS, MARKERS, curves, strict=False):
+        there = [(point.rows, value) for point in points if (value := curve.value(point))]
+        if not there:
+            continue
+        sizes, heights = [size for size, _ in there], [value for _, value in there]
+        slope = exponent(sizes, heights)
+        label = curve.name + (f"  n^{slope:.2f}" if slope is not None else "")
+        axes.plot(sizes, heights, marker=marker, markersize=4.5, linewidth=1.5, color=colour, label=label)
+        every += heights
+    if not every:
+        return
+    low, high = math.floor(math.log10(min(every))), math.ceil(math.log10(max(every)))
+    _decades(axes.yaxis, low, max(high, low + 1))
+    axes.set_ylim(10.0**low, 10.0 ** max(high, low + 1))
+    sizes = [point.rows for point in points]
+    _decades(axes.xaxis, math.floor(math.log10(min(sizes))), math.ceil(math.log10(max(sizes))))
+    axes.grid(visible=True, color=LINE, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.legend(frameon=False, fontsize=8)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def _decades(axis: Axis, low: int, high: int) -> None:
+    """A tick for each, written out, so that none is 1e+06 beside 100,000."""
+    axis.set_major_locator(FixedLocator([10.0**each for each in range(low, high + 1)]))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.{max(0, -round(math.log10(value)))}f}"))

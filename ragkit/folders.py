@@ -29,6 +29,7 @@ _FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_CLOEXEC", "O_NOF
 _FOLDER = getattr(os, "O_DIRECTORY", 0)
 _BY_NAMES = {os.open, os.stat} <= os.supports_dir_fd and os.scandir in os.supports_fd  # not on Windows
 _BLOCK = 1 << 20
+_PORTION = 512  # of what a folder holds that is looked at at once
 _LONGEST_SIDECAR = 1 << 20  # bytes
 
 
@@ -62,11 +63,11 @@ def walk(folder: Path, *, max_file_size: int, without: Path | None = None) -> It
     left_out = "" if without is None else os.fspath(without) + os.sep
     place = _Place(os.fspath(folder), os.path.realpath(folder), max_file_size)
     # Without recursion: how deep folders may lie is the file system's business and not the interpreter's.
-    waiting = [iter(_listing(place, "", ""))]
+    waiting = [_listing(place, "", "")]
     while waiting:
         for found in waiting[-1]:
             if isinstance(found, _Folder):
-                waiting.append(iter(_listing(place, found.source + "/", found.below)))
+                waiting.append(_listing(place, found.source + "/", found.below))
                 break
             if not left_out or not found.path.startswith(left_out):
                 yield found
@@ -104,22 +105,69 @@ class _Folder:
     below: str
 
 
-def _listing(place: _Place, prefix: str, below: str, only: tuple[str, ...] = ()) -> list[FoundFile | _Folder]:
-    """What one folder holds, in order of name; `below` is its path relative to the root, "" for the root."""
+def _listing(place: _Place, prefix: str, below: str, only: tuple[str, ...] = ()) -> Iterator[FoundFile | _Folder]:
+    """What one folder holds, in order of name; `below` is its path relative to the root, "" for the root.
+
+    Names are held, of which there may be a million, and what is found of them some at a time; so it is open while it
+    is looked at, and not while those below it are.
+    """
+    names: _Names | None = None
+    done = 0
     try:
-        with _folder(place.root, below) as folder, os.scandir(folder) as entries:
-            found = sorted((entry for entry in entries if not only or entry.name in only), key=_name)
-            sidecars = _sidecars(found)
-            return [each for entry in found if (each := _entry(entry, place, prefix, below, sidecars))]
+        while names is None or done < len(names.every):
+            with _folder(place.root, below) as folder:
+                names = names or _names(folder, only)
+                portion = names.every[done : done + _PORTION]
+                found = [each for name in portion if (each := _entry(name, folder, names, place, prefix, below))]
+            done += _PORTION
+            yield from found
     except OSError as error:
         problem = Problem(
             f"the folder cannot be read: {error.strerror}", "mend its permissions", code="unreadable_folder"
         )
-        return [FoundFile(prefix, place.path(below), problem=problem)]
+        yield FoundFile(prefix, place.path(below), problem=problem)
 
 
-def _name(entry: os.DirEntry[str]) -> str:
-    return entry.name
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """The names in a folder in order, which of them are links and folders, and the sidecars' stamps by their files."""
+
+    every: list[str]
+    links: set[str]
+    folders: set[str]
+    sidecars: dict[str, str]
+
+
+def _names(folder: int | str, only: tuple[str, ...]) -> _Names:
+    every: list[str] = []
+    links: set[str] = set()
+    folders: set[str] = set()
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if only and entry.name not in only:
+                continue
+            every.append(entry.name)
+            with suppress(OSError):  # the system had to be asked; it is asked again, and then reported
+                if entry.is_symlink():
+                    links.add(entry.name)
+                elif entry.is_dir(follow_symlinks=False):
+                    folders.add(entry.name)
+    every.sort()
+    owners = {name.removesuffix(SIDECAR) for name in every if name.endswith(SIDECAR)}.intersection(every)
+    sidecars = {}
+    for owner in owners:
+        with suppress(FileNotFoundError):  # deleted since the folder was listed
+            details = _details(folder, owner + SIDECAR)
+            if stat.S_ISREG(details.st_mode):
+                sidecars[owner] = f"{details.st_size}:{details.st_mtime_ns}"
+    return _Names(every, links, folders, sidecars)
+
+
+def _details(folder: int | str, name: str) -> os.stat_result:
+    """Of a link its own. Raises OSError."""
+    if isinstance(folder, int):
+        return os.stat(name, dir_fd=folder, follow_symlinks=False)
+    return os.lstat(os.path.join(folder, name))  # noqa: PTH118 - this loop is hot
 
 
 @contextmanager
@@ -142,39 +190,26 @@ def _folder(root: str, below: str) -> Iterator[int | str]:
         os.close(here)
 
 
-def _sidecars(entries: list[os.DirEntry[str]]) -> dict[str, str]:
-    """The stamp of each sidecar by the name of the file that it belongs to."""
-    names = {entry.name for entry in entries}
-    stamps = {}
-    for entry in entries:
-        owner = entry.name.removesuffix(SIDECAR)
-        if owner != entry.name and owner in names and entry.is_file(follow_symlinks=False):
-            with suppress(FileNotFoundError):  # deleted since the folder was listed
-                details = entry.stat(follow_symlinks=False)
-                stamps[owner] = f"{details.st_size}:{details.st_mtime_ns}"
-    return stamps
-
-
 def _entry(
-    entry: os.DirEntry[str], place: _Place, prefix: str, below: str, sidecars: dict[str, str]
+    name: str, folder: int | str, names: _Names, place: _Place, prefix: str, below: str
 ) -> FoundFile | _Folder | None:
-    is_sidecar = entry.name.endswith(SIDECAR) and entry.name.removesuffix(SIDECAR) in sidecars
-    if is_sidecar or entry.name.startswith("."):
+    is_sidecar = name.endswith(SIDECAR) and name.removesuffix(SIDECAR) in names.sidecars
+    if is_sidecar or name.startswith("."):
         return None
-    source = prefix + entry.name
-    relative = f"{below}{os.sep}{entry.name}" if below else entry.name
+    source = prefix + name
+    relative = f"{below}{os.sep}{name}" if below else name
     path = place.path(relative)
     if not is_text(source):
         return FoundFile(_shown(source), path, problem=Problem("its name is not valid UTF-8", "rename it", code="name"))
+    if name in names.folders:
+        return _Folder(source, relative)
     try:
-        if entry.is_symlink():
+        if name in names.links:
             return _link(path, source, place.real)
-        if entry.is_dir(follow_symlinks=False):
-            return _Folder(source, relative)
-        details = entry.stat(follow_symlinks=False)
+        details = _details(folder, name)
     except OSError as error:
         return FoundFile(source, path, problem=Problem(_reason(error), "look at its permissions and its disk"))
-    stamp = FileStamp(details.st_size, details.st_mtime_ns, sidecar=sidecars.get(entry.name, ""))
+    stamp = FileStamp(details.st_size, details.st_mtime_ns, sidecar=names.sidecars.get(name, ""))
     return FoundFile(source, path, stamp, _file_problem(details, place.most), place.root, place.most)
 
 

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -461,3 +462,17 @@ def test_an_index_in_the_folder_does_not_index_itself(desk: Desk) -> None:
         report = rag.index_folder(desk.docs)
         assert report.failed == 0
     assert [info.source for info in rag.documents()] == ["a.txt"]
+
+
+def test_an_unchanged_folder_is_looked_at_in_constant_memory(desk: Desk) -> None:
+    """Of four times as many files no more than half as much again is in memory at once."""
+    peaks = []
+    for count in (500, 2000):
+        for n in range(count):
+            desk.write(f"an archive of many letters/letter {n}.txt", f"Letter {n}.")
+        desk.run()
+        tracemalloc.start()
+        assert counts(desk.run()) == {**dict.fromkeys(counts(IndexReport("", "")), 0), "unchanged": count}
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0], peaks

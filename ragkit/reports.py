@@ -173,7 +173,11 @@ class IndexStatus:
 
     `coded` vectors are found by codes, all others are looked at in every search. `recall` is the share of the ten
     nearest that codes find, measured on the index's own vectors, and None where there are no codes. Where it is too
-    small, no vector is `coded`.
+    small, no vector is `coded`. `by_words` is whether vectors only repeat the words and are many: then a
+    search compares those of what the words find. `other_vectors` of the `vectors` were made by another model, and no
+    search sees them.
+
+    `failed` files gave nothing; of `incomplete` documents, those among them, something is not in the index.
 
     The prefixes and `query_model` are those of the embedder that made the vectors; empty also where it is not known.
     """
@@ -196,6 +200,9 @@ class IndexStatus:
     query_model: str = ""
     coded: int = 0
     recall: float | None = None
+    incomplete: int = 0
+    other_vectors: int = 0
+    by_words: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,14 +32,16 @@ def status_command(index: str | None, as_json: bool) -> int:
     if as_json:
         out_json("status", payload.of_status(status))
         return DONE
-    failed = f", and {number(status.failed)} with problems (ragkit list --failed)" if status.failed else ""
+    troubles = f"; {number(status.incomplete)} with problems (ragkit list --failed)" if status.incomplete else ""
+    empty = "" if status.documents else ": the index is empty"
+    changed = f"{status.changed}, generation {number(status.generation)}" if status.changed else "never"
     rows = [
         ("index", f"{near_path(status.path)}, {size(status.size)}, format {status.format}"),
-        ("documents", f"{number(status.documents)}{failed}"),
+        ("documents", f"{number(status.documents)}{empty}{with_index(troubles)}"),
         ("chunks", f"{number(status.chunks)}"),
-        ("vectors", f"{number(status.vectors)} of {count(status.dimension, 'dimension')}, kept for reuse included"),
-        ("vector search", _vector_search(status)),
-        ("embedding model", one_line(status.embedding_model)),
+        ("vectors", _vectors(status)),
+        *([("vector search", _vector_search(status))] if status.vectors else []),
+        ("embedding model", one_line(status.embedding_model) or "none yet"),
         *(
             (name.replace("_", " "), one_line(value))
             for name in ("document_prefix", "query_prefix", "query_model")
@@ -47,15 +49,26 @@ def status_command(index: str | None, as_json: bool) -> int:
         ),
         ("folders", ", ".join(near_path(root) for root in status.roots) or "none"),
         ("created", status.created),
-        ("changed", f"{status.changed}, generation {number(status.generation)}"),
+        ("changed", changed),
     ]
     for line in columns(rows):
         out(line)
     return DONE
 
 
+def _vectors(status: IndexStatus) -> str:
+    """Those of the index's own model, and those of another: the dimension is that of the former alone."""
+    if not status.vectors:
+        return "none"
+    others = f"; {number(status.other_vectors)} of another model" if status.other_vectors else ""
+    own = number(status.vectors - status.other_vectors)
+    return f"{own} of {count(status.dimension, 'dimension')}, kept for reuse included{others}"
+
+
 def _vector_search(status: IndexStatus) -> str:
     """How the nearest vectors are found, and how many of them."""
+    if status.by_words:
+        return "only what words find, which offline vectors repeat; exact where words find too little"
     if status.recall is None:
         return "exact"
     found = f"{status.recall:.1%} of the ten nearest"

@@ -22,7 +22,7 @@ from ragkit.store.catalog.chunks import WAITS
 from ragkit.store.catalog.rows import unreadable
 from ragkit.store.catalog.schema import FORMAT
 from ragkit.store.lexical import LexicalUnusable
-from ragkit.store.retrieval import View, retrieve
+from ragkit.store.retrieval import View, repeats_the_words, retrieve
 from ragkit.store.segments import map_segment, tail_block, unit_rows
 from ragkit.store.sizes import APPROXIMATE_FROM, LEAST_RECALL, Sizes
 from ragkit.store.vectors import VectorSet
@@ -192,13 +192,15 @@ class LocalStore:
             counts = catalog.documents.counts(at)
             preparation = catalog.preparation() or Preparation()
             coded, recall = self._coding_of(catalog)
+            model, vectors = meta.get("embedding_model", ""), catalog.vectors.count()
+            others = catalog.vectors.count_in(catalog.spans().others())
             return IndexStatus(
                 path=str(self.path),
                 format=FORMAT,
                 generation=at,
-                vectors=catalog.vectors.count(),
+                vectors=vectors,
                 size=sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file()),
-                embedding_model=meta.get("embedding_model", ""),
+                embedding_model=model,
                 dimension=int(meta.get("dimension", 0)),
                 created=meta["created"],
                 changed=meta.get("changed", ""),
@@ -211,6 +213,9 @@ class LocalStore:
                 query_model=preparation.query_model,
                 coded=coded,
                 recall=recall,
+                incomplete=counts["incomplete"],
+                other_vectors=others,
+                by_words=repeats_the_words(model, vectors - others),
             )
 
     def _coding_of(self, catalog: Catalog) -> tuple[int, float | None]:

@@ -53,6 +53,7 @@ def retrieve(
     words that is exact, by vectors as exact as the search without conditions is.
     """
     selection = catalog.documents.selection(view.at, conditions) if conditions else None
+    by_words = repeats_the_words(view.model, len(view.vectors))
     wanted = max(CANDIDATES if query and vector is not None else _ALONE, 4 * k)
     while True:
         if selection and selection.is_listed and not len(selection.documents()):
@@ -61,7 +62,7 @@ def retrieve(
         vectors: dict[int, int] = {}
         if query:
             legs["lexical"] = _words(catalog, view, query, wanted, selection)
-        if vector is not None and _repeats_the_words(view) and len(legs.get("lexical", ())) >= wanted:
+        if vector is not None and by_words and len(legs.get("lexical", ())) >= wanted:
             legs["dense"] = {}  # what the words found has its cosines all the same
         elif vector is not None:
             legs["dense"], vectors = _dense(catalog, view, vector, wanted, selection)
@@ -72,12 +73,12 @@ def retrieve(
         wanted *= _WIDER
 
 
-def _repeats_the_words(view: View) -> bool:
+def repeats_the_words(model: str, vectors: int) -> bool:
     """Whether vectors are not worth looking at all of them: they say what words say, and are many.
 
     Where they are few they are looked at: on four sets candidates of both legs rank .001 better than those of words.
     """
-    return is_offline(view.model) and len(view.vectors) > _MULTIPLIED
+    return is_offline(model) and vectors > _MULTIPLIED
 
 
 def _words(catalog: Catalog, view: View, query: str, wanted: int, selection: Selection | None) -> dict[int, float]:

@@ -294,7 +294,11 @@ def test_another_model_is_refused_and_the_index_can_be_moved(cli: Cli, monkeypat
     assert "Would move" in cli("index", "--reembed", "--dry-run").out
     assert cli("index", "--reembed").code == 0
     assert "EmbeddingsGigaR" in cli("status").out
-    assert "2 560 dimensions" in cli("status").out.replace("\u202f", " ")
+    shown = cli("status").out.replace("\u202f", " ")
+    status = cli("status", "--json").json
+    chunks = status["chunks"]
+    assert (status["vectors"], status["other_vectors"]) == (2 * chunks, chunks)  # type: ignore[operator]
+    assert f"{chunks} of 2 560 dimensions, kept for reuse included; {chunks} of another model" in shown
     assert cli("search", "залог").code == 0
 
 

@@ -112,6 +112,45 @@ def test_status_counts_and_names_the_model(cli: Cli, shelf: Path) -> None:
     assert str(status["embedding_model"]) in run.out
 
 
+def test_status_and_list_count_the_same_troubles(cli: Cli, docs: Path) -> None:
+    """A file that gave nothing, one that is indexed but for a page, and one that cannot be read any more."""
+    shutil.copy(Path(__file__).parents[2] / "sample_docs" / "akt-vozvrata.pdf", docs)
+    (docs / "torn.pdf").write_bytes(b"no PDF")
+    cli("index", docs)
+    (docs / "kettle.md").write_bytes(b"\xff\xfe\x00\xd8" * 40)
+    cli("index", docs)
+    failed = cli("list", "--failed")
+    run = cli("status", "-i", ".ragkit")
+    status = cli("status", "--json").json
+    listed = {row.split()[0] for row in failed.out.splitlines()}
+    assert {"akt-vozvrata.pdf", "letter.doc", "torn.pdf"} <= listed
+    assert status["incomplete"] == len(listed)
+    assert status["failed"] < len(listed)
+    assert f"; {len(listed)} with problems (ragkit list -i .ragkit --failed)" in run.out
+
+
+def test_status_calls_an_empty_index_empty(cli: Cli, tmp_path: Path) -> None:
+    """Nothing is blank, and no vectors have no dimensions."""
+    (tmp_path / "docs").mkdir()
+    cli("index", "docs")
+    rows = {row[:18].strip(): row[18:] for row in cli("status").out.splitlines()}
+    assert rows["documents"] == "0: the index is empty"
+    assert (rows["vectors"], rows["embedding model"], rows["changed"]) == ("none", "none yet", "never")
+    assert "vector search" not in rows
+
+
+def test_status_tells_where_vectors_repeat_the_words(cli: Cli, tmp_path: Path) -> None:
+    """Offline vectors are searched by themselves where they are few, and no longer where they are many."""
+    for many, said in ((40, "exact"), (5000, "only what words find")):
+        with LocalStore(tmp_path / str(many)).writing() as writer:
+            writer.set_model("ragkit-offline/1-8", 8)
+            rows = np.random.default_rng(0).standard_normal((many, 8)).astype(np.float32)
+            writer.add_vectors([str(i).encode() for i in range(many)], rows)
+        run = cli("status", "-i", str(many))
+        assert f"vector search     {said}" in run.out
+        assert cli("status", "-i", str(many), "--json").json["by_words"] is (said != "exact")
+
+
 def test_status_tells_how_vectors_are_found(cli: Cli, shelf: Path, tmp_path: Path) -> None:
     """Exactly, in a small index; by codes in a large one, with the recall that was measured."""
     assert "exact" in cli("status", "-i", shelf).out

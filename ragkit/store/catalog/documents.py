@@ -84,12 +84,16 @@ class DocumentTable:
         return {row[0] for row in rows}
 
     def counts(self, at: int) -> dict[str, int]:
-        """How many documents and chunks are alive, and how many files gave nothing."""
-        documents, chunks = self._db.execute(
-            f"SELECT count(*), coalesce(sum(chunks), 0) FROM document WHERE {ALIVE}", {"at": at}
+        """How many documents and chunks are alive, how many files gave nothing, of how many some is missing."""
+        documents, chunks, partly = self._db.execute(
+            f"SELECT count(*), total(chunks), total(problems != :none) FROM document WHERE {ALIVE}",
+            {"at": at, "none": problems_text(())},
         ).fetchone()
-        failed = self._db.execute("SELECT count(*) FROM failure").fetchone()[0]
-        return {"documents": documents, "chunks": chunks, "failed": failed}
+        failed, gone = self._db.execute(
+            "SELECT count(*), total(NOT EXISTS ("
+            " SELECT 1 FROM document d WHERE d.source = failure.source AND removed IS NULL)) FROM failure"
+        ).fetchone()
+        return {"documents": documents, "chunks": int(chunks), "failed": failed, "incomplete": int(partly + gone)}
 
     def add(
         self,

@@ -59,6 +59,11 @@ class VectorTable:
     def count(self) -> int:
         return int(self._db.execute("SELECT count(*) FROM vector").fetchone()[0])
 
+    def count_in(self, spans: Iterable[tuple[int, int]]) -> int:
+        """How many have ids in these spans, first and last of each included."""
+        count = "SELECT count(*) FROM vector WHERE id BETWEEN ? AND ?"
+        return sum(int(self._db.execute(count, span).fetchone()[0]) for span in spans)
+
     def unused(self) -> list[int]:
         """Vectors that no chunk row uses any more, ascending: oldest first. Every vector is looked at."""
         rows = self._db.execute("SELECT id FROM vector WHERE id NOT IN (SELECT vector FROM chunk) ORDER BY id")

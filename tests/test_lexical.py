@@ -237,6 +237,37 @@ def test_rare_words_are_led_to(led: LexicalIndex, query: str, chunk: int) -> Non
     assert first(led, f"{query} {vocabulary(0)}") == chunk
 
 
+SMALL_STACK = """
+import threading
+from ragkit.store.lexical import LED_FROM, LexicalIndex
+index = LexicalIndex.create(None)
+names = [f"{a}{b}{c}" for a in "бвгд" for b in "аоуи" for c in ("дарман", "местол", "липков", "котнер", "рогмас")]
+texts = (" ".join(names[(chunk * n) % len(names)] for n in range(1, 7)) for chunk in range(LED_FROM))
+index.update(add=((n, n, text) for n, text in enumerate(texts)), remove_documents=[], generation=1)
+found = []
+def ask():
+    for length in range(1, 60):
+        found.append(len(index.search(" ".join(names[:length]), 10)))
+threading.stack_size(256 * 1024)
+thread = threading.Thread(target=ask)
+thread.start()
+thread.join()
+print(len(found), min(found))
+"""
+
+
+def test_long_questions_need_no_large_stack() -> None:
+    """However many terms are looked up one inside the other, a thread with 256 kB of stack has room for them."""
+    run = subprocess.run(
+        [sys.executable, "-c", SMALL_STACK],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (run.returncode, run.stdout.split()) == (0, ["59", "10"]), run.stderr
+
+
 def test_a_word_of_every_chunk_finds_them(led: LexicalIndex) -> None:
     """What leads nowhere is looked for all the same, and so is what too few share."""
     assert len(led.search(vocabulary(0), 250)) == 250

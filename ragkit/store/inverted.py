@@ -23,7 +23,7 @@ _MOST_CLAUSES = 400  # distinct terms of one query; the rest are the commonest, 
 _FEW = 2000  # documents: up to so many are named in the query; of more, the best of all are looked through first
 _LOOKED_THROUGH = 30  # times as many as are wanted, before each document is named after all
 _NAMED = 500  # ids: up to so many are named one by one, which takes half of what a set of them does; more are a set
-_NESTED = 128  # terms: up to so many stand one inside the other; what is put into another query is copied
+_NESTED = 128  # terms: of up to so many each is looked up for itself; of more there would be too many levels
 _SOUGHT = 2000  # documents: up to so many are looked up in each term's list; of more, the lists are gone through
 _CURE = "it is made again from the catalog when the index is next used"
 
@@ -234,7 +234,7 @@ class Asked:
             return []
         with _as_store_errors("cannot read the word index"):
             query = self._one_of(field, ids)
-            few = len(ids) <= _SOUGHT and len(clauses) <= _NESTED
+            few = self.is_led and len(ids) <= _SOUGHT and len(clauses) <= _NESTED
             wanted = [(tantivy.Occur.Should, _one_by_one(clauses))] if few else clauses
             # Not as two that must hold: then tantivy goes through all that the terms have, wherever the ids lie.
             query = tantivy.Query.boolean_query([(tantivy.Occur.Must, self._one_of(field, ids)), *wanted])
@@ -284,9 +284,15 @@ class Asked:
 def _one_by_one(clauses: Clauses) -> tantivy.Query:
     """The clauses one inside the other: each term is looked up at the documents that are asked for, and nowhere else.
 
-    Beside each other tantivy would go through thousands of documents around every one of those. The sum is the same
-    to the last bit, being made in the same order.
+    Beside each other tantivy would go through thousands of documents around every one of those. In groups, since each
+    level takes 8 kB of a thread's stack, which may have no more than 256 kB, and copies what is inside.
     """
+    size = math.isqrt(len(clauses)) + 1
+    groups = [clauses[start : start + size] for start in range(0, len(clauses), size)]
+    return _nested([(tantivy.Occur.Should, _nested(group)) for group in groups])
+
+
+def _nested(clauses: Clauses) -> tantivy.Query:
     whole = tantivy.Query.const_score_query(tantivy.Query.all_query(), 0.0)
     for clause in clauses:
         whole = tantivy.Query.boolean_query([(tantivy.Occur.Must, whole), clause])

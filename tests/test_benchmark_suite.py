@@ -18,12 +18,14 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 sys.path.insert(0, str(ROOT))  # benchmarks is no part of what is installed
 
+from benchmarks.growth import of_sizes  # noqa: E402 - after its path
+from benchmarks.suite.__main__ import beside  # noqa: E402 - after its path
 from benchmarks.suite.engine import Engine, Found  # noqa: E402 - after its path
 from benchmarks.suite.engines import ENGINES  # noqa: E402 - likewise
 from benchmarks.suite.figures import read  # noqa: E402 - likewise
 from benchmarks.suite.formats import number, share, thousandths, times  # noqa: E402 - likewise
 from benchmarks.suite.given import WANTED, Given, make, metadata, row_of  # noqa: E402 - likewise
-from benchmarks.suite.growing import Point, exponent, of_growth  # noqa: E402 - likewise
+from benchmarks.suite.growing import Point, exponent, of_growth, write_growth  # noqa: E402 - likewise
 from benchmarks.suite.report import BEGIN, END, page, short, write  # noqa: E402 - likewise
 from benchmarks.suite.worker import ask, change  # noqa: E402 - likewise
 
@@ -41,7 +43,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A whole run with ragkit, numpy and a peer whose interpreter is not there."""
     results = tmp_path_factory.mktemp("results")
     what = ["--vectors", "300", "--dimension", "32", "--rounds", "1", "--parts", "engines", "--results", str(results)]
-    engines = ["--only", "numpy", "ragkit", "chroma", "--peers", str(results / "nowhere")]
+    engines = ["--only", "numpy", "ragkit", "ragkit-hybrid", "chroma", "--peers", str(results / "nowhere")]
     command = [sys.executable, "-m", "benchmarks.suite", *what, *engines]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -250,6 +252,41 @@ def test_what_is_meant_for_a_million_is_asked_of_a_million_only(measured: dict[s
         found = [each.what for each in of_growth([], [Point(rows, "anisotropic", {}, engines, {})])]
         assert any(what.startswith("exact search over dense") for what in found) == asked
         assert any(what.startswith("filtered at 1 %") for what in found)
+
+
+def test_parts_that_are_not_measured_stay_as_they_were(measured: dict[str, Any]) -> None:
+    """Engines measured again leave the shell beside them, which says when it was measured; and the other way round."""
+    then, now = measured["machine"] | {"date": "2001-02-03"}, measured["machine"]
+    shell = {"rows": 7, "seconds": {"ragkit --help": 0.06}, "state": {}, "build": {}}
+    before = {"machine": then, "given": {"rows": 7}, "engines": {"old": {}}, "shell": shell}
+    again = beside(before, ["engines"], now, measured["given"])
+    assert again == {"machine": now, "given": measured["given"], "shell": {"machine": then, **shell}}
+    text = page(again | {"engines": measured["engines"]})
+    assert "Measured by itself: 2001-02-03" in text
+    assert page({**measured, "shell": shell | {"machine": now}}).count("Measured by itself") == 0
+    other = beside(before, ["shell"], now, measured["given"])
+    assert other == {"machine": then, "given": {"rows": 7}, "engines": {"old": {}}}
+
+
+def test_growth_asks_for_the_largest_size_of_both_kinds() -> None:
+    """A million alone is two entries of growth.json, which are written over; one kind can be asked for by itself."""
+    assert of_sizes([1_000_000]) == [(1_000_000, "clustered"), (1_000_000, "anisotropic")]
+    assert of_sizes([300, 200]) == [(200, "clustered"), (300, "clustered"), (300, "anisotropic")]
+    assert of_sizes([300, 200], "anisotropic") == [(200, "anisotropic"), (300, "anisotropic")]
+
+
+def test_growth_is_written_of_all_sizes_in_its_file(measured: dict[str, Any], tmp_path: Path) -> None:
+    """In the order of sizes, whenever each was measured; cells that are empty are explained."""
+    sizes = {rows: {**measured, "given": measured["given"] | {"rows": rows}} for rows in (3000, 300)}
+    sizes[300]["machine"] = measured["machine"] | {"date": "2101-02-03"}
+    sizes[300]["store"] = {"bulk": 20, "seal": 4000, "codes": 9000}
+    (tmp_path / "growth.json").write_text(json.dumps({f"clustered {rows} x 32": each for rows, each in sizes.items()}))
+    write_growth(tmp_path, plots=find_spec("matplotlib") is not None)
+    text = (tmp_path / "growth.md").read_text("utf-8")
+    assert "| what | of | 300 | 3,000 | exponent |" in text
+    assert f"{measured['machine']['date']} and 2101-02-03" in text
+    assert "The file begins with 20 vectors in one commit or 4,000 that wait, codes with 9,000." in text
+    assert (tmp_path / "growth.png").exists() == (find_spec("matplotlib") is not None)
 
 
 def test_exponents_are_those_of_the_curve() -> None:

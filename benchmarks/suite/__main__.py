@@ -3,19 +3,22 @@
     python benchmarks/suite/peers.py ~/peers                         # once; without it, peers are "not installed"
     python -m benchmarks.suite --peers ~/peers/bin/python            # everything, 100 000 vectors of 1024 numbers
     python -m benchmarks.suite --peers ~/peers/bin/python --quick    # 5 000, to see that it works
+    python -m benchmarks.suite --parts shell ingest                  # these again, the others as they were
     python -m benchmarks.suite --report                              # tables and plots again, from what was measured
 
 It is run from the project's root. Results go to benchmarks/results: suite.json, suite.md, suite.png; with them the
 table of README.md is written anew. A quick run or one with --results writes to another place and leaves README alone.
+Parts that are not measured stay as they were, and say when that was.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -24,7 +27,7 @@ from benchmarks.suite import report
 from benchmarks.suite.engines import ENGINES, PEER, USUAL
 from benchmarks.suite.given import Given, make
 from benchmarks.suite.machine import description
-from benchmarks.suite.rounds import ROOT, Plan, measure, readable
+from benchmarks.suite.rounds import ROOT, Plan, measure, save
 
 RESULTS = ROOT / "benchmarks" / "results"
 PARTS = ("engines", "shell", "ingest", "embedding")
@@ -47,8 +50,10 @@ def main() -> None:
 
 
 def run(options: argparse.Namespace, work: Path, results: Path) -> None:
-    """Measure what is wanted, and put it beside what was measured before under other names."""
+    """Measure what is wanted, beside what was measured before of other parts."""
     rows = min(options.vectors, QUICK) if options.quick else options.vectors
+    path = results / "suite.json"
+    before: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
     began = time.perf_counter()
 
     def say(what: str) -> None:
@@ -63,34 +68,46 @@ def run(options: argparse.Namespace, work: Path, results: Path) -> None:
     )
     peers = str(options.peers or sys.executable)
     pythons = {name: peers if entry.role == PEER else sys.executable for name, entry in ENGINES.items()}
-    measured: dict[str, Any] = {
-        "machine": description() | {"threads": options.threads, "date": date.today().isoformat()},
-        "given": vars(given.about) | {"text_bytes": given.text_bytes},
-    }
+    machine = description() | {"threads": options.threads, "date": date.today().isoformat()}
+    measured = beside(before, options.parts, machine, vars(given.about) | {"text_bytes": given.text_bytes})
+    results.mkdir(parents=True, exist_ok=True)
     if "engines" in options.parts:
         folder = work / f"engines-{options.kind}-{rows}-{options.dimension}"
         folder.mkdir(parents=True, exist_ok=True)
         names = with_their_base(options.only or USUAL)
         plan = Plan(given.folder, folder, pythons, threads=options.threads, rounds=options.rounds, cold=options.rounds)
         measured["engines"] = measure(plan, names, say)
-    measured |= other_parts(options, given, peers, work, say)
-    measured["seconds"] = time.perf_counter() - began
-    results.mkdir(parents=True, exist_ok=True)
-    (results / "suite.json").write_text(readable(measured), "utf-8")
+        save(measured, path)
+    for part, found in other_parts(options, given, peers, work, say):
+        measured[part] = found | {"machine": machine}
+        save(measured, path)
 
 
-def other_parts(options: argparse.Namespace, given: Given, peers: str, work: Path, say: Any) -> dict[str, Any]:
+def beside(
+    before: dict[str, Any], parts: Sequence[str], machine: dict[str, Any], given: dict[str, Any]
+) -> dict[str, Any]:
+    """What stays of an earlier run: the parts that are not measured now, each with the machine as it was then.
+
+    "machine" and "given" of the whole are those of the engines.
+    """
+    kept = {part: before[part] for part in PARTS if part in before and part not in parts}
+    theirs = before if "engines" in kept else {"machine": machine, "given": given}
+    dated = {part: each if part == "engines" else {"machine": before["machine"]} | each for part, each in kept.items()}
+    return {"machine": theirs["machine"], "given": theirs["given"], **dated}
+
+
+def other_parts(
+    options: argparse.Namespace, given: Given, peers: str, work: Path, say: Callable[[str], None]
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """Shell, files and services, each in a file of its own."""
     from benchmarks.suite import embedding, ingest, shell
 
-    found: dict[str, Any] = {}
     if "shell" in options.parts:
-        found["shell"] = shell.measure(given, peers, work / "shell", options.rounds, options.threads, say)
+        yield "shell", shell.measure(given, peers, work / "shell", options.rounds, options.threads, say)
     if "ingest" in options.parts:
-        found["ingest"] = ingest.measure(peers, work / "ingest", 3, options.threads, say, small=options.quick)
+        yield "ingest", ingest.measure(peers, work / "ingest", 3, options.threads, say, small=options.quick)
     if "embedding" in options.parts:
-        found["embedding"] = embedding.measure(peers, 3, say, small=options.quick)
-    return found
+        yield "embedding", embedding.measure(peers, 3, say, small=options.quick)
 
 
 def with_their_base(names: Sequence[str]) -> list[str]:

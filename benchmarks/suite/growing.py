@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ from benchmarks.suite.formats import filtered, mb, number, share, table, thousan
 from benchmarks.suite.report import targets as target_table
 from benchmarks.suite.targets import Target, changed, disk
 from benchmarks.suite.targets import filtered as filtered_target
-from ragkit.store.sizes import APPROXIMATE_FROM, BULK_ROWS, SEAL_ROWS
 
 MILLION = 1_000_000
 FASTER, MEMORY, SLOWER_FIRST = 15, 0.5e9, 2  # targets at a million: times exact search, bytes, times 10 000's first hit
@@ -32,6 +31,7 @@ class Point:
     given: dict[str, Any]
     engines: dict[str, Figures]
     machine: dict[str, Any]
+    store: dict[str, int] = field(default_factory=dict)  # from how many vectors on it did what, when it was measured
 
     @property
     def ragkit(self) -> Figures:
@@ -154,11 +154,15 @@ def _curves(curve: list[Point]) -> str:
         rows.append([each.panel, each.name, *shown, _slope(slope), _slope(last)])
     head = ["what", "of", *(f"{point.rows:,}" for point in curve), "exponent", "of the last step"]
     note = (
-        "Exponents: least squares through the logarithms, over all sizes and over the last two. "
-        "1 is linear, 0 constant. Vectors have no file of their own as long as fewer than "
-        f"{BULK_ROWS:,} come in one commit and fewer than {SEAL_ROWS:,} wait in the catalog. Codes are made from "
-        f"{APPROXIMATE_FROM:,} vectors on: below, a search looks at every vector, in half precision."
+        "Exponents: least squares through the logarithms, over all sizes and over the last two. 1 is linear, 0 "
+        "constant. Empty: few vectors wait in the catalog and have no file of their own; of not so many there are no "
+        "codes, and a search looks at every vector, in half precision."
     )
+    for store in {tuple(each.store.values()): each.store for each in curve if each.store}.values():
+        note += (
+            f" The file begins with {store['bulk']:,} vectors in one commit or {store['seal']:,} that wait, codes with "
+            f"{store['codes']:,}."
+        )
     return table(head, rows) + "\n\n" + note
 
 
@@ -189,4 +193,4 @@ def _approximate(points: list[Point]) -> str:
 def _point(measured: dict[str, Any]) -> Point:
     engines = {each.name: each for each in read(measured)}
     given = measured["given"]
-    return Point(given["rows"], given["kind"], given, engines, measured["machine"])
+    return Point(given["rows"], given["kind"], given, engines, measured["machine"], measured.get("store", {}))

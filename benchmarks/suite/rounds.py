@@ -204,6 +204,13 @@ def changes(plan: Plan, name: str) -> Result:
         kept.rename(place)
 
 
+def save(measured: Result, path: Path) -> None:
+    """What is broken off leaves the file as it was."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(readable(measured), "utf-8")
+    part.replace(path)
+
+
 def readable(measured: Result) -> str:
     """JSON with a line for each thing, and lists of figures on one."""
     text = json.dumps(measured, indent=1, ensure_ascii=False)

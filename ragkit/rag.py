@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from ragkit.errors import ConfigError
+from ragkit.errors import ConfigError, LoadError
 from ragkit.filters import Where, parse_where
 from ragkit.settings import MODES, NO_CHAT_MODEL
 from ragkit.types import Document, Hit
@@ -350,9 +350,14 @@ class RAG:
         return self._chat()
 
     def read_file(self, path: str | Path) -> Document:
-        """The text of a file, as it would be indexed. Raises LoadError where there is none."""
+        """The text of a file, as it would be indexed. Raises LoadError where there is none, with the path."""
         with self._parsers() as parsers, Path(path).open("rb") as file:
-            return parsers.load(file, Path(path).name).document
+            try:
+                return parsers.load(file, Path(path).name).document
+            except LoadError as error:  # a report of indexing stands beside the name, and its cure ends with indexing
+                named = type(error)(f"{path}: {error.message}", error.hint.removesuffix(" and index again"))
+                named.code = error.code
+                raise named from error
 
     def documents(self, where: Where | None = None) -> list[DocumentInfo]:
         """What is in the index, by source; without conditions also the files that gave nothing, with the reason."""

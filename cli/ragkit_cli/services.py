@@ -8,11 +8,25 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ragkit.errors import ConfigError
+from ragkit.errors import ConfigError, LoadError
 from ragkit_cli import payload
-from ragkit_cli.exits import DONE, FAILED
+from ragkit_cli.exits import DONE, FAILED, PARTLY
 from ragkit_cli.options import json_option, open_index, quiet_option, settings, text_of
-from ragkit_cli.render import columns, count, escape, moment, number, one_line, out, out_json, say, size, spent, style
+from ragkit_cli.render import (
+    columns,
+    count,
+    escape,
+    moment,
+    number,
+    one_line,
+    out,
+    out_json,
+    say,
+    size,
+    spent,
+    style,
+    write_error,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,30 +86,41 @@ def tokens_command(files: tuple[str, ...], model: str | None, as_json: bool, qui
     service cannot count, the numbers are estimates, and marked with ≈.
     """
     chosen = settings(chat_model=model)
+    texts: list[tuple[str, str]] = []
+    unread: list[LoadError] = []
     if files == ("-",):
-        texts = [text_of(files, "text")]
+        texts.append(("-", text_of(files, "text")))
     else:
         with open_index(chosen) as rag:
-            texts = [rag.read_file(file).text for file in files]
-    counts, counted = _counted(chosen, texts)
+            for file in files:
+                try:
+                    texts.append((file, rag.read_file(file).text))
+                except LoadError as error:
+                    unread.append(error)
+    if unread and not texts:
+        raise unread[0]
+    counts, counted = _counted(chosen, [text for _, text in texts])
+    rows = [(name, found) for (name, _), found in zip(texts, counts, strict=True)]
+    _print_tokens(rows, counted=counted, as_json=as_json, quiet=quiet)
+    for each in unread:
+        write_error(each.code, each.message, each.hint, as_json=as_json)
+    return PARTLY if unread else DONE
+
+
+def _print_tokens(counts: Sequence[tuple[str, TokenCount]], *, counted: bool, as_json: bool, quiet: bool) -> None:
+    total = sum(each.tokens for _, each in counts)
     if as_json:
-        rows = [
-            {"file": name, "tokens": each.tokens, "characters": each.characters}
-            for name, each in zip(files, counts, strict=True)
-        ]
-        total = sum(each.tokens for each in counts)
+        rows = [{"file": name, "tokens": each.tokens, "characters": each.characters} for name, each in counts]
         out_json("tokens", {"files": rows, "total": total, "counted": counted})
-        return DONE
+        return
     about = "" if counted else "≈"
     rows_shown = [
-        (f"{about}{number(each.tokens)}", count(each.characters, "character"), one_line(name))
-        for name, each in zip(files, counts, strict=True)
+        (f"{about}{number(each.tokens)}", count(each.characters, "character"), one_line(name)) for name, each in counts
     ]
     for line in columns(rows_shown):
         out(line)
-    if len(files) > 1:
-        say(f"{about}{count(sum(each.tokens for each in counts), 'token')} in all", quiet=quiet)
-    return DONE
+    if len(counts) > 1:
+        say(f"{about}{count(total, 'token')} in all", quiet=quiet)
 
 
 def _counted(chosen: Settings, texts: Sequence[str]) -> tuple[list[TokenCount], bool]:

@@ -119,7 +119,7 @@ def _read(paths: Sequence[Path], load: Callable[[Path], Document], notes: list[s
             try:
                 documents[source] = replace(load(path), source=source)
             except LoadError as error:
-                notes.append(f"quotes of {path.name} could not be checked: {error.message}")
+                notes.append(f"quotes could not be checked: {error.message}")
     return documents
 
 

@@ -229,6 +229,24 @@ def test_pictures_of_another_service(cli: Cli, sandbox: Sandbox, monkeypatch: py
     assert (refused.code, "content_rejected" in refused.err) == (6, True)
 
 
+def test_a_file_that_cannot_be_read_is_named_and_the_others_are_counted(cli: Cli, docs: Path) -> None:
+    """`tokens` ends with 3 as `index` does, and with 1 where nothing could be read; the cure knows no index."""
+    torn = docs / "torn.pdf"
+    torn.write_bytes(b"no PDF")
+    run = cli("tokens", torn, docs / "kettle.md")
+    assert run.code == 3
+    assert "kettle.md" in run.out
+    assert f"Error: {torn}: it is damaged, or no PDF at all\n  Hint: open it in its program, save it anew\n" in run.err
+    counted = cli("tokens", torn, docs / "kettle.md", "--json")
+    assert counted.code == 3
+    assert [each["file"] for each in counted.json["files"]] == [str(docs / "kettle.md")]  # type: ignore[attr-defined]
+    assert json.loads(counted.err)["error"]["code"] == "unreadable"
+    for alone in (["tokens", torn], ["ask", "--file", torn, "--route", "retrieval", "Что там?"]):
+        run = cli(*alone)
+        assert (run.code, run.out) == (1, "")
+        assert f"Error: {torn}: it is damaged, or no PDF at all\n  Hint: open it" in run.err
+
+
 def test_tokens_are_counted_or_said_to_be_estimates(cli: Cli, docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """GigaChat counts; without a service the numbers carry ≈."""
     counted = cli("tokens", docs / "kettle.md", docs / "windows.txt")

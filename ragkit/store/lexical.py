@@ -23,7 +23,7 @@ SECTION_WEIGHT = 0.8  # of a section beside a chunk; at 1 answers in long articl
 # Chunks from which on words choose what is scored (see `weights`). Below, all that shares something with a question is
 # looked through, which is exact and takes no longer.
 LED_FROM = 20_000
-_LED = 1.5  # times as many as are wanted are chosen by the terms that lead, and then scored
+_LED = 2  # times as many as are wanted are chosen by the terms that lead, and then scored
 _LEAST_LED = 100
 SECTION_CHUNKS = 8  # at most, about 5 000 characters; 4 gain a little less, 16 a little more
 
@@ -195,7 +195,7 @@ class LexicalIndex:
         self, chunks: Asked, sections: Asked, k: int, documents: Collection[int] | None
     ) -> list[tuple[int, float]]:
         """The k best of those that the terms which lead find; none where these find too few to choose among."""
-        wanted = max(_LEAST_LED, int(_LED * k))
+        wanted = max(_LEAST_LED, _LED * k)
         found = {chunk: (section, score) for chunk, section, score in chunks.led(wanted, documents)}
         if len(found) < wanted:
             return []

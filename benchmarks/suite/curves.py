@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -55,10 +56,9 @@ def _panel(axes: Axes, curves: list[Curve], points: list[Point]) -> None:
     if not every:
         return
     low, high = math.floor(math.log10(min(every))), math.ceil(math.log10(max(every)))
-    _decades(axes.yaxis, low, max(high, low + 1))
+    _ticks(axes.yaxis, [10.0**each for each in range(low, max(high, low + 1) + 1)])
     axes.set_ylim(10.0**low, 10.0 ** max(high, low + 1))
-    sizes = [point.rows for point in points]
-    _decades(axes.xaxis, math.floor(math.log10(min(sizes))), math.ceil(math.log10(max(sizes))))
+    _ticks(axes.xaxis, [point.rows for point in points])
     axes.grid(visible=True, color=LINE, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.legend(frameon=False, fontsize=8)
@@ -66,8 +66,8 @@ def _panel(axes: Axes, curves: list[Curve], points: list[Point]) -> None:
         axes.spines[side].set_visible(False)
 
 
-def _decades(axis: Axis, low: int, high: int) -> None:
-    """A tick for each, written out, so that none is 1e+06 beside 100,000."""
-    axis.set_major_locator(FixedLocator([10.0**each for each in range(low, high + 1)]))
+def _ticks(axis: Axis, places: Sequence[float]) -> None:
+    """Written out, so that none is 1e+06 beside 100,000."""
+    axis.set_major_locator(FixedLocator(places))
     axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.{max(0, -round(math.log10(value)))}f}"))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.{max(0, -math.floor(math.log10(value)))}f}"))

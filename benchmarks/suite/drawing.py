@@ -135,7 +135,7 @@ def _decades(axes: Axes, values: Sequence[float]) -> None:
 def _from_nought(axes: Axes, values: Sequence[int]) -> None:
     axes.set_xlim(0, max(values, default=1) * 1.42)
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: mb(int(value))))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1e6:,g}"))
     axes.grid(visible=True, axis="x", color=LINE, linewidth=0.8)
 
 

@@ -43,7 +43,8 @@ def percent(value: float) -> str:
 
 
 def mb(value: int | None) -> str:
-    return f"{value / 1e6:,.0f}" if value is not None else ""
+    """Whole ones, but where there are few."""
+    return "" if value is None else number(value / 1e6) if value < 1e7 else f"{value / 1e6:,.0f}"
 
 
 def filtered(asked: Asked | None, *, words: bool = False) -> str:

@@ -180,11 +180,11 @@ class Ingest:
         if seen.problem:
             self._writer.fail(source, root, seen.stamp, [seen.problem])
             notes = ("the version indexed before stays",) if known else ()
-            self._note(FileReport(source, FileStatus.FAILED, problems=(seen.problem,), notes=notes))
+            self._note(FileReport(source, FileStatus.FAILED, known.chunks if known else 0, (seen.problem,), notes))
         elif seen.known:
             if seen.stamp != seen.known.stamp:
                 self._writer.touch(source, seen.stamp)
-            self._note(FileReport(source, FileStatus.UNCHANGED, problems=seen.known.problems))
+            self._note(FileReport(source, FileStatus.UNCHANGED, seen.known.chunks, seen.known.problems))
         elif seen.loaded:
             cut = self._cut(seen.loaded.document, root, seen.stamp, seen.loaded.problems, seen.file.stamp.size)
             status = FileStatus.CHANGED if known else FileStatus.NEW

@@ -47,7 +47,7 @@ class Root:
 class Known:
     """What an index remembers of a file, to tell whether it changed. `root` is None for what is no file.
 
-    `id` is that of its version: another version has another one.
+    `id` is that of its version: another version has another one. `chunks` is how many that has.
     """
 
     root: int | None
@@ -55,6 +55,7 @@ class Known:
     stamp: FileStamp
     problems: tuple[Problem, ...]
     id: int = 0
+    chunks: int = 0
 
 
 class FileStatus(StrEnum):

@@ -65,7 +65,9 @@ class MemoryWriter:
 
     def known(self, sources: Collection[str]) -> Mapping[str, Known]:
         return {
-            source: Known(entry.root, entry.document.sha256, entry.stamp, tuple(entry.problems), entry.version)
+            source: Known(
+                entry.root, entry.document.sha256, entry.stamp, tuple(entry.problems), entry.version, len(entry.chunks)
+            )
             for source, entry in self._now.entries.items()
             if source in sources
         }

@@ -129,6 +129,16 @@ def test_status_and_list_count_the_same_troubles(cli: Cli, docs: Path) -> None:
     assert f"; {len(listed)} with problems (ragkit list -i .ragkit --failed)" in run.out
 
 
+def test_an_unchanged_file_with_a_problem_has_its_chunks(cli: Cli, docs: Path) -> None:
+    """`index` says again what `list` says of it."""
+    shutil.copy(Path(__file__).parents[2] / "sample_docs" / "akt-vozvrata.pdf", docs)
+    cli("index", docs)
+    files = cli("index", docs, "--json").json["folders"][0]["files"]  # type: ignore[index]
+    [again] = [each for each in files if each["status"] == "unchanged"]
+    listed = {each["source"]: each for each in cli("list", "--json").json["documents"]}  # type: ignore[attr-defined]
+    assert again["chunks"] == listed[again["source"]]["chunks"] == 1
+
+
 def test_status_calls_an_empty_index_empty(cli: Cli, tmp_path: Path) -> None:
     """Nothing is blank, and no vectors have no dimensions."""
     (tmp_path / "docs").mkdir()

@@ -49,13 +49,13 @@ class DocumentTable:
         from ragkit.reports import FileStamp, Known  # no search needs them
 
         rows = self._db.execute(
-            "SELECT id, source, root, sha256, problems, size, mtime_ns, checked_ns, sidecar FROM document"
+            "SELECT id, source, root, sha256, problems, chunks, size, mtime_ns, checked_ns, sidecar FROM document"
             " WHERE source IN (SELECT value FROM json_each(?)) AND removed IS NULL",
             (json.dumps(list(sources)),),
         )
         return {
-            source: Known(root, sha256, FileStamp(*stamp), problems_from(problems), id)
-            for id, source, root, sha256, problems, *stamp in rows
+            source: Known(root, sha256, FileStamp(*stamp), problems_from(problems), id, chunks)
+            for id, source, root, sha256, problems, chunks, *stamp in rows
         }
 
     def listed(self, root: int | None = None) -> Iterator[tuple[int, str]]:

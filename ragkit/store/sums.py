@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from ragkit.store.catalog import Catalog
 from ragkit.store.inverted import LexicalUnusable
 
 _NAME = "sums.json"
-_READ = 1 << 24  # bytes at once
+_READ = 1 << 20  # bytes at once: files have hundreds of millions
+_LONGEST_FOOTER = 1 << 12  # bytes; tantivy's has about 100
 _PARTS = ("chunks", "sections")
 _LISTS = ("meta.json", ".managed.json")  # replaced by every commit; all other files are written once
 _FOOTER = re.compile(rb'"crc":(\d+)\}')
@@ -119,7 +121,7 @@ def is_noted(path: Path, generation: int) -> bool:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        whole = json.loads(_content(path / _NAME))
+        whole = json.loads(b"".join(_pieces(path / _NAME)))
         said: dict[str, Any] = whole["sums"]
         if whole["crc"] == zlib.crc32(json.dumps(said).encode()):
             return said
@@ -145,19 +147,26 @@ def _stamp(stat: os.stat_result) -> list[int]:
 
 def _crc(path: Path) -> int:
     try:
-        return zlib.crc32(_content(path))
+        return _crc_of(_pieces(path))
     except FileNotFoundError:
         return -1
 
 
-def _content(path: Path) -> bytes:
-    """By handle: an interrupt finds no file object that is not closed yet."""
+def _crc_of(pieces: Iterable[bytes]) -> int:
+    crc = 0
+    for piece in pieces:
+        crc = zlib.crc32(piece, crc)
+    return crc
+
+
+def _pieces(path: Path, start: int = 0, end: int = sys.maxsize) -> Iterator[bytes]:
+    """The bytes from start to end, by handle: an interrupt finds no file object that is not closed yet."""
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     try:
-        pieces = []
-        while piece := os.read(handle, _READ):
-            pieces.append(piece)
-        return b"".join(pieces)
+        os.lseek(handle, start, os.SEEK_SET)
+        while piece := os.read(handle, min(_READ, end - start)):
+            start += len(piece)
+            yield piece
     finally:
         os.close(handle)
 
@@ -166,7 +175,9 @@ def _is_whole(path: Path) -> bool:
     """Whether a file agrees with tantivy's own checksum: JSON with the crc32 of all before it, its length, a magic."""
     if path.name in _LISTS:
         return True
-    data = _content(path)
-    length = int.from_bytes(data[-8:-4], "little")
-    found = _FOOTER.search(data[-8 - length : -8])
-    return found is not None and zlib.crc32(data[: -8 - length]) == int(found[1])
+    size = path.stat().st_size
+    ending = b"".join(_pieces(path, max(0, size - _LONGEST_FOOTER)))
+    length = int.from_bytes(ending[-8:-4], "little")
+    left = size - 8 - length
+    found = _FOOTER.search(ending[-8 - length : -8])
+    return left >= 0 and found is not None and _crc_of(_pieces(path, 0, left)) == int(found[1])

@@ -100,5 +100,6 @@ def _rows(catalog: Catalog, documents: Iterable[int]) -> Iterator[tuple[int, int
 
     for document in documents:
         title = catalog.documents.title(document)
-        for stored in catalog.chunks.of_document(document):
-            yield stored.id, document, contextual_text(title, stored.chunk)
+        for portion in catalog.chunks.portions(document):
+            for stored in portion:
+                yield stored.id, document, contextual_text(title, stored.chunk)

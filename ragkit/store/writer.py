@@ -25,6 +25,7 @@ from ragkit.store.catalog import Catalog, Savepoint
 from ragkit.store.catalog.rows import iso
 from ragkit.store.compaction import Rewritten, by_model, compact, seal
 from ragkit.store.creation import keep_names
+from ragkit.store.heap import release
 from ragkit.store.lexical import LexicalUnusable
 from ragkit.store.lock import WriterLock
 from ragkit.store.moving import move
@@ -336,6 +337,7 @@ class Writer:
             raise LexicalUnusable(
                 f"cannot write the word index: {error}", "it is made again from the catalog when the index is next used"
             ) from error
+        release()
 
     def close(self) -> None:
         """Finish: commit, unless to be discarded; caches catch up, what is dead is deleted, the lock is freed."""

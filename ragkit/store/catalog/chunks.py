@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from ragkit.store.catalog.selection import Selection
 from ragkit.types import Chunk
 
 WAITS = 0  # in the place of a vector's id: it was lost in a repair, and the chunk is found by words until it has one
+_PORTION = 1024  # chunks
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,15 @@ class ChunkTable:
             {"d": document, "a": first, "b": last},
             neighbours=True,
         )
+
+    def portions(self, document: int) -> Iterator[list[StoredChunk]]:
+        """All chunks of a document version, in order, some at a time: there may be a hundred thousand."""
+        for first in itertools.count(0, _PORTION):
+            found = self.of_document(document, first, first + _PORTION - 1)
+            if found:
+                yield found
+            if len(found) < _PORTION:
+                return
 
     def _select(self, where: str, values: dict[str, Any], *, neighbours: bool = False) -> list[StoredChunk]:
         """The text of `neighbours`, which are of one document, is read once for all of them."""

@@ -8,7 +8,7 @@ SEAL_ROWS = 4096
 BULK_ROWS = 2048
 # Vectors from which codes choose what a search looks at: until then to import what reads codes takes a new process
 # longer than to multiply all rows.
-APPROXIMATE_FROM = 20_000
+APPROXIMATE_FROM = 10_000
 LEAST_RECALL = 0.99  # of the ten nearest; where codes were measured to find less, search is exact
 
 

@@ -92,7 +92,7 @@ def _part(_: click.Context, option: click.Parameter, given: str | None) -> tuple
 @json_option
 @quiet_option
 @click.option("--data", is_flag=True, help="Read every stored byte, and compare it with its checksum.")
-@click.option("--subset", metavar="N/M", callback=_part, help="With --data, the N-th of M parts that make up all.")
+@click.option("--subset", metavar="N/M", callback=_part, help="As --data, but the N-th of M parts that make up all.")
 @click.option("--repair", is_flag=True, help="Save what can be saved, embed again only what was lost.")
 @click.option("--max-tokens", metavar="N", type=click.IntRange(min=0), help="With --repair: embed no more than that.")
 @click.option("--max-cost", metavar="MONEY", type=click.FloatRange(min=0), help="The same in money.")
@@ -110,7 +110,7 @@ def doctor_command(
     \b
     ragkit doctor
     ragkit doctor --data
-    ragkit doctor --data --subset 1/7
+    ragkit doctor --subset 1/7
     ragkit doctor --repair
     ragkit doctor tls
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _MAGIC = b"RAGKITA3"
 _LENGTH = struct.Struct("<I")  # of the JSON before the arrays; and the crc32 of everything at the end
 _PART = re.compile(r"part-[0-9a-f]{32}")
+_TIMES = 8  # candidates for each that is wanted: so the hundredth nearest is found as well as the first ten
 _WIDER = 4  # times as many codes are looked at where those so far had too few of what is wanted
 _READ_THROUGH = 16_000_000  # bytes of a part up to which opening compares its checksum; above, only `check` does
 
@@ -105,7 +106,7 @@ class Codes:
 
         A filter is worth as many codes that pass it as are looked at without one: the narrower, the more lists.
         """
-        wanted = min(max(4 * n, self.about.rescored), len(self))
+        wanted = min(max(_TIMES * n, self.about.rescored), len(self))
         nearness = self.lists.nearness(query[None, :])[0]
         order = np.argsort(-nearness)
         lengths = sum(np.diff(part.starts)[order] for part in self.parts)

@@ -69,4 +69,5 @@ def reembed(
         usage=usage,
         estimated=estimated,
         seconds=time.monotonic() - began,
+        model=embedder.model,
     )

@@ -81,7 +81,8 @@ class FileReport:
 class IndexReport:
     """What one run did. `files` holds every file that is not plainly unchanged, in order of source.
 
-    `moved` counts the chunks that went over to another embedding model, and are among `embedded` or `reused`.
+    `moved` counts the chunks that went over to another embedding model, and are among `embedded` or `reused`; `model`
+    is that model's name, empty for a run over a folder.
     `usage` is what was billed, after a dry run what would be; `estimated` where it was not counted text by text.
     """
 
@@ -99,6 +100,7 @@ class IndexReport:
     usage: Usage = Usage()  # noqa: RUF009 - frozen
     estimated: bool = False
     seconds: float = 0.0
+    model: str = ""
 
     @property
     def complete(self) -> bool:

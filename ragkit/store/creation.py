@@ -43,7 +43,7 @@ def create_index(path: Path) -> None:
         if (path / "catalog.sqlite").exists():  # another process was faster
             return
         raise StoreError(
-            f"cannot make an index at {path}: {error}", "choose a folder that can be written, and has room"
+            f"cannot make an index at {path}: {error}", "name a place that can be written, and has room, with -i"
         ) from error
 
 

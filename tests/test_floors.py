@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FLOORS = [  # from the ground up; names are prefixes
     ["ragkit.types", "ragkit.secret"],
-    ["ragkit.errors", "ragkit.redaction"],
+    ["ragkit.errors", "ragkit.redaction", "ragkit.numbers"],
     ["ragkit.answers", "ragkit.reports", "ragkit.messages", "ragkit.metering", "ragkit.budget", "ragkit.crew"],
     # what is pure: text, conditions, positions, scores
     ["ragkit.settings", "ragkit.words", "ragkit.sentences", "ragkit.tables", "ragkit.filters", "ragkit.positions"],

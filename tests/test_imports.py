@@ -28,7 +28,7 @@ def named(**lists: str) -> frozenset[str]:
     return frozenset(f"{top.replace('__', '.')}.{name}" for top, names in lists.items() for name in names.split())
 
 
-HELP = words("ragkit ragkit_cli") | named(ragkit="errors", ragkit_cli="exits hints main render")
+HELP = words("ragkit ragkit_cli") | named(ragkit="errors numbers", ragkit_cli="exits hints main render")
 SEARCH = HELP | named(
     ragkit="assembly embedders filters rag ranking secret services settings store types words",
     ragkit__embedders="offline",

@@ -582,7 +582,7 @@ def test_a_limit_on_money_chooses_and_shortens(tmp_path: Path) -> None:
         parts = rag.ask("Где ключ?", route="auto", max_cost=4.0)
         fewer = rag.ask("Где ключ?", route="auto", max_cost=1.6)
         for route in (None, "auto", "attachment"):
-            with pytest.raises(BudgetExceeded, match=r"0\.51 (is the limit|pays for a prompt of \d+ tokens)"):
+            with pytest.raises(BudgetExceeded, match=r"0\.51 (is the limit|leaves? \d+ tokens? for the prompt)"):
                 rag.ask("Где ключ?", route=route, max_cost=0.51)
         with pytest.raises(ConfigError, match="no route and no limit"):
             rag.ask("Где ключ?", agentic=True, max_cost=1.0)

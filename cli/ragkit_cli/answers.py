@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ragkit.errors import ConfigError
+from ragkit.errors import ConfigError, ProviderError
+from ragkit.numbers import count
 from ragkit.settings import NO_CHAT_MODEL
 from ragkit_cli.exits import DONE, NOTHING
 from ragkit_cli.hints import with_index
@@ -26,7 +27,7 @@ from ragkit_cli.options import (
     where_option,
 )
 from ragkit_cli.passages import explanation, print_hits
-from ragkit_cli.render import count, cut, escape, one_line, out, out_json, out_part, place, say, spent, style
+from ragkit_cli.render import cut, escape, one_line, out, out_json, out_part, place, say, spent, style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -72,7 +73,12 @@ def search_command(
     text = text_of(query, "query")
     chosen = settings(index=index, limit=limit, mode=mode)
     with open_index(chosen) as rag:
-        hits = rag.search(text, chosen.limit, mode=chosen.mode, where=where)
+        try:
+            hits = rag.search(text, chosen.limit, mode=chosen.mode, where=where)
+        except ProviderError as error:
+            if chosen.mode != "lexical" and chosen.rerank == "off":
+                error.hint = "; ".join(filter(None, [error.hint, "--mode lexical searches without it"]))
+            raise
     related = _related(chosen, hits)
     if as_json:
         from ragkit_cli import payload  # text needs no JSON

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from ragkit.errors import ConfigError, RagkitError
+from ragkit.numbers import count
 from ragkit.settings import NO_CHAT_MODEL
 from ragkit_cli.answers import Streamed, print_answer
 from ragkit_cli.exits import DONE, exit_of
@@ -27,7 +28,7 @@ from ragkit_cli.options import (
     where_option,
 )
 from ragkit_cli.passages import print_hits
-from ragkit_cli.render import count, escape, near_path, one_line, out, place, say, spent, style, write_error
+from ragkit_cli.render import escape, near_path, one_line, out, place, say, spent, style, write_error
 
 if TYPE_CHECKING:
     from ragkit.dialogue import Dialogue

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 import click
 
 from ragkit.errors import ConfigError, RagkitError
+from ragkit.numbers import count, number
 from ragkit.types import Usage
 from ragkit_cli import payload
 from ragkit_cli.exits import DONE, FAILED, PARTLY
 from ragkit_cli.hints import with_index
 from ragkit_cli.options import index_option, json_option, open_index, quiet_option, settings, where_option
 from ragkit_cli.passages import print_document, print_neighbours
-from ragkit_cli.render import columns, count, number, one_line, out, out_json, problem, say, size
+from ragkit_cli.render import columns, one_line, out, out_json, problem, say, size
 from ragkit_cli.reports import print_report
 
 if TYPE_CHECKING:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from ragkit.errors import ConfigError
+from ragkit.numbers import count, number
 from ragkit.settings import MODES
 from ragkit_cli.exits import DONE, PROVIDER
 from ragkit_cli.options import index_option, json_option, open_index, quiet_option, settings
 from ragkit_cli.pictures import check_folder, check_picture, draw_curves
-from ragkit_cli.render import count, near_path, number, one_line, out, out_json, say, spent
+from ragkit_cli.render import near_path, one_line, out, out_json, say, spent
 from ragkit_cli.trials import is_paid
 
 if TYPE_CHECKING:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ragkit.errors import BudgetExceeded, ConfigError, ProviderError
+from ragkit.numbers import count
 from ragkit_cli.options import settings
-from ragkit_cli.render import count, near_path, one_line, say
+from ragkit_cli.render import near_path, one_line, say
 from ragkit_cli.trials import Trial, is_paid
 
 if TYPE_CHECKING:

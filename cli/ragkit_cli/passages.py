@@ -7,7 +7,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from ragkit.errors import ConfigError
-from ragkit_cli.render import colours, count, cut, escape, excerpt, one_line, out, place, style, width, wrap
+from ragkit.numbers import count
+from ragkit_cli.render import colours, cut, escape, excerpt, one_line, out, place, style, width, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -120,6 +120,7 @@ def of_report(report: IndexReport) -> Json:
         "embedded": report.embedded,
         "reused": report.reused,
         "moved": report.moved,
+        "model": report.model,
         "usage": of_usage(report.usage),
         "estimated": report.estimated,
         "complete": report.complete,

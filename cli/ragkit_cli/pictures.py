@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from ragkit.errors import ConfigError
+from ragkit.numbers import count
 from ragkit_cli.exits import DONE
 from ragkit_cli.options import index_option, json_option, open_index, quiet_option, settings
-from ragkit_cli.render import count, near_path, out, out_json, say
+from ragkit_cli.render import near_path, out, out_json, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

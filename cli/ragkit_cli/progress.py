@@ -6,7 +6,8 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ragkit_cli.render import count, near_path, number, one_line
+from ragkit.numbers import count, number
+from ragkit_cli.render import near_path, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from ragkit.numbers import count, number
 from ragkit_cli.hints import with_index
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from ragkit.reports import Problem
     from ragkit.types import Chunk, Usage
 
-THIN = "\u202f"  # narrow no-break space, between the thousands of a number
 WIDTH_OF_A_PIPE = 100  # columns where there is no terminal to ask
 
 # Controls (colours, cursor, title, clipboard) and marks that turn the direction of text around, in a document or
@@ -105,16 +105,6 @@ def style(text: str, colour: str, stream: TextIO | None = None) -> str:
     if colour in ("bold", "dim"):
         return click.style(text, **{colour: True})
     return click.style(text, fg=colour)
-
-
-def number(value: int) -> str:
-    """1 204, with narrow spaces."""
-    return f"{value:,}".replace(",", THIN)
-
-
-def count(value: int, one: str, many: str = "") -> str:
-    """1 chunk, 1 204 chunks."""
-    return f"{number(value)} {one if value == 1 else many or one + 's'}"
 
 
 def size(value: int) -> str:

@@ -6,8 +6,9 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ragkit.numbers import count, number
 from ragkit_cli.hints import with_index
-from ragkit_cli.render import columns, count, near_path, number, one_line, out, problem, spent
+from ragkit_cli.render import columns, near_path, one_line, out, problem, spent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,7 +37,10 @@ def summary(report: IndexReport, *, dry_run: bool) -> str:
     if not report.root:
         verb = "Would move" if dry_run else "Moved"
         chunks = f"{count(report.embedded, 'chunk')} embedded, {number(report.reused)} reused"
-        return f"{verb} {near_path(report.index)} to this embedding model: {number(report.moved)} moved · {chunks}"
+        model = one_line(report.model)
+        return (
+            f"{verb} {near_path(report.index)} to the embedding model {model}: {number(report.moved)} moved · {chunks}"
+        )
     verb = "Would index" if dry_run else "Indexed"
     names = ("new", "changed", "removed", "unchanged", "failed")
     files = ", ".join(f"{number(getattr(report, name))} {name}" for name in names)

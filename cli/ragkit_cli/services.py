@@ -9,24 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from ragkit.errors import ConfigError, LoadError
+from ragkit.numbers import count, number
 from ragkit_cli import payload
 from ragkit_cli.exits import DONE, FAILED, PARTLY
 from ragkit_cli.options import json_option, open_index, quiet_option, settings, text_of
-from ragkit_cli.render import (
-    columns,
-    count,
-    escape,
-    moment,
-    number,
-    one_line,
-    out,
-    out_json,
-    say,
-    size,
-    spent,
-    style,
-    write_error,
-)
+from ragkit_cli.render import columns, escape, moment, one_line, out, out_json, say, size, spent, style, write_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,8 +11,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from ragkit.errors import BudgetExceeded, ConfigError, IndexNotFound
+from ragkit.numbers import count
 from ragkit_cli.options import open_index, settings
-from ragkit_cli.render import count, near_path, say
+from ragkit_cli.render import near_path, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

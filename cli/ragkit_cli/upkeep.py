@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ragkit.numbers import count, number
 from ragkit_cli import payload
 from ragkit_cli.certificates import tls_command
 from ragkit_cli.exits import DONE, INDEX
 from ragkit_cli.hints import with_index
 from ragkit_cli.options import index_option, json_option, open_index, quiet_option, settings
-from ragkit_cli.render import columns, count, near_path, number, one_line, out, out_json, say, size, style
+from ragkit_cli.render import columns, near_path, one_line, out, out_json, say, size, style
 
 if TYPE_CHECKING:
     from ragkit.reports import IndexStatus

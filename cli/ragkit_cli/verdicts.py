@@ -6,7 +6,8 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ragkit_cli.render import columns, count, one_line, out
+from ragkit.numbers import count
+from ragkit_cli.render import columns, one_line, out
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

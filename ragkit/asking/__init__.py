@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ragkit.answers import Answer, Refusal
 from ragkit.asking.parts import Index, Writer
 from ragkit.errors import BudgetExceeded, ConfigError
+from ragkit.numbers import count
 
 if TYPE_CHECKING:
     from ragkit.protocols import ChatModel
@@ -133,7 +134,8 @@ def _written(
         if room is None:
             raise
         raise BudgetExceeded(
-            f"{max_cost:g} pays for a prompt of {room:,} tokens beside an answer, and no passage fits into it",
+            f"with room for an answer {max_cost:g} leaves {count(room, 'token')} for the prompt, "
+            "and no passage fits into it",
             "ask with a higher --max-cost",
         ) from error
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ragkit.errors import IndexCorrupt, IndexLocked, StoreError
+from ragkit.numbers import count, number
 from ragkit.reports import Finding
 from ragkit.store.catalog import Catalog
 from ragkit.store.lexical import LexicalUnusable
@@ -17,6 +18,8 @@ from ragkit.store.segments import PIECE_ROWS, map_segment, read_segment, tail_bl
 from ragkit.store.wordindex import lexical_path, open_words
 from ragkit.types import IntVector
 
+_WAITING = ("chunk waits for its vector", "chunks wait for their vectors")
+_STRANGE = ("vector in use was not", "vectors in use were not")
 _REPAIR = "ragkit doctor --repair"  # the cure of all that is truth; a cache is made again by itself
 
 
@@ -99,7 +102,8 @@ def _counts(catalog: Catalog, at: int) -> Iterator[Finding | str]:
     found = catalog.chunks.count(at)
     if found != counts["chunks"]:
         yield Finding("documents", False, f"there are {found} chunks, {counts['chunks']} were written", _REPAIR)
-    yield f"{counts['documents']} documents with {found} chunks; --data compares them with their checksums"
+    documents = count(counts["documents"], "document")
+    yield f"{documents} with {count(found, 'chunk')}; --data compares them with their checksums"
 
 
 def _documents(catalog: Catalog, taken: Callable[[int], bool]) -> Iterator[Finding | str]:
@@ -113,7 +117,7 @@ def _documents(catalog: Catalog, taken: Callable[[int], bool]) -> Iterator[Findi
             yield Finding("documents", False, error.message, _REPAIR)
         except (sqlite3.DatabaseError, UnicodeDecodeError, ValueError, TypeError, LookupError) as error:
             yield Finding("documents", False, f"document {id} cannot be read: {error}", _REPAIR)
-    yield f"{documents} documents with {chunks} chunks agree with their checksums"
+    yield f"{count(documents, 'document')} with {count(chunks, 'chunk')}, which agree with their checksums"
 
 
 def _vectors(catalog: Catalog, folder: Path, data: bool, taken: Callable[[int], bool]) -> Iterator[Finding | str]:
@@ -145,12 +149,13 @@ def _vectors(catalog: Catalog, folder: Path, data: bool, taken: Callable[[int], 
     if not np.array_equal(ids, catalog.vectors.names()):
         yield Finding("vectors", False, f"{len(ids)} vectors are stored, {catalog.vectors.count()} are named", _REPAIR)
     if waiting := catalog.chunks.count_waiting():
-        yield Finding("embedding", False, f"{waiting} chunks wait for their vectors, and are found by words", _REPAIR)
+        yield Finding("embedding", False, f"{count(waiting, *_WAITING)}, found by words until then", _REPAIR)
     if lost := catalog.chunks.count_without_vector():
-        yield Finding("vectors", False, f"{lost} chunks have no vector", _REPAIR)
+        yield Finding("vectors", False, count(lost, "chunk has no vector", "chunks have no vector"), _REPAIR)
     if strange := sum(catalog.chunks.count_vectors(*ids) for ids in spans.others()):
-        yield Finding("vectors", False, f"{strange} vectors in use were not made by {spans.model}", _REPAIR)
-    yield f"{len(ids)} vectors in {len(held)} parts{' agree with their checksums' if data else ''}"
+        yield Finding("vectors", False, f"{count(strange, *_STRANGE)} made by {spans.model}", _REPAIR)
+    agreed = ", which agree with their checksums" if data else ""
+    yield f"{count(len(ids), 'vector')} in {count(len(held), 'part')}{agreed}"
 
 
 def _piece(name: str, i: int) -> str:
@@ -164,7 +169,7 @@ def _words(catalog: Catalog, at: int, data: bool) -> Iterator[Finding | str]:
         return
     try:
         index = open_words(catalog, thorough=data)
-        seen, count = index.generation, len(index)
+        seen, held = index.generation, len(index)
     except LexicalUnusable as error:
         yield Finding("word index", False, error.message, f"{_REPAIR}, or {rebuild}")
         return
@@ -174,9 +179,9 @@ def _words(catalog: Catalog, at: int, data: bool) -> Iterator[Finding | str]:
         return
     if seen > at:
         yield Finding("word index", False, f"it reflects generation {seen}, the catalog is at {at}", rebuild)
-    elif count != expected:
-        yield Finding("word index", False, f"it holds {count} chunks, the catalog {expected}", _REPAIR)
-    yield f"{count} chunks, at the catalog's generation {at}"
+    elif held != expected:
+        yield Finding("word index", False, f"it holds {count(held, 'chunk')}, the catalog {number(expected)}", _REPAIR)
+    yield f"{count(held, 'chunk')}, at the catalog's generation {at}"
 
 
 def _codes(catalog: Catalog, folder: Path) -> Iterator[Finding | str]:
@@ -192,4 +197,4 @@ def _files(catalog: Catalog, folder: Path) -> Iterator[Finding | str]:
     named = {info.name for info in catalog.vectors.segments()}
     stray = sum(path.name not in named for path in folder.iterdir())
     left = f"; {stray} that an interrupted run left, which the next one deletes" if stray else ""
-    yield f"{len(named)} segment files, each named by the catalog{left}"
+    yield f"{count(len(named), 'segment file')}, which the catalog names{left}"

@@ -309,8 +309,9 @@ def test_another_model_is_refused_and_the_index_can_be_moved(cli: Cli, monkeypat
     assert "EmbeddingsGigaR" in refused.err
     assert "ragkit index --reembed" in refused.err
     assert "use it with RAGKIT_EMBED_MODEL=Embeddings, or search by words with --mode lexical" in refused.err
-    assert "Would move" in cli("index", "--reembed", "--dry-run").out
-    assert cli("index", "--reembed").code == 0
+    assert "Would move .ragkit to the embedding model EmbeddingsGigaR: " in cli("index", "--reembed", "--dry-run").out
+    assert "Moved .ragkit to the embedding model EmbeddingsGigaR: " in cli("index", "--reembed").out
+    assert cli("index", "--reembed", "--json").json["folders"][0]["model"] == "EmbeddingsGigaR"  # type: ignore[index]
     assert "EmbeddingsGigaR" in cli("status").out
     shown = cli("status").out.replace("\u202f", " ")
     status = cli("status", "--json").json
@@ -339,6 +340,18 @@ def test_an_offline_index_is_used_as_its_hint_says_until_it_is_moved(
     assert "lease.md" in cli("search", "залог").out
     assert "десяти рабочих дней" in cli("ask", QUESTION).out
     assert cli("index", docs).code == 3
+
+
+@pytest.mark.usefixtures("indexed")
+def test_a_service_that_is_down_does_not_end_all_searching(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the search that needs no service, and it finds what it can."""
+    monkeypatch.setenv("GIGACHAT_AUTH_URL", "http://127.0.0.1:9/oauth")
+    monkeypatch.setenv("GIGACHAT_BASE_URL", "http://127.0.0.1:9/v1")
+    monkeypatch.setenv("RAGKIT_RETRIES", "0")
+    down = cli("search", "залог")
+    assert down.code == 6
+    assert "; --mode lexical searches without it" in down.err
+    assert "lease.md" in cli("search", "залог", "--mode", "lexical").out
 
 
 @pytest.mark.parametrize(

@@ -177,6 +177,7 @@ def test_doctor_finds_a_sound_index_sound(cli: Cli, shelf: Path) -> None:
     """On a sound index every finding is ok and the exit code is 0."""
     run = cli("doctor", "-i", shelf)
     assert run.code == 0
+    assert "vectors in 1 part\n" in run.out
     assert "wrong" not in run.out
     assert "The index is sound." in run.err
 

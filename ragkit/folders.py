@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ragkit.errors import LoadError
+from ragkit.numbers import number
 from ragkit.reports import FileStamp, Problem
 from ragkit.types import Metadata
 
@@ -233,7 +234,7 @@ def _file_problem(details: os.stat_result, max_file_size: int) -> Problem | None
     if not stat.S_ISREG(details.st_mode):
         return Problem("not a regular file (a pipe, a socket or a device)", "move it out of the folder", code="kind")
     if details.st_size > max_file_size:
-        reason = f"it has {details.st_size:,} bytes, the limit is {max_file_size:,}"
+        reason = f"it has {number(details.st_size)} bytes, the limit is {number(max_file_size)}"
         return Problem(reason, "split it, or raise max_file_size", code="too_large")
     return None
 
@@ -290,7 +291,7 @@ def _checksum(stream: BinaryIO, size: int, most: int) -> str:
         while read := stream.readinto(block):  # type: ignore[attr-defined]  # a BufferedReader has it
             left -= read
             if left < 0:  # whoever writes on may be faster than this loop
-                raise _load_error(f"it grew beyond {most:,} bytes while it was read", "index again", "too_large")
+                raise _load_error(f"it grew beyond {number(most)} bytes while it was read", "index again", "too_large")
             digest.update(memoryview(block)[:read])
         stream.seek(0)
     except OSError as error:

@@ -73,7 +73,7 @@ def test_a_giant_is_refused_by_its_size(tmp_path: Path) -> None:
     """Sparse or full, it is never read."""
     with (tmp_path / "giant.txt").open("wb") as file:
         file.truncate(8 << 30)
-    assert reasons(tmp_path) == {"giant.txt": "it has 8,589,934,592 bytes, the limit is 1,000"}
+    assert reasons(tmp_path) == {"giant.txt": "it has 8\u202f589\u202f934\u202f592 bytes, the limit is 1\u202f000"}
 
 
 def test_one_file_is_found_as_its_folder_would_find_it(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_text_and_pages_are_limited_by_name() -> None:
     """More text or pages than allowed is a reason, in every format."""
     with ParserPool(1, text_bytes=1000, pages=3) as pool:
         for source, data in {"a.txt": b"a" * 1001, "a.md": b"a" * 1001, "c.html": b"<p>" + b"a" * 1001}.items():
-            with pytest.raises(UnreadableDocument, match="1,000 bytes of text") as caught:
+            with pytest.raises(UnreadableDocument, match="1\u202f000 bytes of text") as caught:
                 pool.load(io.BytesIO(data), source)
             assert caught.value.code == "too_large"
         with pytest.raises(UnreadableDocument, match="4 pages, the limit is 3"):

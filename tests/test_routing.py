@@ -56,13 +56,18 @@ def unread(name: str = "scan.pdf") -> Material:
     [
         # sizes
         ([text(900)], KEEPS, ATTACHMENT, "report.pdf has about 900 tokens: the model reads all of it"),
-        ([text(WHOLE)], INLINE, ATTACHMENT, "20,000 tokens: the model reads all"),
-        ([text(WHOLE + 1)], KEEPS, RETRIEVAL, "20,001 tokens, more than the 20,000"),
-        ([text(CONTEXT)], Abilities(), RETRIEVAL, "too many for the 32,768 of the model"),
+        ([text(WHOLE)], INLINE, ATTACHMENT, "20\u202f000 tokens: the model reads all"),
+        ([text(WHOLE + 1)], KEEPS, RETRIEVAL, "20\u202f001 tokens, more than the 20\u202f000"),
+        ([text(CONTEXT)], Abilities(), RETRIEVAL, "too many for the 32\u202f768 of the model"),
         # limits of the service
-        ([text(900, size=41 << 20)], KEEPS, RETRIEVAL, "42,991,616 bytes, and the service takes 41,943,040"),
+        (
+            [text(900, size=41 << 20)],
+            KEEPS,
+            RETRIEVAL,
+            "991\u202f616 bytes, and the service takes 41\u202f943\u202f040",
+        ),
         ([text(900, size=41 << 20)], INLINE, ATTACHMENT, "reads all of it"),
-        ([text(LONGEST_TEXT // 3 + 1)], INLINE, RETRIEVAL, "200,001 characters, and 200,000 fit into a question"),
+        ([text(LONGEST_TEXT // 3 + 1)], INLINE, RETRIEVAL, "200\u202f001 characters, and 200\u202f000 fit"),
         ([text(9), text(9, "b.txt")], KEEPS, RETRIEVAL, "reads one document in a request, and 2 are asked about"),
         ([text(9), text(9, "b.txt")], Abilities(keeps_files=True, documents=0), ATTACHMENT, "text of 2 documents"),
         ([text(9), text(9, "b.txt")], INLINE, ATTACHMENT, "the text of 2 documents has about 18 tokens"),
@@ -156,7 +161,7 @@ def test_texts_without_files_have_to_fit() -> None:
     """No service is asked whether it takes them: they are a prompt, and the model's context is known."""
     notes = Material("note", characters=150_000, tokens=50_000)
     with pytest.raises(
-        ConfigError, match=r"note has with the question about 50,0\d\d tokens, too many for the 32,768"
+        ConfigError, match=r"note has with the question about 50\u202f0\d\d tokens, too many for the 32\u202f768"
     ) as caught:
         choose([notes], QUESTION, route=ATTACHMENT, abilities=Abilities())
     assert "context_tokens" in caught.value.hint
@@ -383,7 +388,7 @@ def test_the_context_that_a_person_set_decides(tmp_path: Path, lease: Path) -> N
     lease.write_text("\n".join([lease.read_text("utf-8"), *(f"Полка {n}: газеты." for n in range(300))]), "utf-8")
     with rag_with(Says("Десять рабочих дней [1]."), tmp_path, context_tokens=3_000) as rag:
         answer = rag.ask_file(lease, "Когда возвращается залог?")
-    assert "too many for the 3,000 of the model" in answer.notes[0]
+    assert "too many for the 3\u202f000 of the model" in answer.notes[0]
     assert answer.mode == "generative"
 
 
@@ -523,11 +528,11 @@ def test_a_large_index_is_searched(tmp_path: Path) -> None:
         rag.add([*SHELF, Document("long.txt", "Полка с газетами. " * 20_000)])
         answer = rag.ask("Где ключ от подвала?", route="auto")
         with pytest.raises(
-            ConfigError, match=r"3 documents has with the question about 139,\d+ tokens, too many for the 32,768"
+            ConfigError, match=r"3 documents has with the question about 139\u202f\d+ tokens, too many for the 32"
         ):
             rag.ask("Где ключ?", route="attachment")
     assert answer.mode == "generative"
-    assert re.match(r"the text of 3 documents has with the question about 139,\d+ tokens, too many", answer.notes[0])
+    assert re.match(r"the text of 3 documents has with the question about 139\u202f\d+ tokens", answer.notes[0])
     assert answer.citations
 
 
@@ -616,7 +621,7 @@ def test_earlier_turns_go_with_whole_documents(tmp_path: Path) -> None:
     with rag_with(model, tmp_path, context_tokens=6_000) as rag:
         rag.add(SHELF)
         assert rag.ask("А залог?", route="auto", talk=Talk(turns[1:], nonce="0" * 32)).mode == "attached"
-        assert "too many for the 6,000" in rag.ask("А залог?", route="auto", talk=Talk(turns)).notes[0]
+        assert "too many for the 6\u202f000" in rag.ask("А залог?", route="auto", talk=Talk(turns)).notes[0]
     assert model.told[0][1] == turns[1]
     assert "<data-00000000" in model.told[0][-1].content
 

@@ -13,6 +13,7 @@ from ragkit.answers import Answer, Refusal, Status, Verification
 from ragkit.citations import Reader, Verified
 from ragkit.errors import BadResponse, BudgetExceeded, ContentRejected
 from ragkit.messages import Completion, Delta, Message
+from ragkit.numbers import number
 from ragkit.packing import NO_ROOM, Packed, pack
 from ragkit.prompts import Template, grounded, is_no_answer, may_be_no_answer
 from ragkit.protocols import TokenCounter
@@ -92,8 +93,8 @@ def from_passages(
 def _check_room(packed: Packed, budget: int, rules: int) -> None:
     if any(each.reason == NO_ROOM for each in packed.dropped):
         raise BudgetExceeded(
-            f"the prompt may have {budget:,} tokens, and with {rules:,} of rules, question and conversation no passage "
-            "fits into it",
+            f"the prompt may have {number(budget)} tokens, and with {number(rules)} of rules, question and "
+            "conversation no passage fits into it",
             "raise context_tokens, or the limit on money where there is one, or ask in fewer words",
         )
 

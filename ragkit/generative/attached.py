@@ -14,6 +14,7 @@ from ragkit.answers import Answer
 from ragkit.errors import ConfigError, LoadError, RagkitError
 from ragkit.generative import Told, after, answered
 from ragkit.messages import Message, Picture
+from ragkit.numbers import number
 from ragkit.prompts import about_file
 from ragkit.protocols import FileStore
 from ragkit.providers.wire.files import TYPES
@@ -140,7 +141,8 @@ def _inline(question: str, paths: Sequence[Path], documents: Mapping[str, Docume
     for document in documents.values():
         if len(document.text) > LONGEST_TEXT:
             raise ConfigError(
-                f"{document.source} has {len(document.text)} characters, and {LONGEST_TEXT} fit into a question",
+                f"{document.source} has {number(len(document.text))} characters, "
+                f"and {number(LONGEST_TEXT)} fit into a question",
                 "index it and ask the index: ragkit index FILE",
             )
     texts = [f"{document.source}\n\n{document.text}" for document in documents.values()]

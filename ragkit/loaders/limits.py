@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ragkit.errors import UnreadableDocument
+from ragkit.numbers import number
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ def check_text_size(size: int, limits: Limits) -> None:
     """Raise when `size` bytes of text are more than a document may have."""
     if size > limits.text_bytes:
         raise unreadable(
-            f"it gives more than {limits.text_bytes:,} bytes of text, the limit of one document",
+            f"it gives more than {number(limits.text_bytes)} bytes of text, the limit of one document",
             "split it into smaller files and index again",
             "too_large",
         )

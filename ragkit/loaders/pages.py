@@ -14,6 +14,7 @@ from ragkit.loaders.letters import UNMENDED, mend_letters
 from ragkit.loaders.limits import Limits, check_text_size, unreadable
 from ragkit.loaders.pdf_words import whole_words
 from ragkit.loaders.titles import iso_date, sensible_name, sensible_title
+from ragkit.numbers import number as shown
 from ragkit.reports import Loaded, Problem
 from ragkit.types import Document, Heading
 
@@ -69,7 +70,7 @@ class Bookmark:
 def check_page_count(count: int, limits: Limits) -> None:
     if count > limits.pages:
         raise unreadable(
-            f"it has {count:,} pages, the limit is {limits.pages:,}", "split it and index again", "too_large"
+            f"it has {shown(count)} pages, the limit is {shown(limits.pages)}", "split it and index again", "too_large"
         )
 
 

@@ -13,6 +13,7 @@ from pathlib import PurePath
 from ragkit.budget import Prices
 from ragkit.errors import ConfigError
 from ragkit.generative.attached import LONGEST_TEXT
+from ragkit.numbers import number
 from ragkit.providers.lengths import estimated_tokens
 from ragkit.providers.wire.files import LIMITS, TYPES
 from ragkit.routing.material import Material
@@ -193,10 +194,10 @@ def _by_itself(ways: _Ways, abilities: Abilities, whole: int, max_cost: float | 
         )
     if ways.texts > whole:
         return ways.retrieval(
-            f"{named} has about {ways.texts:,} tokens, more than the {whole:,} that are read whole for a question: "
-            "passages are searched for"
+            f"{named} has about {number(ways.texts)} tokens, more than the {number(whole)} that are read whole for a "
+            "question: passages are searched for"
         )
-    return ways.attachment(f"{named} has about {ways.texts:,} tokens: the model reads all of it")
+    return ways.attachment(f"{named} has about {number(ways.texts)} tokens: the model reads all of it")
 
 
 def _obstacle(materials: Sequence[Material], tokens: int, abilities: Abilities) -> str:
@@ -214,8 +215,8 @@ def _obstacle(materials: Sequence[Material], tokens: int, abilities: Abilities) 
 def _context(materials: Sequence[Material], tokens: int, abilities: Abilities) -> str:
     if tokens + RESERVED > abilities.context:
         return (
-            f"{_named(materials)} has with the question about {tokens:,} tokens, too many for the "
-            f"{abilities.context:,} of the model"
+            f"{_named(materials)} has with the question about {number(tokens)} tokens, too many for the "
+            f"{number(abilities.context)} of the model"
         )
     return ""
 
@@ -224,14 +225,16 @@ def _too_much(file: Material, abilities: Abilities) -> str:
     if PurePath(file.name).suffix.lower().removeprefix(".") not in TYPES:
         return f"the service takes no files like {file.name}"
     most = abilities.limits[file.kind]
-    return f"{file.name} has {file.size:,} bytes, and the service takes {most:,}" if file.size > most else ""
+    if file.size <= most:
+        return ""
+    return f"{file.name} has {number(file.size)} bytes, and the service takes {number(most)}"
 
 
 def _outside(text: Material) -> str:
     if text.error:
         return f"the service keeps no files, and {text.name} gave no text"
     if text.size and text.characters > LONGEST_TEXT:
-        return f"{text.name} has {text.characters:,} characters, and {LONGEST_TEXT:,} fit into a question"
+        return f"{text.name} has {number(text.characters)} characters, and {number(LONGEST_TEXT)} fit into a question"
     return ""
 
 

@@ -88,7 +88,8 @@ def search_command(
     elif related:
         print_hits(text, related, explain=explain)
     elif hits:
-        say("Nothing found. No passage shares a word, or a part of one, with the query.", quiet=quiet)
+        which = " that fulfils the conditions" if where else ""
+        say(f"Nothing found. No passage{which} shares a word, or a part of one, with the query.", quiet=quiet)
     else:
         say("Nothing found." + (" The conditions leave out every passage that fits." if where else ""), quiet=quiet)
     return NOTHING if exit_code and not related else DONE

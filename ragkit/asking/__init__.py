@@ -134,8 +134,8 @@ def _written(
         if room is None:
             raise
         raise BudgetExceeded(
-            f"with room for an answer {max_cost:g} leaves {count(room, 'token')} for the prompt, "
-            "and no passage fits into it",
+            f"after the price of an answer {max_cost:g} leaves {count(room, 'token')} for the prompt, "
+            "and no passage fits into that",
             "ask with a higher --max-cost",
         ) from error
 

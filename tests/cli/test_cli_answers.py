@@ -178,3 +178,11 @@ def test_a_route_needs_a_model_to_read_all_of_it(cli: Cli, shelf: Path) -> None:
 def test_ask_explains_what_it_read(cli: Cli, shelf: Path) -> None:
     """--explain lists the passages that the answer was made from."""
     assert "#" in cli("ask", "How long is the warranty?", "--explain", "-i", shelf).out
+
+
+def test_nothing_found_under_conditions_says_so(cli: Cli, shelf: Path) -> None:
+    """The word may well stand in a document that the conditions leave out."""
+    run = cli("search", "залог", "-w", "source!=*lease.md", "-i", shelf, "--exit-code")
+    assert (run.code, run.out) == (4, "")
+    assert "No passage that fulfils the conditions shares a word" in run.err
+    assert "lease.md" in cli("search", "залог", "-w", "source!=kettle*", "-i", shelf).out

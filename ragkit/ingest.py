@@ -118,8 +118,7 @@ class Ingest:
         scope = scope_of(self._writer, place if whole else place.parent, index, whole=whole)
         found = walk(place, max_file_size=max_file_size, without=index.resolve()) if whole else [file]
         # What was cut in another way is loaded again; the chunks that stay the same are not embedded again.
-        recut = self._writer.recipe(scope.root) != self._recipe
-        survey = Survey(self._writer, scope, found, recut=recut)
+        survey = Survey(self._writer, scope, found, cut_from=self._writer.cut_by(scope.root, self._recipe))
         gone = survey.gone() if whole else []
         self._total, self._total_bytes = survey.files, survey.bytes
         with self._run.open():
@@ -128,8 +127,6 @@ class Ingest:
             with closing(look_at_all(survey, parsers)) as seen:
                 self._bring(self._read(seen, survey, scope.root.id))
             self._remove(gone)
-            if whole and recut:
-                self._writer.set_recipe(scope.root, self._recipe)
         return self._report(str(path), str(index))
 
     def documents(self, documents: Iterable[Document], index: Path) -> IndexReport:

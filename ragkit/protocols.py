@@ -273,11 +273,9 @@ class Writer(Protocol):
 
     def remove_root(self, root: Root) -> None: ...
 
-    def recipe(self, root: Root) -> str:
-        """How the documents of a root were cut; empty for a new one."""
+    def cut_by(self, root: Root, recipe: str) -> int:
+        """Documents of a root are cut by this from now on; gives the least id of those that were already."""
         ...
-
-    def set_recipe(self, root: Root, recipe: str) -> None: ...
 
     def commit(self) -> None: ...
 

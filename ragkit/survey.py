@@ -6,7 +6,7 @@ file and changes nothing.
 
 from __future__ import annotations
 
-import marshal
+import json
 import zlib
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,13 +27,13 @@ _PACK = 512  # files: they share most of their paths, and take a tenth of what t
 class Survey:
     """Found files in their order. `files` and `bytes` count them, and the bytes of those that must be opened.
 
-    With `recut`, or where a file gave nothing the last time, what is known of it does not spare it.
+    What is known of a file does not spare it where its document's id is below `cut_from`, or where it gave nothing.
     """
 
-    def __init__(self, writer: Writer, scope: Scope, files: Iterable[FoundFile], *, recut: bool) -> None:
+    def __init__(self, writer: Writer, scope: Scope, files: Iterable[FoundFile], *, cut_from: int) -> None:
         self._writer = writer
         self._scope = scope
-        self._recut = recut
+        self._cut_from = cut_from
         self._failed = {source for source, root in writer.failures().items() if root == scope.root.id}
         self._packs: list[bytes] = []
         self._kept: dict[str, Known] = {}
@@ -88,7 +88,8 @@ class Survey:
         return {source: each for source, each in known.items() if each.root == self._scope.root.id}
 
     def _before(self, file: FoundFile, known: dict[str, Known]) -> Known | None:
-        return None if self._recut or file.source in self._failed else known.get(file.source)
+        before = None if file.source in self._failed else known.get(file.source)
+        return before if before and before.id >= self._cut_from else None
 
 
 def _below(prefix: str, file: FoundFile) -> FoundFile:
@@ -102,11 +103,11 @@ def _packed(files: Sequence[FoundFile]) -> bytes:
         problem = told and (told.reason, told.cure, told.page, told.code)
         times = (stamp.size, stamp.mtime_ns, stamp.checked_ns, stamp.sidecar)
         rows.append((file.source, file.path, times, problem, file.root, file.most))
-    return zlib.compress(marshal.dumps(rows), 1)
+    return zlib.compress(json.dumps(rows).encode(), 1)
 
 
 def _unpacked(packed: bytes) -> list[FoundFile]:
-    rows = marshal.loads(zlib.decompress(packed))  # noqa: S302 - it never left this process
+    rows = json.loads(zlib.decompress(packed))
     return [
         FoundFile(source, path, FileStamp(*times), problem and Problem(*problem), root, most)
         for source, path, times, problem, root, most in rows

@@ -47,7 +47,7 @@ class State:
     canaries: dict[str, tuple[str, FloatVector]] = field(default_factory=dict)
     failures: dict[str, tuple[int | None, FileStamp, Sequence[Problem]]] = field(default_factory=dict)
     roots: list[Root] = field(default_factory=list)
-    recipes: dict[int, str] = field(default_factory=dict)
+    recipes: dict[int, tuple[int, str]] = field(default_factory=dict)
     model: tuple[str, int] | None = None
     preparation: Preparation = Preparation()  # noqa: RUF009 - frozen
     next_id: int = 1
@@ -177,11 +177,12 @@ class MemoryWriter:
     def roots(self) -> Sequence[Root]:
         return list(self._now.roots)
 
-    def recipe(self, root: Root) -> str:
-        return self._now.recipes.get(root.id, "")
-
-    def set_recipe(self, root: Root, recipe: str) -> None:
-        self._now.recipes[root.id] = recipe
+    def cut_by(self, root: Root, recipe: str) -> int:
+        first, before = self._now.recipes.get(root.id, (0, None))
+        if before != recipe:
+            first = self._now.next_version
+            self._now.recipes[root.id] = first, recipe
+        return first
 
     def add_root(self, path: str, prefix: str) -> Root:
         root = Root(len(self._now.roots) + 1, path, prefix)

@@ -47,7 +47,7 @@ def test_files_come_out_as_they_went_in(writer: Writer) -> None:
     name = os.fsdecode(b"\xff.txt")
     odd = FoundFile("shown", f"/docs/{name}", FileStamp(1, 2, 3, "4:5"), DAMAGED, "/docs", 7)
     files = [file("kite"), odd, *(file(f"{n}.txt") for n in range(1500))]
-    survey = Survey(writer, scope(writer), iter(files), recut=False)
+    survey = Survey(writer, scope(writer), iter(files), cut_from=0)
     assert [each for each, _ in survey] == files
     assert (survey.files, survey.bytes) == (1502, 1501 * 100)  # one has a problem
 
@@ -59,7 +59,7 @@ def test_what_is_known_spares_a_file_unless_it_failed_or_is_cut_anew(writer: Wri
     store(writer, None, "note")
     writer.fail("flag", here.root.id, FileStamp(), [DAMAGED])
     files = [file("boat"), file("flag"), file("kite"), file("note")]
-    survey = Survey(writer, here, files, recut=False)
+    survey = Survey(writer, here, files, cut_from=0)
     assert [(each.source, bool(before)) for each, before in survey] == [
         ("boat", False), ("flag", False), ("kite", True), ("note", False),
     ]  # fmt: skip
@@ -68,7 +68,7 @@ def test_what_is_known_spares_a_file_unless_it_failed_or_is_cut_anew(writer: Wri
     assert known
     assert known.sha256 == "sha"
     assert survey.take("note") is None  # of no folder
-    again = Survey(writer, here, files, recut=True)
+    again = Survey(writer, here, files, cut_from=known.id)
     assert [before for _, before in again] == [None] * 4
     assert again.bytes == 400
 
@@ -80,9 +80,9 @@ def test_gone_is_what_the_folder_had_and_has_no_longer(writer: Writer) -> None:
     store(writer, two.root.id, "more/f")
     writer.fail("broken", one.root.id, FileStamp(), [DAMAGED])
     files = [file("b"), file("b"), file("locked/", UNREADABLE), file("z/e")]  # one name twice, as a name of odd bytes
-    assert Survey(writer, one, files, recut=False).gone() == ["a", "broken", "z/d"]
-    assert Survey(writer, scope(writer, "", "z/"), [file("e")], recut=False).gone() == ["z/d"]
-    assert Survey(writer, two, [], recut=False).gone() == ["more/f"]
+    assert Survey(writer, one, files, cut_from=0).gone() == ["a", "broken", "z/d"]
+    assert Survey(writer, scope(writer, "", "z/"), [file("e")], cut_from=0).gone() == ["z/d"]
+    assert Survey(writer, two, [], cut_from=0).gone() == ["more/f"]
 
 
 def test_a_file_that_waits_takes_a_few_bytes(writer: Writer) -> None:
@@ -93,7 +93,7 @@ def test_a_file_that_waits_takes_a_few_bytes(writer: Writer) -> None:
     seen = np.zeros(2)
     for n, count in enumerate((1000, 10_000)):
         tracemalloc.start()
-        survey = Survey(writer, here, (file(name) for name in names[:count]), recut=False)
+        survey = Survey(writer, here, (file(name) for name in names[:count]), cut_from=0)
         assert sum(1 for each, before in survey if before and survey.take(each.source)) == count
         seen[n] = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()

@@ -299,13 +299,16 @@ class Writer:
                 self.remove(source)
             self._catalog.remove_root(root.id)
 
-    def recipe(self, root: Root) -> str:
-        """How the documents of a root were cut; empty for a new one."""
-        return self._catalog.meta().get(f"recipe {root.id}", "")
-
-    def set_recipe(self, root: Root, recipe: str) -> None:
+    def cut_by(self, root: Root, recipe: str) -> int:
+        """Documents of a root are cut by this from now on; gives the least id of those that were already."""
+        name, meta = f"recipe {root.id}", self._catalog.meta()
+        first, _, before = meta.get(name, "").partition(" ")
+        if first and before == recipe:
+            return int(first)
+        following = int(meta.get("last document", 0)) + 1
         with self._guarded():
-            self._catalog.set_meta(f"recipe {root.id}", recipe)
+            self._catalog.set_meta(name, f"{following} {recipe}")
+        return following
 
     def commit(self) -> None:
         """Make everything since the last commit true. Returns when it would survive a loss of power."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from loader_files import docx, p
 
@@ -446,6 +446,7 @@ ASKED = st.fixed_dictionaries({"question": st.just("q"), "sources": st.lists(SOU
 
 @ANY
 @given(lines(rows("id", "question", "sources", "answer", "answerable") | ASKED))
+@example(json.dumps({"id": "1", "question": "?", "sources": f"a.pdf#page={'7' * 5000}"}).encode())
 def test_any_questions_are_read_or_a_config_error(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "questions.jsonl").write_bytes(data)
     with suppress(ConfigError):

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from ragkit.rag import RAG
     from ragkit.reports import DocumentInfo, IndexReport
 
+_LONGEST_NUMBER = 18  # digits; no passage has a longer one
+
 
 class NotIndexed(RagkitError):
     """The command is well formed, but the index does not have what it names."""
@@ -156,7 +158,7 @@ def show_command(what: str, page: int | None, index: str | None, as_json: bool) 
     """
     number_given = what.removeprefix("#")
     with open_index(settings(index=index)) as rag, _in_the_index():
-        if number_given.isascii() and number_given.isdigit():
+        if number_given.isascii() and number_given.isdigit() and len(number_given) <= _LONGEST_NUMBER:
             if page is not None:
                 raise click.UsageError("--page goes with a document, not with a passage")
             hits = rag.neighbours(int(number_given))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ragkit.sandbox import Sandbox
 
 TICK = 0.5  # seconds: Windows sees Ctrl-C only between two waits
-_FAULT = re.compile(r"(?P<name>[\w-]+)(?::(?P<times>\d+|all))?(?:@(?P<path>/\S*))?")
+_FAULT = re.compile(r"(?P<name>[\w-]+)(?::(?P<times>\d{1,9}|all))?(?:@(?P<path>/\S*))?")
 
 
 def _list_faults(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:

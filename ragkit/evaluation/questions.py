@@ -9,6 +9,7 @@ It knows nothing of searching or answering.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,8 @@ from typing import Any
 from ragkit.errors import ConfigError
 from ragkit.evaluation.lines import at, json_lines, text_field
 from ragkit.evaluation.retrieval import PAGE
+
+_PAGE_NUMBER = re.compile(r"[1-9]\d{0,8}")  # Python reads no number of thousands of digits
 
 FILE = "questions.jsonl"
 # What a line may have. "draft" and "by" are what `--make` marks its drafts with, "passage" what it made them from.
@@ -80,7 +83,7 @@ def document_of(name: str, known: Mapping[str, int | None]) -> tuple[str, int | 
     if name in known:
         return name, None
     source, mark, page = name.rpartition(PAGE)
-    return (source, int(page)) if mark and page.isdecimal() else (name, None)
+    return (source, int(page)) if mark and _PAGE_NUMBER.fullmatch(page) else (name, None)
 
 
 def missing(questions: Sequence[Question], known: Mapping[str, int | None]) -> list[str]:
@@ -132,7 +135,7 @@ def _sources(file: Path, number: int, value: object) -> dict[str, int]:
     sources = dict.fromkeys(_texts(file, number, "sources", value), 1)
     for name in sources:
         source, mark, page = name.rpartition(PAGE)
-        if mark and not (page.isdecimal() and int(page) > 0):
+        if mark and not _PAGE_NUMBER.fullmatch(page):
             raise ConfigError(f"{at(file, number)}: {name!r} has the page {page!r}", "pages are 1, 2, 3 and so on")
         if mark and source in sources:
             raise ConfigError(

@@ -92,6 +92,7 @@ def test_show_prints_the_passage_that_search_numbers(cli: Cli, shelf: Path) -> N
     shown = " ".join(line.removeprefix("┃ ") for line in run.out.splitlines() if line.startswith("┃"))
     assert shown.split() == hit["text"].split()
     assert cli("show", f"#{hit['id']}", "-i", shelf).out == run.out
+    assert cli("show", "7" * 5000, "-i", shelf).err.count("is not in the index") == 1  # it names a document
     unknown = cli("show", "999999", "-i", shelf)
     assert (unknown.code, unknown.out) == (1, "")
     assert "999999" in unknown.err

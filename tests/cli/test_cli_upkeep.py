@@ -263,6 +263,7 @@ def test_doctor_repairs_within_a_limit(cli: Cli, docs: Path) -> None:
 def test_doctor_refuses_a_part_that_is_none(cli: Cli, shelf: Path) -> None:
     """0/7 and 8/7 are mistakes of usage."""
     assert cli("doctor", "--subset", "8/7", "-i", shelf).code == 2
+    assert cli("doctor", "--subset", f"1/{'7' * 5000}", "-i", shelf).code == 2
 
 
 def test_config_says_where_each_value_came_from(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

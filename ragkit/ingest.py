@@ -127,6 +127,7 @@ class Ingest:
             with closing(look_at_all(survey, parsers)) as seen:
                 self._bring(self._read(seen, survey, scope.root.id))
             self._remove(gone)
+        self._finish()
         return self._report(str(path), str(index))
 
     def documents(self, documents: Iterable[Document], index: Path) -> IndexReport:
@@ -134,6 +135,7 @@ class Ingest:
         self._writer.check_model(self._model)
         with self._run.open():
             self._bring(self._given(documents))
+        self._finish()
         return self._report("", str(index))
 
     # -- what comes in
@@ -275,7 +277,13 @@ class Ingest:
         self._place_whole()
         self._show()
 
-    def _show(self) -> None:
+    def _finish(self) -> None:
+        """Let searches find all of it: of a large run that is a good part of the work."""
+        if not self._dry_run:
+            self._show(finishing=True)
+            self._writer.publish()
+
+    def _show(self, *, finishing: bool = False) -> None:
         spent = self._run.spent
         # Of those that wait, the share that is here: chunks are about as long in all of them, and never does it sink.
         share = 1 - self._run.lacking / max(1, self._waiting["chunks"], self._run.lacking)
@@ -292,6 +300,7 @@ class Ingest:
                 self._bytes,
                 self._total_bytes,
                 time.monotonic() - self._began,
+                finishing,
             )
         )
 

@@ -123,7 +123,8 @@ class Progress:
 
     `tokens` and `cost` are what was billed so far; where documents are moved to another model they stand for files.
     `pages` are those of the files that have pages. `bytes` of `total_bytes` are done with: files that had to be opened,
-    and of those that are being embedded the share that is. `seconds` is the time since the run began.
+    and of those that are being embedded the share that is. `seconds` is the time since the run began. When it is
+    `finishing`, all is stored, and what remains is to let searches find it by words and by codes.
     """
 
     files: int
@@ -136,6 +137,7 @@ class Progress:
     bytes: int = 0
     total_bytes: int = 0
     seconds: float = 0.0
+    finishing: bool = False
 
     @property
     def left(self) -> float | None:
@@ -145,7 +147,7 @@ class Progress:
         documents that are moved no bytes are known, and they are counted.
         """
         done, total = (self.bytes, self.total_bytes) if self.total_bytes else (self.files, self.total)
-        return self.seconds * (total - done) / done if done else None
+        return self.seconds * (total - done) / done if done and not self.finishing else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -299,6 +299,7 @@ def test_progress_counts_to_the_number_of_files(desk: Desk) -> None:
         desk.write(f"{name}.txt", RED)
     seen: list[Progress] = []
     desk.rag.index_folder(desk.docs, progress=seen.append)
+    assert [p.finishing for p in seen] == [False] * (len(seen) - 1) + [True]
     told = [(p.files, p.total, p.source) for p in seen]
     assert list(dict.fromkeys(told)) == [(1, 3, "a.txt"), (2, 3, "b.txt"), (3, 3, "c.txt")]
     assert told == sorted(told)

@@ -240,7 +240,8 @@ def test_progress_tells_of_bytes_pages_and_time(tmp_path: Path) -> None:
     with rag_of(tmp_path, Service(), Threads(), slots=4) as rag:
         rag.index_folder(docs, progress=seen.append)
         assert [now.bytes for now in seen] == sorted(now.bytes for now in seen)
-        assert (seen[-1].bytes, seen[-1].total_bytes, seen[-1].left) == (size, size, 0)
+        assert (seen[-2].bytes, seen[-2].total_bytes, seen[-2].left) == (size, size, 0)
+        assert (seen[-1].bytes, seen[-1].finishing, seen[-1].left) == (size, True, None)
         assert {now.total_bytes for now in seen} == {size}
         assert all(now.seconds > 0 for now in seen)
 
@@ -250,3 +251,4 @@ def test_time_left_goes_by_bytes() -> None:
     assert Progress(9, 10, 0, bytes=100, total_bytes=400, seconds=10).left == 30
     assert Progress(5, 10, 0, seconds=10).left == 10
     assert Progress(1, 10, 0, total_bytes=400, seconds=10).left is None
+    assert Progress(9, 9, 0, seconds=10, finishing=True).left is None

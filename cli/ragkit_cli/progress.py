@@ -58,6 +58,9 @@ def bar(path: str, *, wanted: bool, currency: str = "") -> Iterator[Callable[[Pr
             if not total:
                 done, total = progress.files, progress.total
             shown.line = details(progress, currency)
+            if progress.finishing:
+                shown.update(task, description="Bringing the index up to date", total=None, left="")
+                return
             shown.update(
                 task,
                 completed=done,

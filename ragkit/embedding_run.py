@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from ragkit.budget import Budget
-from ragkit.errors import BudgetExceeded, ConfigError, IndexMismatch, RagkitError, StoreError
+from ragkit.errors import BudgetExceeded, ConfigError, IndexMismatch, StoreError
 from ragkit.forecast import Forecast, Keys
 from ragkit.metering import Meter, metered
 from ragkit.protocols import BatchEmbedder, Embedder, PreparedEmbedder, StreamEmbedder, WatchedEmbedder, Writer
@@ -109,9 +109,9 @@ class EmbeddingRun:
             try:
                 with self._committing():
                     yield
-            except RagkitError as error:
+            except BaseException as error:
                 if self.spent != Usage():
-                    error.usage = self.spent
+                    error.usage = self.spent  # type: ignore[attr-defined] # Ctrl-C is an exception of Python's own
                 raise
 
     @contextmanager

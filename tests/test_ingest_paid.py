@@ -351,6 +351,18 @@ def test_an_error_says_what_was_billed_until_then(tmp_path: Path) -> None:
         assert stopped.value.usage is None
 
 
+def test_an_interrupt_says_what_was_billed_until_then(tmp_path: Path, docs: Path) -> None:
+    """As an error does."""
+
+    def interrupt(now: Progress) -> None:
+        if now.tokens:
+            raise KeyboardInterrupt
+
+    with rag_with(tmp_path, PaidEmbedder()) as rag, pytest.raises(KeyboardInterrupt) as stop:
+        rag.index_folder(docs, progress=interrupt)
+    assert stop.value.usage.embedding_tokens > 0  # type: ignore[attr-defined]
+
+
 def test_a_bill_that_nobody_says_is_an_estimate(tmp_path: Path) -> None:
     """A local server tells no usage: the report has about how much it was, and says so."""
 

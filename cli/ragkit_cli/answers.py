@@ -179,7 +179,7 @@ def ask_command(
 
         out_json("answer", payload.of_answer(answer, explain=explain))
     else:
-        print_answer(answer, streamed=stream.shown, explain=explain, quiet=quiet, currency=chosen.currency)
+        print_answer(answer, streamed=stream.shown, explain=explain, quiet=quiet)
     return NOTHING if exit_code and answer.status == "refused" else DONE
 
 
@@ -214,9 +214,7 @@ class Streamed:
             out_part(escape(delta.text))
 
 
-def print_answer(
-    answer: Answer, *, streamed: bool, explain: bool, quiet: bool, currency: str, advise: bool = True
-) -> None:
+def print_answer(answer: Answer, *, streamed: bool, explain: bool, quiet: bool, advise: bool = True) -> None:
     """The answer with its places; where no model wrote it, `advise` says how to get one."""
     if streamed:
         out()
@@ -245,7 +243,7 @@ def print_answer(
             say(f"No chat model is configured: the answer quotes the documents. For one, {NO_CHAT_MODEL}.", quiet=quiet)
     else:
         by = f"{one_line(answer.model)}: " if answer.model else ""
-        say(style(f"{by}{spent(answer.usage, currency)}", "dim", sys.stderr), quiet=quiet)
+        say(style(f"{by}{spent(answer.usage)}", "dim", sys.stderr), quiet=quiet)
 
 
 def _print_citation(citation: Citation) -> None:

@@ -91,7 +91,7 @@ def chat_command(
             where=where,
             route=route_of(chosen),
         ) as dialogue:
-            chat = Chat(dialogue, kept, verbose=verbose, quiet=quiet, currency=chosen.currency)
+            chat = Chat(dialogue, kept, verbose=verbose, quiet=quiet)
             if offline:
                 say(f"No chat model is configured: answers quote the documents. For one, {NO_CHAT_MODEL}.", quiet=quiet)
             if sys.stdin.isatty():
@@ -100,7 +100,7 @@ def chat_command(
             else:
                 code = chat.from_a_pipe()
         if dialogue.usage.total_tokens:
-            say(style(f"All in all: {spent(dialogue.usage, chosen.currency)}", "dim", sys.stderr), quiet=quiet)
+            say(style(f"All in all: {spent(dialogue.usage)}", "dim", sys.stderr), quiet=quiet)
     return code
 
 
@@ -135,12 +135,11 @@ def _greet(rag: RAG, turns: int, *, quiet: bool) -> None:
 class Chat:
     """What becomes of each line."""
 
-    def __init__(self, dialogue: Dialogue, kept: Path | None, *, verbose: bool, quiet: bool, currency: str) -> None:
+    def __init__(self, dialogue: Dialogue, kept: Path | None, *, verbose: bool, quiet: bool) -> None:
         self._dialogue = dialogue
         self._kept = kept
         self._verbose = verbose
         self._quiet = quiet
-        self._currency = currency
         self._saved: set[Path] = set()
         self._answered = False
 
@@ -213,9 +212,7 @@ class Chat:
         with stream:
             answer = self._dialogue.ask(question, stream.told, searching=self._searching)
         self._answered = True
-        print_answer(
-            answer, streamed=stream.shown, explain=False, quiet=self._quiet, currency=self._currency, advise=False
-        )
+        print_answer(answer, streamed=stream.shown, explain=False, quiet=self._quiet, advise=False)
         if self._kept:
             from ragkit_cli import transcript
 
@@ -257,9 +254,7 @@ class Chat:
 def _failed(error: RagkitError | OSError, line: str = "") -> int:
     """Say what went wrong, in which line; the exit code that it would end another command with."""
     if isinstance(error, RagkitError):
-        write_error(error.code, line + error.message, error.hint, as_json=False)
-        if error.usage and error.usage.total_tokens:
-            say(f"Billed until then: {spent(error.usage)}")
+        write_error(error.code, line + error.message, error.hint, as_json=False, usage=error.usage)
     else:
         where = f"{error.filename}: " if error.filename else ""
         write_error("os", f"{line}{where}{error.strerror or error}", "", as_json=False)

@@ -97,7 +97,7 @@ def index_command(
                 with shown as progress:
                     reports.append(run(progress=progress, dry_run=dry_run, max_tokens=left_tokens, max_cost=left_cost))
                 if not as_json:  # at once: a later folder may fail
-                    print_report(reports[-1], dry_run=dry_run, quiet=quiet, verbose=verbose, currency=chosen.currency)
+                    print_report(reports[-1], dry_run=dry_run, quiet=quiet, verbose=verbose)
     finally:
         if as_json and reports:
             found = [payload.of_report(report) for report in reports]

@@ -180,7 +180,7 @@ def _draft(
             quiet=quiet,
         )
     else:
-        say(f"{one_line(drafts.by)}: {spent(meter.usage, chosen.currency)}", quiet=quiet)
+        say(f"{one_line(drafts.by)}: {spent(meter.usage)}", quiet=quiet)
     say(f'Read {near_path(path)}, mend or delete lines, take out "draft"; then: ragkit eval {path}', quiet=quiet)
     return DONE if drafts.complete else PROVIDER
 
@@ -259,6 +259,6 @@ def _report(
     for note in notes:
         say(one_line(note), quiet=quiet)
     if usage.total_tokens:
-        say(f"Billed: {spent(usage, runs[0].trial.settings.currency)}", quiet=quiet)
+        say(f"Billed: {spent(usage)}", quiet=quiet)
     if plot:
         say(f"Drawn: {near_path(plot)}", quiet=quiet)

@@ -18,7 +18,7 @@ import click
 from ragkit.errors import ConfigError, RagkitError
 from ragkit_cli.exits import DONE, FAILED, INTERRUPTED, USAGE, exit_of
 from ragkit_cli.hints import remember_index
-from ragkit_cli.render import OutputClosed, escape, say, spent, write_error
+from ragkit_cli.render import OutputClosed, escape, remember_currency, say, write_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -134,6 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = list(sys.argv[1:] if arguments is None else arguments)
     _open_streams()
     remember_index(None)
+    remember_currency("")
     if COMPLETION in os.environ:
         _complete()
     as_json = "--json" in args[: args.index("--")] if "--" in args else "--json" in args
@@ -150,8 +151,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return DONE
     except click.exceptions.Exit as stop:
         return stop.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        write_error("interrupted", "interrupted", "run the same command again to continue", as_json=as_json)
+    except (KeyboardInterrupt, click.Abort) as stop:
+        hint = "run the same command again to continue"
+        write_error("interrupted", "interrupted", hint, as_json=as_json, usage=getattr(stop, "usage", None))
         return INTERRUPTED
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
@@ -162,9 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write_error("usage", error.format_message(), f"{path} --help", as_json=as_json)
         return USAGE
     except RagkitError as error:
-        write_error(error.code, error.message, error.hint, as_json=as_json)
-        if error.usage and error.usage.total_tokens and not as_json:
-            say(f"Billed until then: {spent(error.usage)}")
+        write_error(error.code, error.message, error.hint, as_json=as_json, usage=error.usage)
         return exit_of(error)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""

@@ -11,6 +11,7 @@ import click
 from ragkit.errors import ConfigError
 from ragkit.settings import MODES, ROUTES, load_settings
 from ragkit_cli.hints import remember_index
+from ragkit_cli.render import remember_currency
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -70,7 +71,9 @@ def route_of(chosen: Settings) -> str | None:
 
 def settings(**arguments: object) -> Settings:
     """All layers of settings, with the command line's on top. None was not given."""
-    return load_settings(arguments, said_in="command line")
+    found = load_settings(arguments, said_in="command line")
+    remember_currency(found.currency)
+    return found
 
 
 def open_index(chosen: Settings) -> RAG:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, TextIO
 
 import click
@@ -28,6 +29,9 @@ WIDTH_OF_A_PIPE = 100  # columns where there is no terminal to ask
 # in a file's name, would change what the terminal shows. Newline and tab are text. Compiled by the command that prints.
 _UNSAFE = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
 _UNSAFE_IN_JSON = "[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+
+
+_currency: ContextVar[str] = ContextVar("currency", default="")
 
 
 class OutputClosed(Exception):
@@ -80,17 +84,24 @@ def to_json(value: Mapping[str, object]) -> str:
     return re.sub(_UNSAFE_IN_JSON, lambda mark: f"\\u{ord(mark[0]):04x}", text)
 
 
-def write_error(code: str, message: str, hint: str, *, as_json: bool) -> None:
-    """What went wrong and what to do, on stderr, with no secret that a service or a library may have repeated."""
+def write_error(code: str, message: str, hint: str, *, as_json: bool, usage: Usage | None = None) -> None:
+    """What went wrong and what to do, on stderr, with no secret that a service or a library may have repeated.
+
+    `usage` is what services billed until then.
+    """
     from ragkit.redaction import redacted  # needed for a mistake only
+    from ragkit_cli.payload import of_usage
 
     message, hint = redacted(message), redacted(with_index(hint))
     if as_json:
-        say(to_json({"error": {"code": code, "message": message, "hint": hint}}))
+        billed = of_usage(usage) if usage else None
+        say(to_json({"error": {"code": code, "message": message, "hint": hint, "usage": billed}}))
         return
     say(f"{style('Error:', 'red', sys.stderr)} {escape(message)}")
     if hint:
         say(f"  Hint: {escape(hint)}")
+    if usage and usage.total_tokens:
+        say(f"Billed until then: {spent(usage)}")
 
 
 def colours(stream: TextIO) -> bool:
@@ -117,7 +128,12 @@ def size(value: int) -> str:
     return f"{value} B" if unit == "B" else f"{amount:.1f} {unit}"
 
 
-def spent(usage: Usage, currency: str = "") -> str:
+def remember_currency(currency: str) -> None:
+    """In which prices are set, as far as this command knows its settings."""
+    _currency.set(currency)
+
+
+def spent(usage: Usage) -> str:
     """What services billed: 1 204 tokens (1 100 prompt, 104 answer; 900 of them cached), 0.34 RUB"""
     kinds = (
         (usage.embedding_tokens, "embedded"),
@@ -126,7 +142,7 @@ def spent(usage: Usage, currency: str = "") -> str:
         (usage.precached_prompt_tokens, "of the prompt cached"),
     )
     parts = ", ".join(f"{number(tokens)} {name}" for tokens, name in kinds if tokens)
-    money = f", {usage.cost:.4f} {currency}".rstrip() if usage.cost else ""
+    money = f", {usage.cost:.4f} {_currency.get()}".rstrip() if usage.cost else ""
     return f"{count(usage.total_tokens, 'token')}{f' ({parts})' if parts else ''}{money}"
 
 

@@ -19,12 +19,12 @@ MOST_LINES = 20
 NAMES_OF_A_REASON = 3
 
 
-def print_report(report: IndexReport, *, dry_run: bool, quiet: bool, verbose: bool, currency: str) -> None:
+def print_report(report: IndexReport, *, dry_run: bool, quiet: bool, verbose: bool) -> None:
     """The counts, what was billed, the files where asked for, and every problem. Quiet leaves the problems only."""
     if not quiet:
         out(summary(report, dry_run=dry_run))
         if report.usage.total_tokens:
-            out(_bill(report, currency, dry_run=dry_run))
+            out(_bill(report, dry_run=dry_run))
     if verbose:
         for line in columns([_row(each) for each in report.files], indent="  "):
             out(line)
@@ -48,9 +48,9 @@ def summary(report: IndexReport, *, dry_run: bool) -> str:
     return f"{verb} {near_path(report.root)} into {near_path(report.index)}: {files} · {chunks}"
 
 
-def _bill(report: IndexReport, currency: str, *, dry_run: bool) -> str:
+def _bill(report: IndexReport, *, dry_run: bool) -> str:
     about = "about " if report.estimated else ""
-    return f"{'Would cost' if dry_run else 'Billed:'} {about}{spent(report.usage, currency)}"
+    return f"{'Would cost' if dry_run else 'Billed:'} {about}{spent(report.usage)}"
 
 
 def troubles(files: Iterable[FileReport]) -> list[str]:

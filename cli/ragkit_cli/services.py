@@ -184,7 +184,7 @@ def image_command(
             if as_json and rows:
                 out_json("image", {"prompt": text, "images": rows, "usage": payload.of_usage(meter.usage)})
     if meter.usage.total_tokens:
-        say(style(spent(meter.usage, chosen.currency), "dim", sys.stderr), quiet=quiet or as_json)
+        say(style(spent(meter.usage), "dim", sys.stderr), quiet=quiet or as_json)
     return DONE
 
 

@@ -325,7 +325,7 @@ def test_what_is_searched_for_is_shown_where_asked(shelf: Path, capsys: pytest.C
     for verbose in (True, False):
         model = Says("За десять дней [1].", standing, "На одиннадцать месяцев [1].")
         with ragkit.open(shelf, chat=model) as rag, Dialogue(rag) as dialogue:
-            chat = Chat(dialogue, None, verbose=verbose, quiet=True, currency="")
+            chat = Chat(dialogue, None, verbose=verbose, quiet=True)
             assert [chat.take(line) for line in (FIRST, SECOND, "/quit")] == [True, True, False]
         shown = capsys.readouterr()
         assert shown.err == (f"Searching for: {standing}\n" if verbose else "")

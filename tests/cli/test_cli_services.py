@@ -284,17 +284,25 @@ def test_a_limit_stops_and_the_next_run_goes_on(cli: Cli, docs: Path, sandbox: S
     assert cli("index", docs, "--max-cost", "1").code == 2  # no price is set
 
 
-def test_what_is_done_is_told_when_a_later_folder_fails(cli: Cli, docs: Path, tmp_path: Path, sandbox: Sandbox) -> None:
-    """The report of the first folder is printed, and what the failed run was billed."""
+def test_what_is_done_is_told_when_a_later_folder_fails(
+    cli: Cli, docs: Path, tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The report of the first folder is printed, and what the failed run was billed, in which currency."""
     other = tmp_path / "other"
     other.mkdir()
-    for n in range(40):
+    for n in range(80):
         (other / f"{n}.txt").write_text(f"Записка номер {n}: ключ лежит на полке {n}.", "utf-8")
     first = cli("index", docs, "--dry-run", "--json").json["folders"][0]["usage"]["total_tokens"]  # type: ignore[index]
     run = cli("index", docs, other, "--max-tokens", first + 500)
     assert run.code == 6
     assert "Indexed docs" in run.out
     assert "Billed until then: " in run.err
+    monkeypatch.setenv("RAGKIT_EMBED_PRICE", "1000")
+    monkeypatch.setenv("RAGKIT_CURRENCY", "RUB")
+    assert re.search(r"Billed until then: .*\d RUB$", cli("index", other, "--max-tokens", 500).err, re.MULTILINE)
+    stopped = json.loads(cli("index", other, "--max-tokens", 500, "--json").err)["error"]
+    assert stopped["usage"]["embedding_tokens"] > 0
+    assert stopped["usage"]["cost"] > 0
     whole = cli("index", other, "--json")
     assert sandbox.stats.tokens["embedding"] > whole.json["folders"][0]["usage"]["total_tokens"]  # type: ignore[index]
 

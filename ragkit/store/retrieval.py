@@ -49,8 +49,8 @@ def retrieve(
     """The k best passages, best first. No words where the query is empty, no vectors where there is no `vector`.
 
     Documents that fulfil the conditions are listed where they are few, and every vector of theirs is looked at. Where
-    they are many, candidates are those of a search without conditions that fulfil them, as far down as it takes: by
-    words that is exact, by vectors as exact as the search without conditions is.
+    they are many, candidates are those of a search without conditions that fulfil them, as far down as it takes: as
+    exact as that search is.
     """
     selection = catalog.documents.selection(view.at, conditions) if conditions else None
     by_words = repeats_the_words(view.model, len(view.vectors))

@@ -19,6 +19,7 @@ from toys import ColourEmbedder
 
 from ragkit.chunking import RecursiveChunker
 from ragkit.loaders import load
+from ragkit.numbers import number
 from ragkit.rag import RAG
 from ragkit.reports import FileReport, FileStatus, Loaded
 from ragkit.store.local import LocalStore
@@ -149,7 +150,7 @@ GONE = {  # between walk and opening: how it is named
     replaced_by_pipe: "it is no longer a regular file",
     folder_replaced_by_link: "a folder above it has become something else",
     folder_replaced_by_file: "a folder above it has become something else",
-    grown_too_large: f"it has {MOST + 1:,} bytes, the limit is {MOST:,}",
+    grown_too_large: f"it has {number(MOST + 1)} bytes, the limit is {number(MOST)}",
     deleted: "it cannot be read: No such file or directory",
 }
 HARMLESS = {replaced_by_rename: "meadow", grown: "meadow", truncated: "house"}  # what the index then has

@@ -20,8 +20,10 @@ from toys import ColourEmbedder, colour_rag
 import ragkit
 import ragkit.store.writer as writer_module
 from ragkit.errors import ConfigError, IndexCorrupt, IndexLocked, IndexMismatch, IndexNotFound, StoreError
+from ragkit.numbers import number
 from ragkit.rag import RAG
 from ragkit.store.local import LocalStore
+from ragkit.store.wordindex import delete
 from ragkit.types import Chunk, Document, Hit, Preparation
 
 HALF = 1e-3  # what half precision changes of a cosine in four dimensions, at most
@@ -77,6 +79,22 @@ def test_lost_caches_change_no_result(rag: RAG, index: Path) -> None:
     rag.close()
     shutil.rmtree(index / "lexical")
     assert answers(colour_rag(index)) == before
+
+
+def test_a_search_that_makes_the_word_index_says_so(index: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Once, and where it takes long enough to wonder."""
+    store = LocalStore(index)
+    with store.writing() as writer:
+        writer.set_model("given/1", 2)
+        writer.add_vectors([b"kite"], np.ones((1, 2), np.float32))
+    for count in (10, 5000):
+        with store.writing() as writer:
+            chunks = [Chunk("long", 5 * n, 5 * n + 4, "kite") for n in range(count)]
+            writer.replace(Document("long", "kite " * count), chunks, [b"kite"] * count)
+        delete(index)
+        assert len(store.search("kite", None, k=1)) == len(LocalStore(index).search("kite", None, k=1)) == 1
+    [warning] = caplog.messages
+    assert warning == f"{number(5000)} chunks are not in the word index yet: it is brought up to date first"
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "swap"])

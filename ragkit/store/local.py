@@ -27,7 +27,7 @@ from ragkit.store.segments import map_segment, tail_block, unit_rows
 from ragkit.store.sizes import APPROXIMATE_FROM, LEAST_RECALL, Sizes
 from ragkit.store.vectors import VectorSet
 from ragkit.store.wordindex import delete as delete_word_index
-from ragkit.store.wordindex import in_memory, open_words
+from ragkit.store.wordindex import in_memory, lacking, open_words
 from ragkit.types import Chunk, Document, FloatMatrix, FloatVector, Hit, Preparation
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _PAUSE = 0.01  # seconds, while a writer is at work
+_NOTICED = 5000  # chunks: to bring them into the word index takes some seconds
 _ATTEMPTS = 1000  # to meet catalog, segments and word index at one moment, while a writer changes them
 
 
@@ -308,12 +309,14 @@ class LocalStore:
         """A connection inside a snapshot, with the vectors and the words that belong to it."""
         with self._catalog() as catalog:
             behind_is_fine = in_memory_only = False
-            for _ in range(_ATTEMPTS):
+            for attempt in range(_ATTEMPTS):
                 with catalog.snapshot() as generation:
                     view = self._view_of(catalog, generation, behind_is_fine, in_memory_only)
                     if view is not None:
                         yield catalog, view
                         return
+                if attempt == 0:
+                    _warn_of_waiting(catalog)
                 try:  # a writer leaves with the word index up to date
                     self._writer(self.path, search=True).close()
                 except IndexLocked:
@@ -345,6 +348,18 @@ class LocalStore:
             return None
         self._view = view = View(generation, at, catalog.meta().get("embedding_model", ""), vectors, words)
         return view
+
+
+def _warn_of_waiting(catalog: Catalog) -> None:
+    """Say what takes so long, where the word index is made by a search: it was deleted, or its run broken off."""
+    if (chunks := lacking(catalog)) >= _NOTICED:
+        import logging  # few searches need these
+
+        from ragkit.numbers import count
+
+        logging.getLogger("ragkit").warning(
+            "%s are not in the word index yet: it is brought up to date first", count(chunks, "chunk")
+        )
 
 
 def _vectors(catalog: Catalog, folder: Path, least_recall: float) -> VectorSet:

@@ -49,6 +49,15 @@ def catch_up(catalog: Catalog) -> None:
     sums.note(catalog, path, generation)
 
 
+def lacking(catalog: Catalog) -> int:
+    """How many chunks the word index on disk does not have yet."""
+    try:
+        seen = open_words(catalog).generation
+    except LexicalUnusable:
+        seen = 0
+    return catalog.documents.chunks_since(seen)
+
+
 def shrink(catalog: Catalog, sizes: Sizes) -> None:
     """Make the word index anew where most of it is of chunks that are gone: it would keep them for very long.
 

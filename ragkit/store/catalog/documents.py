@@ -328,6 +328,13 @@ class DocumentTable:
         ).fetchall()
         return [row[0] for row in came], [row[0] for row in went]
 
+    def chunks_since(self, generation: int) -> int:
+        """How many chunks the versions have that came after that generation."""
+        row = self._db.execute(
+            "SELECT total(chunks) FROM document WHERE added > ? AND removed IS NULL", (generation,)
+        ).fetchone()
+        return int(row[0])
+
     def chunk_count(self, id: int) -> int:
         """How many chunks a version has, by its own row."""
         return int(self._db.execute("SELECT chunks FROM document WHERE id = ?", (id,)).fetchone()[0])

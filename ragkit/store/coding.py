@@ -39,13 +39,13 @@ if TYPE_CHECKING:
 
 _LISTED = 65_536  # rows from which lists are worth their search; below, every code is looked at, in a millisecond
 _LISTS = 4  # times the square root of the rows: with more to assign rows takes longest, with fewer to search them
-_OUTGROWN = 4  # times the rows that lists were made for
+_OUTGROWN = 2  # times the rows that lists were made for; of fewer lists than there are clusters many are searched
 _SAMPLED = 8192  # rows, for the centre
-_PROBES = 128  # queries that recall is measured with
+_PROBES = 256  # queries that recall is measured with
 _AT_ONCE = 8192  # rows: 32 MB of float32 at 1024 dimensions
 _AGAIN = 1.5  # times the rows at which recall is measured again
 _LEAST_NEW = 4096  # rows without codes, or a hundredth of the index: so many are searched exactly in a millisecond
-_SPARE = 0.005  # recall is to be above what is asked for: other queries than the probes find a little less
+_SPARE = 0.007  # recall is to be above what is asked for: other queries than the probes find a little less
 _FARTHEST = 2.0  # no list is less near than the nearest by more, of vectors of length 1
 _RESCORED = (200, 400, 1600)  # candidates whose cosines are taken: as many as it takes
 

@@ -42,7 +42,7 @@ CODES_FROM = 150  # vectors
 WORDS = ["река", "лодка", "берег", "договор", "залог", "срок", "аренда", "склад", "датчик", "warranty", "sensor"]
 LOST_UNTIL_MENDED = {"word index", "codes", "files"}  # caches that are behind, a segment that nothing names yet
 WORKERS = SLOTS + 2  # threads of the embedder: two decode answers while the others wait for theirs
-PER_KILL = WORKERS * BATCH
+PER_KILL = (WORKERS + SLOTS) * BATCH  # requests go on, a few ahead, while the run is busy and takes in no answer
 FRESH = 0.1  # of the victims are processes of their own
 MOMENTS = {"any time": 0.58, "opening": 0.1, "a commit": 0.1, "segments": 0.1, "word index": 0.07, "codes": 0.05}
 

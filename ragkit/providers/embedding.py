@@ -136,8 +136,9 @@ class RemoteEmbedder:
     ) -> Generator[tuple[IntVector, FloatMatrix]]:
         """Batches as they arrive: places in `texts`, not counting None, (n,) int64, and rows (n, d) float32.
 
-        Texts are taken as slots need them, a few requests ahead, in the thread that takes the batches. None among
-        them says that there is no text yet: what has arrived is handed over, and they are asked again.
+        Texts are taken as slots need them, a few requests ahead, in the thread that takes the batches: no more than
+        two for each slot and two besides wait for it, and would be lost with it. None among them says that there is
+        no text yet: what has arrived is handed over, and they are asked again.
 
         The first error stops new requests, one of `texts` too, and so does an interrupt or whatever is thrown in: what
         is on its way by then is handed over before that is raised. Of a generator that is closed, what was on its way

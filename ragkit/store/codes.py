@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _MAGIC = b"RAGKITA3"
 _LENGTH = struct.Struct("<I")  # of the JSON before the arrays; and the crc32 of everything at the end
 _PART = re.compile(r"part-[0-9a-f]{32}")
-_TIMES = 8  # candidates for each that is wanted: so the hundredth nearest is found as well as the first ten
+_TIMES = 10  # candidates for each that is wanted: so the hundredth nearest is found as well as the first ten
 _WIDER = 4  # times as many codes are looked at where those so far had too few of what is wanted
 _READ_THROUGH = 16_000_000  # bytes of a part up to which opening compares its checksum; above, only `check` does
 

@@ -38,16 +38,17 @@ if TYPE_CHECKING:
     from ragkit.store.ann import CodeMatrix, Coder
 
 _LISTED = 65_536  # rows from which lists are worth their search; below, every code is looked at, in a millisecond
-_LISTS = 4  # times the square root of the rows: with more to assign rows takes longest, with fewer to search them
+_LISTS = 6  # times the square root of the rows: with more to assign rows takes longest, with fewer to search them
 _OUTGROWN = 2  # times the rows that lists were made for; of fewer lists than there are clusters many are searched
 _SAMPLED = 8192  # rows, for the centre
 _PROBES = 256  # queries that recall is measured with
 _AT_ONCE = 8192  # rows: 32 MB of float32 at 1024 dimensions
 _AGAIN = 1.5  # times the rows at which recall is measured again
 _LEAST_NEW = 4096  # rows without codes, or a hundredth of the index: so many are searched exactly in a millisecond
-_SPARE = 0.007  # recall is to be above what is asked for: other queries than the probes find a little less
+_REACHED = 0.999  # of the nearest of the probes at least are in the lists that are searched
+_SPARE = 0.005  # recall is to be above what is asked for: other queries than the probes find a little less
 _FARTHEST = 2.0  # no list is less near than the nearest by more, of vectors of length 1
-_RESCORED = (200, 400, 1600)  # candidates whose cosines are taken: as many as it takes
+_RESCORED = (400, 800, 1600)  # candidates whose cosines are taken: as many as it takes
 
 
 Segment: TypeAlias = tuple[str, int]  # name and checksum
@@ -248,8 +249,8 @@ class _Coding:
 
 
 def _efforts(gaps: FloatMatrix, own: int, enough: float) -> Iterator[tuple[float, int]]:
-    """Margins and numbers of candidates, from cheap to dear; the first margin reaches just as many as is `enough`."""
-    shares = (enough, (1 + enough) / 2, 1.0)
+    """Margins and numbers of candidates, from cheap to dear; the first margin reaches nearly all of the nearest."""
+    shares = (max(_REACHED, enough), 1.0)
     margins = [
         max(float(np.quantile(half, share, method="higher")) for half in (gaps[:own], gaps[own:])) for share in shares
     ]

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 # Up to so many rows are kept as float32 once they were asked for: 64 MB at 1024 dimensions, and 4 ms a query. To make
 # them takes 20 ms, to import faiss 35.
 _WHOLE = 16_384
-_GATHERED = 4096  # rows of a filter up to which they are taken out one by one; above, faiss looks at them in place
+_GATHERED = 4096  # rows of a filter up to which numpy multiplies them; above, faiss does, and where it is there
+_SPARSE = 128  # one row in so many, or fewer, are taken out of all; of more each row is asked whether it is wanted
 _BROAD = 20_000  # rows of a filter above which codes choose among them, where there are any; exact takes 0.2 us a row
 _AT_ONCE = 256  # rows converted at a time: 1 MB of float32 stays in the processor's cache
 
@@ -86,8 +87,10 @@ class VectorSet:
         return self._coded + self._exact
 
     def _among(self, query: FloatVector, n: int, within: IntVector) -> tuple[IntVector, FloatVector]:
-        if len(within) <= _GATHERED:
+        if self._codes is None and len(within) <= _GATHERED:
             return _scores(self._blocks(), query, within)
+        if _SPARSE * len(within) <= len(self):
+            return _scan(_gathered(self._blocks(), within), query, n, None)
         return _scan(self._blocks(), query, n, within)
 
     def _near(self, query: FloatVector, n: int) -> tuple[IntVector, FloatVector]:

@@ -46,6 +46,7 @@ _AT_ONCE = 8192  # rows: 32 MB of float32 at 1024 dimensions
 _AGAIN = 1.5  # times the rows at which recall is measured again
 _LEAST_NEW = 4096  # rows without codes, or a hundredth of the index: so many are searched exactly in a millisecond
 _REACHED = 0.999  # of the nearest of the probes at least are in the lists that are searched
+_BEYOND = 1.3  # times the margin of the probes: a question that is led astray a little farther loses all ten at once
 _SPARE = 0.005  # recall is to be above what is asked for: other queries than the probes find a little less
 _FARTHEST = 2.0  # no list is less near than the nearest by more, of vectors of length 1
 _RESCORED = (400, 800, 1600)  # candidates whose cosines are taken: as many as it takes
@@ -252,7 +253,8 @@ def _efforts(gaps: FloatMatrix, own: int, enough: float) -> Iterator[tuple[float
     """Margins and numbers of candidates, from cheap to dear; the first margin reaches nearly all of the nearest."""
     shares = (max(_REACHED, enough), 1.0)
     margins = [
-        max(float(np.quantile(half, share, method="higher")) for half in (gaps[:own], gaps[own:])) for share in shares
+        _BEYOND * max(float(np.quantile(half, share, method="higher")) for half in (gaps[:own], gaps[own:]))
+        for share in shares
     ]
     for margin in (*margins, _FARTHEST):
         yield from ((margin, rescored) for rescored in _RESCORED)

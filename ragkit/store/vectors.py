@@ -69,13 +69,12 @@ class VectorSet:
 
         Raises IndexCorrupt where one is not here.
         """
-        found = [(_places(block, ids), block) for block in self._blocks()]
-        have = np.concatenate([here for (here, _), _ in found]) if found else np.empty(0, np.int64)
+        found = _gathered(self._blocks(), ids)
+        have = np.concatenate([block.ids for block in found]) if found else np.empty(0, np.int64)
         if len(have) < len(ids):
             lost = np.setdiff1d(ids, have)
             raise IndexCorrupt(f"the vector {int(lost[0])} is in no segment", CURE)
-        rows = [block.rows[places] for (_, places), block in found]
-        stacked = wide(np.concatenate(rows)) if rows else np.empty((0, 0), np.float32)
+        stacked = wide(np.concatenate([block.rows for block in found])) if found else np.empty((0, 0), np.float32)
         return cast("FloatMatrix", stacked[np.argsort(have)])
 
     def scores(self, query: FloatVector, ids: IntVector) -> dict[int, float]:

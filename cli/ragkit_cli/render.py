@@ -90,10 +90,11 @@ def write_error(code: str, message: str, hint: str, *, as_json: bool, usage: Usa
     `usage` is what services billed until then.
     """
     from ragkit.redaction import redacted  # needed for a mistake only
-    from ragkit_cli.payload import of_usage
 
     message, hint = redacted(message), redacted(with_index(hint))
     if as_json:
+        from ragkit_cli.payload import of_usage
+
         billed = of_usage(usage) if usage else None
         say(to_json({"error": {"code": code, "message": message, "hint": hint, "usage": billed}}))
         return

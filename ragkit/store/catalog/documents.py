@@ -20,9 +20,12 @@ from ragkit.store.catalog.rows import (
     id_array,
     info_from,
     iso,
+    packed_sha256,
     problems_from,
     problems_text,
+    record_from,
     record_text,
+    sha256_from,
     state_crc,
 )
 from ragkit.store.catalog.selection import Selection, has_dead
@@ -54,7 +57,7 @@ class DocumentTable:
             (json.dumps(list(sources)),),
         )
         return {
-            source: Known(root, sha256, FileStamp(*stamp), problems_from(problems), id, chunks)
+            source: Known(root, sha256_from(sha256), FileStamp(*stamp), problems_from(problems), id, chunks)
             for id, source, root, sha256, problems, chunks, *stamp in rows
         }
 
@@ -113,7 +116,7 @@ class DocumentTable:
             record_text(document),
             root=root,
             stamp=stamp,
-            indexed=iso(time.time_ns()),
+            indexed=int(time.time()),
             problems=problems_text(problems),
             chunks=chunks,
             added=added,
@@ -129,16 +132,17 @@ class DocumentTable:
         *,
         root: int | None,
         stamp: FileStamp,
-        indexed: str,
+        indexed: int,
         problems: str,
         chunks: int,
         added: int,
     ) -> None:
         """Insert the rows of a version under this id; of the document text, names and metadata are looked at."""
-        check = crc(document.source, document.sha256, len(document.text), chunks, record)
+        sha256 = packed_sha256(document.sha256)
+        check = crc(document.source, sha256, len(document.text), chunks, record)
         self._db.execute(
             "INSERT INTO document VALUES(?, ?, ?, ?, NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (id, document.source, root, added, document.sha256, stamp.size, stamp.mtime_ns, stamp.checked_ns,
+            (id, document.source, root, added, sha256, stamp.size, stamp.mtime_ns, stamp.checked_ns,
              stamp.sidecar, indexed, len(document.text), chunks, record, problems, check,
              crc(id, check, added, None), state_crc(id, root, stamp, indexed, problems)),
         )  # fmt: skip
@@ -162,7 +166,7 @@ class DocumentTable:
         fields = self._record(id)
         self._set_attributes(id, attributes(source, fields["media_type"], fields["metadata"], stamp))
 
-    def _states(self, source: str) -> list[tuple[int, int | None, FileStamp, str, str]]:
+    def _states(self, source: str) -> list[tuple[int, int | None, FileStamp, int, str]]:
         """Id, root, stamp, time of indexing and problems of the living version, where there is one.
 
         Raises IndexCorrupt where they do not hold: with a new checksum nobody would ever know.
@@ -186,8 +190,7 @@ class DocumentTable:
         ).fetchone()
         if check != crc(*fields):
             raise damaged(f"the record of {fields[0]}")
-        record: dict[str, Any] = json.loads(fields[-1])
-        return record
+        return record_from(fields[-1])
 
     def retire(self, source: str, removed: int) -> int:
         """Mark the living version as gone from generation `removed` on; gives how many there were (0 or 1)."""
@@ -263,11 +266,11 @@ class DocumentTable:
         id, sha256, characters, chunks, record, check = row
         if check != crc(source, sha256, characters, chunks, record):
             raise damaged(f"the record of {source}")
-        fields = json.loads(record)
+        fields = record_from(record)
         return Document(
             source,
             self.text(id, 0, characters),
-            sha256,
+            sha256_from(sha256),
             fields["media_type"],
             tuple(fields["page_starts"]),
             tuple(Heading(*heading) for heading in fields["headings"]),

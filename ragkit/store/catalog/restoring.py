@@ -42,8 +42,8 @@ class Restoring:
             row.record,
             root=root,
             stamp=row.stamp if known else FileStamp(),
-            indexed=row.indexed if known else "",
-            problems=row.problems if known else "[]",
+            indexed=row.indexed if known else 0,
+            problems=row.problems if known else "",
             chunks=row.chunks,
             added=row.added,
         )

@@ -6,6 +6,7 @@ It writes fragments of SQL for the catalog and runs none.
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import zlib
 from collections.abc import Iterable, Sequence
@@ -30,6 +31,8 @@ _OF_THE_SYSTEM = {
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_CANTOPEN,
 }
+_SECOND = 1_000_000_000  # in nanoseconds
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 # A version of a document is alive in the generations from `added` up to, and without, `removed`.
 ALIVE = "added <= :at AND (removed IS NULL OR removed > :at)"
 
@@ -68,7 +71,7 @@ def chunk_crc(id: int, document: int, n: int, chunk: Chunk, vector: int) -> int:
     return crc(id, document, n, c.start, c.end, c.page, c.line, c.heading, vector, c.text)
 
 
-def state_crc(id: int, root: int | None, stamp: FileStamp, indexed: str, problems: str) -> int:
+def state_crc(id: int, root: int | None, stamp: FileStamp, indexed: int, problems: str) -> int:
     """The checksum of what of a document's row may change while its content stays, beside when it was removed."""
     return crc(id, root, stamp.size, stamp.mtime_ns, stamp.checked_ns, stamp.sidecar, indexed, problems)
 
@@ -83,12 +86,22 @@ def id_array(ids: Iterable[int]) -> str:
     return json.dumps(list(ids))
 
 
+def packed_sha256(sha256: str) -> str | bytes:
+    """As it is stored: 32 bytes, or the caller's own word where it is no such number."""
+    return bytes.fromhex(sha256) if _SHA256.fullmatch(sha256) else sha256
+
+
+def sha256_from(stored: str | bytes) -> str:
+    return stored.hex() if isinstance(stored, bytes) else stored
+
+
 def problems_text(problems: Sequence[Problem]) -> str:
-    return json.dumps([asdict(problem) for problem in problems], ensure_ascii=False)
+    """JSON; empty for none."""
+    return json.dumps([asdict(problem) for problem in problems], ensure_ascii=False) if problems else ""
 
 
 def problems_from(text: str) -> tuple[Problem, ...]:
-    if text == "[]":  # nearly always, and there may be a million
+    if not text:  # nearly always, and there may be a million
         return ()
     from ragkit.reports import Problem  # no search needs it
 
@@ -96,16 +109,20 @@ def problems_from(text: str) -> tuple[Problem, ...]:
 
 
 def record_text(document: Document) -> str:
-    """What is known of a document beside its text, as JSON."""
-    return json.dumps(
-        {
-            "media_type": document.media_type,
-            "metadata": dict(document.metadata),
-            "page_starts": document.page_starts,
-            "headings": [(heading.start, heading.level, heading.text) for heading in document.headings],
-        },
-        ensure_ascii=False,
-    )
+    """What is known of a document beside its text, as JSON; what is as `record_from` has it is left out."""
+    fields = {
+        "media_type": document.media_type,
+        "metadata": dict(document.metadata),
+        "page_starts": list(document.page_starts),
+        "headings": [(heading.start, heading.level, heading.text) for heading in document.headings],
+    }
+    usual = record_from("{}")
+    told = {name: value for name, value in fields.items() if value != usual[name]}
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+
+
+def record_from(text: str) -> dict[str, Any]:
+    return {"media_type": "text/plain", "metadata": {}, "page_starts": [], "headings": [], **json.loads(text)}
 
 
 def attributes(source: str, media_type: str, metadata: Metadata, stamp: FileStamp) -> dict[str, str | int | float]:
@@ -120,10 +137,10 @@ def attributes(source: str, media_type: str, metadata: Metadata, stamp: FileStam
 
 def info_from(
     source: str,
-    sha256: str,
+    sha256: str | bytes,
     size: int,
     mtime_ns: int,
-    indexed: str,
+    indexed: int,
     characters: int,
     chunks: int,
     record: str,
@@ -135,7 +152,7 @@ def info_from(
         raise damaged(f"the record of {source}")
     from ragkit.reports import DocumentInfo  # no search needs it
 
-    fields: dict[str, Any] = json.loads(record)
+    fields = record_from(record)
     metadata = fields["metadata"]
     return DocumentInfo(
         source,
@@ -145,9 +162,9 @@ def info_from(
         pages=len(fields["page_starts"]) or None,
         chunks=chunks,
         size=size,
-        sha256=sha256,
+        sha256=sha256_from(sha256),
         modified=iso(mtime_ns),
-        indexed=indexed,
+        indexed=iso(indexed * _SECOND),
         metadata=metadata,
         problems=problems_from(problems),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,7 +11,7 @@ from ragkit.store.catalog.chunks import ChunkRow
 from ragkit.store.catalog.documents import DocumentTable
 from ragkit.store.catalog.meta import MetaTable
 from ragkit.store.catalog.pieces import DOCUMENT, PIECE, places
-from ragkit.store.catalog.rows import attributes, crc, damaged, state_crc
+from ragkit.store.catalog.rows import attributes, crc, damaged, record_from, sha256_from, state_crc
 from ragkit.store.catalog.vectors import SEGMENT_COLUMNS, tail_crc
 from ragkit.types import Document
 
@@ -54,8 +53,8 @@ class DocumentRow:
 
     def document(self, text: str = "") -> Document:
         """The document, of a row that has its content; headings and pages are left out."""
-        fields = json.loads(self.record)
-        return Document(self.source, text, self.sha256, fields["media_type"], metadata=fields["metadata"])
+        fields = record_from(self.record)
+        return Document(self.source, text, sha256_from(self.sha256), fields["media_type"], metadata=fields["metadata"])
 
 
 class Verification:

@@ -21,6 +21,7 @@ from pathlib import Path
 from ragkit.budget import Budget
 from ragkit.embedding_run import EmbeddingRun, Wanted
 from ragkit.errors import ConfigError
+from ragkit.file_reports import ReportLog
 from ragkit.folders import find, is_text, walk
 from ragkit.intake import Seen, clean, look_at_all
 from ragkit.positions import contextual_text
@@ -91,7 +92,7 @@ class Ingest:
         self._waiting: Counter[str] = Counter()  # what they are, in characters, chunks and bytes
         self._more = True  # documents to come
         self._counts: Counter[str] = Counter()
-        self._reports: list[FileReport] = []
+        self._reports = ReportLog()
         self._began = time.monotonic()
 
     def folder(self, path: Path, index: Path, parsers: Parsers, *, max_file_size: int) -> IndexReport:
@@ -307,7 +308,7 @@ class Ingest:
     def _note(self, report: FileReport) -> None:
         self._counts[report.status] += 1
         if report.status is not FileStatus.UNCHANGED or report.problems:
-            self._reports.append(report)
+            self._reports.add(report)
 
     def _report(self, root: str, index: str) -> IndexReport:
         usage, estimated = self._run.usage()
@@ -322,7 +323,7 @@ class Ingest:
             embedded=self._run.embedded,
             reused=self._counts["chunks"] + self._counts["moved"] - self._run.embedded,
             moved=self._counts["moved"],
-            files=tuple(sorted(self._reports, key=lambda report: report.source)),
+            files=self._reports.ordered(),
             usage=usage,
             estimated=estimated,
             seconds=time.monotonic() - self._began,

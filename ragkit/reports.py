@@ -5,6 +5,7 @@ Apart from the nouns of searching and answering, which a cold search can then lo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -81,6 +82,8 @@ class FileReport:
 class IndexReport:
     """What one run did. `files` holds every file that is not plainly unchanged, in order of source.
 
+    There may be a million of them: after a run over a folder they are packed, and each is made when it is read.
+
     `moved` counts the chunks that went over to another embedding model, and are among `embedded` or `reused`; `model`
     is that model's name, empty for a run over a folder.
     `usage` is what was billed, after a dry run what would be; `estimated` where it was not counted text by text.
@@ -96,7 +99,7 @@ class IndexReport:
     embedded: int = 0
     reused: int = 0
     moved: int = 0
-    files: tuple[FileReport, ...] = ()
+    files: Sequence[FileReport] = ()
     usage: Usage = Usage()  # noqa: RUF009 - frozen
     estimated: bool = False
     seconds: float = 0.0

@@ -206,7 +206,7 @@ def parted(frame: bytes) -> tuple[bytes, bytes]:
 
 def test_a_frame_holds_all_that_was_loaded() -> None:
     """What goes through the pipe comes out equal."""
-    assert unpack(*parted(pack(SAMPLE, DEFAULT_LIMITS)), "a.pdf") == SAMPLE
+    assert unpack(*parted(b"".join(pack(SAMPLE, DEFAULT_LIMITS))), "a.pdf") == SAMPLE
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_a_frame_holds_all_that_was_loaded() -> None:
 )
 def test_a_forged_frame_is_refused(field: bytes, wrong: bytes) -> None:
     """A parser that was taken over can lie about the text, but not about the shape of its answer."""
-    header, text = parted(pack(SAMPLE, DEFAULT_LIMITS))
+    header, text = parted(b"".join(pack(SAMPLE, DEFAULT_LIMITS)))
     assert field in header
     with pytest.raises(ValueError, match=r"a frame without its fields|offsets outside"):
         unpack(header.replace(field, wrong), text, "a.pdf")
@@ -240,7 +240,7 @@ def strings(loaded: Loaded) -> list[str]:
 
 def test_what_a_frame_says_can_be_stored() -> None:
     """JSON can say half a surrogate pair and NUL: titles, keys, reasons and notes come without, a text is refused."""
-    header, text = parted(pack(SAMPLE, DEFAULT_LIMITS))
+    header, text = parted(b"".join(pack(SAMPLE, DEFAULT_LIMITS)))
     for said in (b"a note", b"page 3 is damaged", b"save it anew", b"application/pdf", b"pages"):
         assert said in header
         loaded = unpack(header.replace(said, said + rb"\ud800\u0000"), text, "a.pdf")

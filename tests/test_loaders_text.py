@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 import unicodedata
+from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from hypothesis import given
@@ -185,3 +188,38 @@ def test_the_suffixes_are_known_without_parsers() -> None:
     """The table lists lower-case suffixes with dots; case in file names does not matter."""
     assert {".txt", ".md", ".html", ".pdf", ".docx"} <= set(supported_suffixes())
     assert text_of(b"text", "READ.TXT") == "text"
+
+
+def peak_of(stream: BinaryIO) -> int:
+    """The most bytes that are held while it is read."""
+    load(stream, "a.txt")  # what is made once is there
+    tracemalloc.start()
+    try:
+        load(stream, "a.txt")
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        ("The tenant pays the deposit on the first day.\n" * 25_000).encode(),
+        (CONTRACT * 4000).encode(),
+        (CONTRACT * 4000).replace("\n", "\r\n").encode(),
+        (CONTRACT * 4000).encode("cp1251"),
+        (CONTRACT * 2500).encode("utf-16"),
+        (CONTRACT * 4000).encode() + b"\xff",
+    ],
+    ids=["English", "Russian", "lines of Windows", "cp1251", "UTF-16", "one broken byte"],
+)
+def test_a_long_text_is_read_in_a_few_times_its_size(data: bytes) -> None:
+    """A list of its letters took 36 times as much: 45 MB of Russian did not fit into the memory of a parser."""
+    assert peak_of(io.BytesIO(data)) < 10 * len(data)
+
+
+def test_a_short_file_takes_no_room_for_a_long_one(tmp_path: Path) -> None:
+    """What is asked for is what the file has, and not the longest that it might be."""
+    (tmp_path / "a.txt").write_text(CONTRACT, "utf-8")
+    with (tmp_path / "a.txt").open("rb") as stream:
+        assert peak_of(stream) < 1 << 20

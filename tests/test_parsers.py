@@ -133,7 +133,7 @@ def test_any_body_is_text_or_a_named_reason(parts: list[str]) -> None:
 def test_any_document_comes_through_a_frame(document: Document, words: list[str], metadata: dict[str, Any]) -> None:
     """Text and landmarks are equal; whatever reasons, notes and metadata say can be stored."""
     loaded = Loaded(replace(document, metadata=metadata), tuple(Problem(word, word) for word in words), tuple(words))
-    frame = pack(loaded, DEFAULT_LIMITS)
+    frame = b"".join(pack(loaded, DEFAULT_LIMITS))
     header, _ = check_lengths(frame[: LENGTHS.size], DEFAULT_LIMITS)
     found = unpack(frame[LENGTHS.size :][:header], frame[LENGTHS.size + header :], "a")
     assert (found.document.text, found.document.page_starts) == (document.text, document.page_starts)

@@ -30,6 +30,7 @@ _MULTIBYTE = re.compile(  # exactly the sequences of RFC 3629, section 4, so tha
     rb"|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}"
 )
 _HIGH = re.compile(rb"[\x80-\xff]")
+_HIGH_BYTES = bytes(range(0x80, 0x100))
 _CESU = re.compile(rb"\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]")
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -108,14 +109,15 @@ def _decode_broken(data: bytes) -> Decoded:
     lines = data.split(b"\n")
     bad = [number for number, line in enumerate(lines) if not _is_utf8(line)]
     broken = b"\n".join(lines[number] for number in bad)
-    good_high = len(_HIGH.findall(data)) - len(_HIGH.findall(broken))
+    bad_high = _high(broken)
+    good_high = _high(data) - bad_high
     if _mostly_utf8(broken):
         text = _decode_damaged(data)
         count = text.count("\ufffd") - data.count(b"\xef\xbf\xbd")
         if count <= 0:
             return Decoded(text, "utf-8", "surrogate pairs written as UTF-8 (CESU-8) were joined")
         return Decoded(text, "utf-8", damage=_count_damage(count, "utf-8"))
-    if good_high * 4 < len(_HIGH.findall(broken)):  # the lines that are UTF-8 are so by chance or plain ASCII
+    if good_high * 4 < bad_high:  # the lines that are UTF-8 are so by chance or plain ASCII
         encoding, bits = _guess(data)
         return Decoded(data.decode(encoding, "replace"), _shown(encoding), _guessed(encoding, bits))
     encoding, bits = _guess(broken)
@@ -143,9 +145,13 @@ def _is_utf8(line: bytes) -> bool:
 
 def _mostly_utf8(broken: bytes) -> bool:
     """Whether the lines that fail are UTF-8 with a few wrong bytes: four whole sequences for each bad byte."""
-    whole = _MULTIBYTE.findall(broken)
-    bad_bytes = len(_HIGH.findall(broken)) - sum(map(len, whole))
-    return len(whole) >= 4 * bad_bytes
+    rest, whole = _MULTIBYTE.subn(b"", broken)  # no list of millions of sequences
+    return whole >= 4 * _high(rest)
+
+
+def _high(data: bytes) -> int:
+    """How many bytes are above ASCII."""
+    return len(data) - len(data.translate(None, _HIGH_BYTES))
 
 
 def _decode_damaged(data: bytes) -> str:

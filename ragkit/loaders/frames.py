@@ -21,8 +21,11 @@ MAX_HEADER = 16_000_000  # bytes; 100,000 headings of 100 letters
 _MANY = 1 << 31  # above any page number or level
 
 
-def pack(outcome: Loaded | LoadError, limits: Limits) -> bytes:
-    """The frame of an outcome; text or landmarks beyond the limits become an error's frame."""
+def pack(outcome: Loaded | LoadError, limits: Limits) -> tuple[bytes, bytes]:
+    """The frame of an outcome in two parts, what comes before the text, and the text: together they would be a copy.
+
+    Text or landmarks beyond the limits become an error's frame.
+    """
     text = b""
     if isinstance(outcome, Loaded):
         text = outcome.document.text.encode()
@@ -36,7 +39,7 @@ def pack(outcome: Loaded | LoadError, limits: Limits) -> bytes:
     else:
         kind = "unsupported" if isinstance(outcome, UnsupportedFormat) else "unreadable"
         header = _dump({"error": [kind, outcome.code, outcome.message[:2000], outcome.hint]})
-    return LENGTHS.pack(len(header), len(text)) + header + text
+    return LENGTHS.pack(len(header), len(text)) + header, text
 
 
 def _dump(value: object) -> bytes:

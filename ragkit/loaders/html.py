@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from ragkit.loaders.encoding import Decoded, UnknownEncodingError, decode
 from ragkit.loaders.hygiene import normalise, one_line
-from ragkit.loaders.limits import DEFAULT_LIMITS, Limits, check_text_size, unreadable
+from ragkit.loaders.limits import DEFAULT_LIMITS, Limits, check_text_size, read_at_most, unreadable
 from ragkit.loaders.markup import Element, attribute, local_name, parse_html
 from ragkit.loaders.sniff import binary_kind
 from ragkit.loaders.titles import sensible_title
@@ -37,7 +37,7 @@ _CELL_GAP = " | "
 
 def load_html(stream: BinaryIO, source: str, limits: Limits = DEFAULT_LIMITS) -> Loaded:
     """Raises UnreadableDocument: empty, binary, an encoding that cannot be told."""
-    data = stream.read(2 * limits.text_bytes + 4)
+    data = read_at_most(stream, limits)
     check_text_size(len(data) // 2, limits)
     if kind := binary_kind(data):
         raise unreadable(f"it is not HTML but {kind}", "give it the suffix of its kind, or remove it", "misnamed")

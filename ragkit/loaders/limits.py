@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from ragkit.errors import UnreadableDocument
 from ragkit.numbers import number
@@ -41,3 +43,11 @@ def check_text_size(size: int, limits: Limits) -> None:
             "split it into smaller files and index again",
             "too_large",
         )
+
+
+def read_at_most(stream: BinaryIO, limits: Limits) -> bytes:
+    """All that a file may have of bytes whose text is within the limits, and some more where it has too many."""
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(0)
+    # UTF-16 Latin text is twice its UTF-8. No more is asked for than there is: so much is allocated first.
+    return stream.read(min(size, 2 * limits.text_bytes + 4))

@@ -119,16 +119,17 @@ def _in_fork(
 
 def _answer(document: int, result: int, source: str, attempt: int, limits: Limits) -> None:
     with os.fdopen(document, "rb", closefd=False) as stream:
-        frame = _outcome(stream, source, attempt, limits)
-    view = memoryview(frame)
+        parts = _outcome(stream, source, attempt, limits)
     try:
-        while view:
-            view = view[os.write(result, view) :]
+        for part in parts:
+            view = memoryview(part)
+            while view:
+                view = view[os.write(result, view) :]
     except BrokenPipeError:
         return  # the reader has given up on this document
 
 
-def _outcome(stream: BinaryIO, source: str, attempt: int, limits: Limits) -> bytes:
+def _outcome(stream: BinaryIO, source: str, attempt: int, limits: Limits) -> tuple[bytes, bytes]:
     try:
         return pack(load_once(stream, source, limits, attempt), limits)
     except LoadError as error:
@@ -175,7 +176,7 @@ def serve_pipes(requests: BinaryIO, results: BinaryIO, limits: Limits) -> None:
         fields_size, size = LENGTHS.unpack(head)
         fields = json.loads(requests.read(fields_size))
         stream = io.BytesIO(requests.read(size))
-        results.write(_outcome(stream, str(fields["source"]), int(fields["attempt"]), limits))
+        results.writelines(_outcome(stream, str(fields["source"]), int(fields["attempt"]), limits))
         results.flush()
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from typing import BinaryIO
 
-from ragkit.loaders.encoding import UnknownEncodingError, decode
+from ragkit.loaders.encoding import Decoded, UnknownEncodingError, decode
 from ragkit.loaders.hygiene import normalise
-from ragkit.loaders.letters import UNMENDED, mend_letters
-from ragkit.loaders.limits import DEFAULT_LIMITS, Limits, check_text_size, unreadable
+from ragkit.loaders.letters import UNMENDED, count, mend_letters
+from ragkit.loaders.limits import DEFAULT_LIMITS, Limits, check_text_size, read_at_most, unreadable
 from ragkit.loaders.sniff import binary_kind
 from ragkit.reports import Loaded, Problem
 from ragkit.types import Document
 
 _SUFFIX_CURE = "give it the suffix of its kind, or remove it"
+_WIDEST = 4  # bytes of a character in UTF-8
 _BINARY_SHARE = 0.3  # of control characters, in what has zeros
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")  # not \t \n \v \f \r and the escape of terminals
 
@@ -28,19 +29,8 @@ def read_text(
     stream: BinaryIO, limits: Limits
 ) -> tuple[str, dict[str, str | int | float], tuple[Problem, ...], tuple[str, ...]]:
     """The file's cleaned text, its metadata (the encoding), what was lost, what was guessed."""
-    data = stream.read(2 * limits.text_bytes + 4)  # UTF-16 Latin text is twice its UTF-8
-    check_text_size(len(data) // 2, limits)
-    if kind := binary_kind(data):
-        raise unreadable(f"it is not text but {kind}", _SUFFIX_CURE, "binary")
-    try:
-        decoded = decode(data)
-    except UnknownEncodingError as error:
-        if b"\0" in data:
-            raise unreadable("it is not text: it has zero bytes", _SUFFIX_CURE, "binary") from error
-        raise unreadable(
-            f"its encoding could not be told: {error}", "save it as UTF-8 and index again", "encoding"
-        ) from error
-    controls = len(_CONTROL.findall(decoded.text))
+    decoded = _decoded(read_at_most(stream, limits), limits)
+    controls = count(_CONTROL, decoded.text)
     if "\0" in decoded.text and controls > _BINARY_SHARE * len(decoded.text):
         found = f"{controls} of {len(decoded.text)} characters are control characters"
         raise unreadable(f"it is not text: {found}", _SUFFIX_CURE, "binary")
@@ -49,8 +39,9 @@ def read_text(
         raise unreadable(
             "its letters make no words", "save it anew as UTF-8 from the program it was made in", "encoding"
         )
-    check_text_size(len(text.encode()), limits)
-    if not text.strip():
+    if len(text) * _WIDEST > limits.text_bytes:
+        check_text_size(len(text.encode()), limits)
+    if not text or text.isspace():
         raise unreadable("it is empty", "remove it, or put text into it", "empty")
     problems = (Problem(decoded.damage, "save it as UTF-8 and index again", code="encoding"),) if decoded.damage else ()
     notes = [decoded.note] if decoded.note else []
@@ -59,3 +50,18 @@ def read_text(
     if controls:
         notes.append(f"{controls} control characters were left out")
     return text, {"encoding": decoded.encoding}, problems, tuple(notes)
+
+
+def _decoded(data: bytes, limits: Limits) -> Decoded:
+    """The bytes as text, beside which they are not held."""
+    check_text_size(len(data) // 2, limits)
+    if kind := binary_kind(data):
+        raise unreadable(f"it is not text but {kind}", _SUFFIX_CURE, "binary")
+    try:
+        return decode(data)
+    except UnknownEncodingError as error:
+        if b"\0" in data:
+            raise unreadable("it is not text: it has zero bytes", _SUFFIX_CURE, "binary") from error
+        raise unreadable(
+            f"its encoding could not be told: {error}", "save it as UTF-8 and index again", "encoding"
+        ) from error

@@ -40,7 +40,10 @@ WORDS = (
     *("sensor", "warranty", "kettle", "citric", "acid", "offer", "price"),
 )
 QUERIES = ("договор аренды", "citric acid price")
-TABLES = ("meta", "root", "document", "attribute", "text", "chunk", "vector", "tail", "segment", "failure")
+TABLES = (
+    *("meta", "root", "document", "attribute", "text", "chunk", "vector", "tail", "segment", "failure"),
+    "attribute_key",
+)
 LOOKUPS = (  # by way of the indexes, which are bytes as well
     "SELECT id FROM document INDEXED BY document_alive WHERE source = ?1 AND removed IS NULL",
     "SELECT id FROM document INDEXED BY document_added WHERE added >= 0 AND ?1 != ''",
@@ -129,6 +132,7 @@ def dump(index: Path) -> object:
             for lookup in LOOKUPS:
                 said += [db.execute(lookup, (f"large/{i}",)).fetchall() for i in range(2)]
             said += [db.execute("SELECT id FROM vector WHERE key >= x''").fetchall()]
+            said += [db.execute("SELECT id FROM attribute_key WHERE name >= ''").fetchall()]
             said += [db.execute("SELECT path, prefix FROM root WHERE path >= '' AND prefix >= ''").fetchall()]
             said += [db.execute("SELECT name FROM segment WHERE name >= ''").fetchall()]
             said += [db.execute("SELECT source FROM failure WHERE source >= ''").fetchall()]

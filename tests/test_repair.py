@@ -80,7 +80,10 @@ def test_a_sound_index_is_left_alone(index: Path) -> None:
 @pytest.mark.parametrize(
     "sql",
     [
-        "UPDATE attribute SET value = 'x' WHERE key = 'kind' AND document = 3",
+        "UPDATE attribute SET value = 'x' WHERE value = 'large' AND document = 3",
+        "UPDATE attribute SET key = 77 WHERE value = 'large' AND document = 3",
+        "UPDATE attribute_key SET name = 'king' WHERE name = 'kind'",
+        "INSERT INTO attribute_key VALUES(77, 'king')",
         "UPDATE chunk SET line = line + 1 WHERE document = 3",
         "DELETE FROM chunk WHERE document = 3 AND n > 5",
         "UPDATE vector SET key = zeroblob(32) WHERE id = 30",

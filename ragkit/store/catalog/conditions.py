@@ -14,6 +14,7 @@ from ragkit.filters import Condition
 _PATTERN = re.compile(r"[*?[]")
 _TEXT, _NUMBER = " AND value >= ''", " AND value < ''"
 _LAST = "\U0010ffff"  # no name that begins alike comes after it
+KEY = "key = (SELECT id FROM attribute_key WHERE name = {})"
 Values = dict[str, str | float]
 
 
@@ -61,7 +62,7 @@ def _of_attribute(condition: Condition, i: int) -> Clause:
     ways = [f"{_compared('value', condition, i)}{_TEXT if op.startswith('<') else ''}"]
     if condition.number is not None and op != "glob":
         ways.append(f"value {op} :f{i}{_NUMBER if op.startswith('>') else ''}")
-    rows = [f"FROM attribute WHERE key = :k{i} AND {way}" for way in ways]
+    rows = [f"FROM attribute WHERE {KEY.format(f':k{i}')} AND {way}" for way in ways]
     selected = " UNION ALL ".join([f"SELECT document AS id {row}" for row in rows])
     test = " UNION ALL ".join([f"SELECT 1 {row} AND document = {{0}}" for row in rows])
     return Clause(selected, condition.negated, test)

@@ -147,13 +147,23 @@ class DocumentTable:
              crc(id, check, added, None), state_crc(id, root, stamp, indexed, problems)),
         )  # fmt: skip
         self._db.executemany("INSERT INTO text VALUES(?, ?, ?)", pieces(id, document.text))
-        self._set_attributes(id, attributes(document.source, document.media_type, document.metadata, stamp))
+        self._add_attributes(id, attributes(document.source, document.media_type, document.metadata, stamp))
 
-    def _set_attributes(self, id: int, values: Mapping[str, object]) -> None:
-        self._db.execute("DELETE FROM attribute WHERE document = ?", (id,))
+    def _add_attributes(self, id: int, values: Mapping[str, object]) -> None:
+        self._db.executemany("INSERT OR IGNORE INTO attribute_key(name) VALUES(?)", [(key,) for key in values])
         self._db.executemany(
-            "INSERT INTO attribute VALUES(?, ?, ?)", [(key, value, id) for key, value in values.items()]
+            "INSERT INTO attribute SELECT id, ?, ? FROM attribute_key WHERE name = ?",
+            [(value, id, key) for key, value in values.items()],
         )
+
+    def _delete_attributes(self, ids: Sequence[int]) -> None:
+        """And the names of keys that no other version has."""
+        keys: set[tuple[int]] = set()
+        for id in ids:
+            keys.update(self._db.execute("SELECT key FROM attribute WHERE document = ?", (id,)))
+        self._db.executemany("DELETE FROM attribute WHERE document = ?", [(id,) for id in ids])
+        still = "SELECT 1 FROM attribute WHERE key = attribute_key.id"
+        self._db.executemany(f"DELETE FROM attribute_key WHERE id = ? AND NOT EXISTS ({still})", keys)
 
     def touch(self, source: str, stamp: FileStamp) -> None:
         """The file has a new time, and the same bytes."""
@@ -164,7 +174,8 @@ class DocumentTable:
             (stamp.size, stamp.mtime_ns, stamp.checked_ns, stamp.sidecar, state, id),
         )
         fields = self._record(id)
-        self._set_attributes(id, attributes(source, fields["media_type"], fields["metadata"], stamp))
+        self._delete_attributes([id])
+        self._add_attributes(id, attributes(source, fields["media_type"], fields["metadata"], stamp))
 
     def _states(self, source: str) -> list[tuple[int, int | None, FileStamp, int, str]]:
         """Id, root, stamp, time of indexing and problems of the living version, where there is one.
@@ -223,7 +234,7 @@ class DocumentTable:
         """Delete the rows of versions that were gone at generation `before`; gives how many versions."""
         ids = [row[0] for row in self._db.execute("SELECT id FROM document WHERE removed <= ?", (before,))]
         chunks = self._db.executemany("DELETE FROM chunk WHERE document = ?", [(id,) for id in ids]).rowcount
-        self._db.executemany("DELETE FROM attribute WHERE document = ?", [(id,) for id in ids])
+        self._delete_attributes(ids)
         self._db.executemany("DELETE FROM text WHERE id BETWEEN ? AND ?", [places(id) for id in ids])
         self._db.executemany("DELETE FROM document WHERE id = ?", [(id,) for id in ids])
         if ids:  # a word index from before does not know what went, and cannot catch up any more
@@ -317,8 +328,8 @@ class DocumentTable:
 
     def _check_keys(self, conditions: Sequence[Condition]) -> None:
         for key in {condition.key for condition in conditions} - {"source"}:
-            if self._db.execute("SELECT 1 FROM attribute WHERE key = ? LIMIT 1", (key,)).fetchone() is None:
-                known = [row[0] for row in self._db.execute("SELECT DISTINCT key FROM attribute ORDER BY key")]
+            if self._db.execute("SELECT 1 FROM attribute_key WHERE name = ?", (key,)).fetchone() is None:
+                known = [row[0] for row in self._db.execute("SELECT name FROM attribute_key ORDER BY name")]
                 raise ConfigError(f"no document has the key {key!r}", f"the keys are: {', '.join(['source', *known])}")
 
     def changes(self, since: int, at: int) -> tuple[list[int], list[int]]:

@@ -25,7 +25,7 @@ CREATE UNIQUE INDEX document_alive ON document(source) WHERE removed IS NULL;
 CREATE INDEX document_removed ON document(removed) WHERE removed IS NOT NULL;
 CREATE INDEX document_added ON document(added);
 CREATE TABLE attribute(
-  key TEXT NOT NULL, value, document INTEGER NOT NULL, PRIMARY KEY(key, value, document)) WITHOUT ROWID;
+  key INTEGER NOT NULL, value, document INTEGER NOT NULL, PRIMARY KEY(key, value, document)) WITHOUT ROWID;
 CREATE INDEX attribute_document ON attribute(document);
 CREATE TABLE text(id INTEGER PRIMARY KEY, body NOT NULL, crc INTEGER NOT NULL);
 CREATE TABLE chunk(
@@ -42,6 +42,7 @@ CREATE TABLE segment(
 CREATE TABLE failure(
   source TEXT PRIMARY KEY, root INTEGER, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, problems TEXT NOT NULL,
   crc INTEGER NOT NULL);
+CREATE TABLE attribute_key(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 """
 APPLICATION_ID = 0x7261676B  # "ragk"
 _TEXTS = frozenset(statement.strip() for statement in SCHEMA.split(";") if statement.strip())

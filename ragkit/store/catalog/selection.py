@@ -12,7 +12,7 @@ import numpy as np
 
 from ragkit.errors import ConfigError
 from ragkit.filters import Condition
-from ragkit.store.catalog.conditions import Values, clauses
+from ragkit.store.catalog.conditions import KEY, Values, clauses
 from ragkit.store.catalog.rows import ALIVE, id_array
 from ragkit.types import IntVector
 
@@ -69,7 +69,9 @@ class Selection:
         if key == "source" or condition.way == "=" or not is_word:
             return
         words, numbers = (  # SQLite puts every number before every text
-            self._db.execute(f"SELECT 1 FROM attribute WHERE key = ? AND value {kind} '' LIMIT 1", (key,)).fetchone()
+            self._db.execute(
+                f"SELECT 1 FROM attribute WHERE {KEY.format('?')} AND value {kind} '' LIMIT 1", (key,)
+            ).fetchone()
             for kind in (">=", "<")
         )
         if numbers and not words:

@@ -16,7 +16,7 @@ from ragkit.store.catalog.vectors import SEGMENT_COLUMNS, tail_crc
 from ragkit.types import Document
 
 _LARGE = ("text", "chunk", "vector", "attribute", "document")  # tables whose length follows the documents'
-_SMALL = ("meta", "root", "segment", "tail", "failure")
+_SMALL = ("meta", "root", "segment", "tail", "failure", "attribute_key")
 _BLOCK = 4096  # names of vectors that are looked at together
 
 # What a document's row holds, in the order of `DocumentRow`.
@@ -98,6 +98,11 @@ class Verification:
             ).fetchone()
             if lost[0]:
                 yield f"{lost[0]} rows of {table} belong to no document, the first to document {lost[1]}"
+        strange = self._db.execute(
+            "SELECT name FROM attribute_key WHERE NOT EXISTS (SELECT 1 FROM attribute WHERE key = id)"
+        ).fetchall()
+        if strange:
+            yield f"{len(strange)} keys belong to no document, the first is {strange[0][0]!r}"
         for table in ("document", "chunk", "vector", "root"):
             highest = self._db.execute(f"SELECT coalesce(max(id), 0) FROM {table}").fetchone()[0]
             if highest > int(self._meta.get(f"last {table}") or 0):
@@ -125,7 +130,10 @@ class Verification:
         pieces = self._db.execute("SELECT count(*) FROM text WHERE id BETWEEN ? AND ?", places(id)).fetchone()[0]
         if pieces != -(-found.characters // PIECE):
             raise damaged(f"the text of {found.source} (document {id})")
-        stored = self._db.execute("SELECT key, value FROM attribute WHERE document = ?", (id,)).fetchall()
+        stored = self._db.execute(
+            "SELECT coalesce(name, ''), value FROM attribute LEFT JOIN attribute_key ON id = key WHERE document = ?",
+            (id,),
+        ).fetchall()
         document = found.document()
         made = attributes(document.source, document.media_type, document.metadata, found.stamp)
         if sorted((key, _typed(value)) for key, value in stored) != sorted((k, _typed(v)) for k, v in made.items()):

@@ -111,8 +111,10 @@ def merge_neighbours(hits: Iterable[Hit]) -> list[Hit]:
         hits: best first.
     """
     merged: list[Hit] = []
+    sources: set[str] = set()
     for hit in hits:
-        place = _neighbour(merged, hit)
+        place = _neighbour(merged, hit) if hit.chunk.source in sources else None
+        sources.add(hit.chunk.source)
         if place is None:
             merged.append(hit)
             continue

@@ -133,7 +133,7 @@ class LocalStore:
         unit = None if vector is None else unit_rows(vector[None, :])[0]
 
         def find(catalog: Catalog, view: View) -> list[Hit]:
-            if unit is not None:
+            if unit is not None and (model or view.model, len(unit)) != (view.model, view.dimension):
                 catalog.check_model(model or view.model, len(unit))
             return retrieve(catalog, view, query, unit, k=k, conditions=conditions)
 
@@ -346,7 +346,9 @@ class LocalStore:
             vectors = _vectors(catalog, self.path, self._least_recall)
         except FileNotFoundError:  # a compaction has replaced a segment since the snapshot began
             return None
-        self._view = view = View(generation, at, catalog.meta().get("embedding_model", ""), vectors, words)
+        meta = catalog.meta()
+        model, dimension = meta.get("embedding_model", ""), int(meta.get("dimension", 0))
+        self._view = view = View(generation, at, model, dimension, vectors, words)
         return view
 
 

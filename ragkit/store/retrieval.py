@@ -33,6 +33,7 @@ class View:
     generation: int
     at: int
     model: str
+    dimension: int
     vectors: VectorSet
     words: LexicalIndex
 
@@ -135,7 +136,8 @@ def _complete(
         full["lexical"] = {**legs["lexical"], **(view.words.score(query, missing) if missing else {})}
     if "dense" in legs and vector is not None:
         missing = [id for id in ids if id not in legs["dense"]]
-        names = {**catalog.chunks.vectors([id for id in missing if id not in vectors]), **vectors}
+        unknown = [id for id in missing if id not in vectors]
+        names = {**(catalog.chunks.vectors(unknown) if unknown else {}), **vectors}
         if any(id not in names for id in missing):
             raise _lost(catalog, [id for id in missing if id not in names])
         waiting = [id for id in missing if names[id] == WAITS]
@@ -176,38 +178,37 @@ def _hits(
     order = sorted(fused, key=lambda id: (-fused[id], id))
     taken = 2 * k
     while True:
-        rows = catalog.chunks.spans(order[:taken])
+        rows = catalog.chunks.rows(order[:taken])
         if len(rows) < len(order[:taken]):
             raise _lost(catalog, [id for id in order[:taken] if id not in rows])
-        merged = merge_neighbours(
-            Hit(
-                id,
-                _place(*rows[id]),
-                fused[id],
-                {name: leg[id] for name, leg in scores.items()},
-                {name: leg[id] for name, leg in ranks.items() if id in leg},
-            )
-            for id in order[:taken]
-        )
+        merged = merge_neighbours(Hit(id, _place(rows[id]), fused[id]) for id in order[:taken])
         if len(merged) >= k or taken >= len(order):
-            return [_with_text(catalog, hit, rows) for hit in merged[:k]]
+            break
         taken *= 2
-
-
-def _place(source: str, row: ChunkRow) -> Chunk:
-    """The chunk without its text."""
-    return Chunk(source, row.start, row.end, "", row.page, row.heading, row.line)
-
-
-def _with_text(catalog: Catalog, hit: Hit, rows: Mapping[int, tuple[str, ChunkRow]]) -> Hit:
-    """The hit with its text. All chunks in it are compared with their checksums, those that were merged as well."""
-    here, document = hit.chunk, rows[hit.id][1].document
-    inside = [
-        row for _, row in rows.values() if row.document == document and here.start <= row.start and row.end <= here.end
+    best = merged[:k]
+    passages = catalog.chunks.passages([_inside(hit.chunk, rows.values()) for hit in best])
+    return [
+        Hit(
+            hit.id,
+            passage,
+            hit.score,
+            {name: leg[hit.id] for name, leg in scores.items()},
+            {name: leg[hit.id] for name, leg in ranks.items() if hit.id in leg},
+        )
+        for hit, passage in zip(best, passages, strict=True)
     ]
-    text = catalog.chunks.read(here.source, inside)
-    chunk = Chunk(here.source, here.start, here.end, text, here.page, here.heading, here.line)
-    return Hit(hit.id, chunk, hit.score, hit.scores, hit.ranks)
+
+
+def _place(row: ChunkRow) -> Chunk:
+    """Where the chunk stands, its document by number, without its text."""
+    return Chunk(str(row.document), row.start, row.end, "")
+
+
+def _inside(place: Chunk, rows: Iterable[ChunkRow]) -> list[ChunkRow]:
+    """Those of the rows that grew together to a passage at this place, the first of them first."""
+    document = int(place.source)
+    inside = [row for row in rows if row.document == document and place.start <= row.start and row.end <= place.end]
+    return sorted(inside, key=lambda row: (row.start, -row.end))
 
 
 def _ascending(ids: Iterable[int]) -> IntVector:

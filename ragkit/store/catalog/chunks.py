@@ -82,27 +82,32 @@ class ChunkTable:
             ],
         )
 
-    def spans(self, ids: Iterable[int]) -> dict[int, tuple[str, ChunkRow]]:
-        """Source and row of each of these chunks that is there, as they are stored: `read` tells whether they hold."""
-        columns = ", ".join([f"c.{name}" for name in ChunkRow._fields])
+    def rows(self, ids: Iterable[int]) -> dict[int, ChunkRow]:
+        """Each of these chunks that is there, as it is stored: `passages` tells whether it holds."""
         rows = self._db.execute(
-            f"SELECT d.source, {columns} FROM chunk c JOIN document d ON d.id = c.document"
-            " WHERE c.id IN (SELECT value FROM json_each(?))",
+            f"SELECT {', '.join(ChunkRow._fields)} FROM chunk WHERE id IN (SELECT value FROM json_each(?))",
             (id_array(ids),),
         )
-        return {row[1]: (row[0], ChunkRow(*row[1:])) for row in rows}
+        return {row[0]: ChunkRow(*row) for row in rows}
 
-    def read(self, source: str, rows: Sequence[ChunkRow]) -> str:
-        """The text of neighbours in one document, from the first of them to the last, each compared with its checksum.
+    def passages(self, groups: Sequence[Sequence[ChunkRow]]) -> list[Chunk]:
+        """Each group, neighbours in one document, as one passage from the first of them to the last.
 
-        Raises IndexCorrupt where one does not hold.
+        Page, heading and line are those of the group's first row. Every row is compared with its checksum. Raises
+        IndexCorrupt where one does not hold.
         """
-        start, end = min(row.start for row in rows), max(row.end for row in rows)
-        text = self._documents.text(rows[0].document, start, end)
-        for row in rows:
-            if row.chunk(source, text, start) is None:
-                raise damaged(f"chunk {row.id} of {source}")
-        return text
+        spans = [(rows[0].document, min(row.start for row in rows), max(row.end for row in rows)) for rows in groups]
+        sources = self._documents.sources_of({document for document, _, _ in spans})
+        passages = []
+        for rows, (document, start, end), text in zip(groups, spans, self._documents.texts(spans), strict=True):
+            if document not in sources:
+                raise damaged(f"the document of chunk {rows[0].id}")
+            source, first = sources[document], rows[0]
+            for row in rows:
+                if row.chunk(source, text, start) is None:
+                    raise damaged(f"chunk {row.id} of {source}")
+            passages.append(Chunk(source, start, end, text, first.page, first.heading, first.line))
+        return passages
 
     def by_id(self, ids: Iterable[int]) -> list[StoredChunk]:
         """The chunks in ascending order of id; ids that are gone are left out."""

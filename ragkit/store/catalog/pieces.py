@@ -34,6 +34,11 @@ def places(document: int) -> tuple[int, int]:
     return place(document, 0), place(document, _PIECES - 1)
 
 
+def places_of(document: int, start: int, end: int) -> range:
+    """The ids of the rows with the characters start to end; the one at the start where these are none."""
+    return range(place(document, start // PIECE), place(document, max(end - 1, start) // PIECE) + 1)
+
+
 # The document that a row of the table of texts belongs to, as SQL.
 DOCUMENT = f"id / {_PIECES}"
 

@@ -7,22 +7,13 @@ perfect overlap, and at no cost of its own, all is stored as soon as the longer 
 both are. The word index of what is new is made at the end, which nothing overlaps: `index` has that too.
 
     python benchmarks/ingest.py
-
-With --memory it shows instead what indexing folders of so many megabytes of text takes of memory: `ragkit index` in a
-process of its own, offline, with the parser processes' memory apart. Mapped files are not counted.
-
-    python benchmarks/ingest.py --memory 8 80 320
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
-import os
 import random
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 import zipfile
@@ -156,80 +147,11 @@ def index(port: int, slots: int, folder: Path, chunks: int) -> tuple[float, floa
     return told[-1], seconds
 
 
-def megabytes(chooser: random.Random, count: float) -> str:
-    """So much text of 60 000 made-up words, which are said as often as words are: the k-th as 1 / (k + 10)."""
-    syllables = ["".join(pair) for pair in itertools.product("bcdfghklmnprstvz", "aeiou")]
-    words = ["".join(chooser.choices(syllables, k=chooser.randint(1, 4))) for _ in range(60_000)]
-    weights = list(itertools.accumulate(1 / (k + 10) for k in range(len(words))))
-    parts: list[str] = []
-    length = 0
-    while length < count * 1e6:
-        words_said = " ".join(chooser.choices(words, cum_weights=weights, k=12)).capitalize()
-        parts.append(f"{words_said} {chooser.random():.6f}.{chooser.choice([' ', ' ', ' ', chr(10) * 2])}")
-        length += len(parts[-1])
-    return "".join(parts)
-
-
-def own_memory(process: int) -> int:
-    """Bytes of a process without mapped files; 0 where it has ended."""
-    try:
-        status = Path(f"/proc/{process}/status").read_text("ascii")
-        return int(status.split("RssAnon:")[1].split()[0]) << 10
-    except (OSError, IndexError):
-        return 0
-
-
-def children(process: int) -> list[int]:
-    """The processes that it started, and those that these started."""
-    try:
-        found = [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text("ascii").split()]
-        return found + [below for child in found for below in children(child)]
-    except OSError:
-        return []
-
-
-def memory_of(folder: Path, index: Path) -> tuple[int, int, float]:
-    """The most bytes of `ragkit index`, of its parsers together, looked at every 20 ms; and seconds."""
-    place = str(Path(__file__).parents[1])
-    kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(("RAGKIT_", "GIGACHAT_", "OPENAI_"))
-    }
-    command = [sys.executable, "-m", "ragkit_cli", "index", str(folder), "-i", str(index), "-q"]
-    began = time.perf_counter()
-    own = parsers = 0
-    with subprocess.Popen(command, env=kept | {"PYTHONPATH": os.pathsep.join([place, f"{place}/cli"])}) as process:
-        while process.poll() is None:
-            own = max(own, own_memory(process.pid))
-            parsers = max(parsers, sum(map(own_memory, children(process.pid))))
-            time.sleep(0.02)
-    assert process.returncode == 0
-    return own, parsers, time.perf_counter() - began
-
-
-def show_memory(sizes: list[float], files: int) -> None:
-    print(f"{files} text files each, offline embedder")
-    print(f"{'text':>8} {'indexing':>9} {'parsers':>9} {'again':>9} {'seconds':>8}")
-    for size in sizes:
-        with tempfile.TemporaryDirectory() as place:
-            folder = Path(place) / "docs"
-            folder.mkdir()
-            for number in range(files):
-                (folder / f"{number:03}.txt").write_text(megabytes(random.Random(number), size / files), "utf-8")
-            own, parsers, seconds = memory_of(folder, Path(place) / "index")
-            again, *_ = memory_of(folder, Path(place) / "index")
-        shown = " ".join(f"{each / 1e6:>6.0f} MB" for each in (size * 1e6, own, parsers, again))
-        print(f"{shown} {seconds:>8.0f}", flush=True)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=150)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--memory", type=float, nargs="+", metavar="MB", help="show memory, with so much text")
     arguments = parser.parse_args()
-    if arguments.memory:
-        show_memory(arguments.memory, 20)
-        return
     with tempfile.TemporaryDirectory() as place, running(embeddings(LATENCY, BATCH, DIMENSION)) as server:
         folder = Path(place)
         fill(folder, arguments.files)

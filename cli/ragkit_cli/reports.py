@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from ragkit.numbers import count, number
@@ -11,7 +13,7 @@ from ragkit_cli.hints import with_index
 from ragkit_cli.render import columns, near_path, one_line, out, problem, spent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from ragkit.reports import FileReport, IndexReport, Problem
 
@@ -53,23 +55,28 @@ def _bill(report: IndexReport, *, dry_run: bool) -> str:
     return f"{'Would cost' if dry_run else 'Billed:'} {about}{spent(report.usage)}"
 
 
-def troubles(files: Iterable[FileReport]) -> list[str]:
-    """One line for each problem while that stays readable, else one for each kind, and how to see all."""
-    rows = [(report.source, text) for report in files for text in _texts(report.problems)]
+def troubles(files: Sequence[FileReport]) -> list[str]:
+    """One line for each problem while that stays readable, else one for each kind, and how to see all.
+
+    There may be a million of them: no more is held than is shown.
+    """
+    every = ((report.source, text) for report in files for text in _texts(report.problems))
+    rows = list(islice(every, MOST_LINES + 1))
     if len(rows) <= MOST_LINES:
         return columns([(one_line(source), text) for source, text in rows], indent="  ")
-    kinds: dict[str, dict[str, None]] = {}
+    counts: Counter[str] = Counter()
+    named: dict[str, list[str]] = {}
     for report in files:
-        for each in report.problems:
-            kinds.setdefault(_kind(each), {})[report.source] = None
-    ordered = sorted(kinds.items(), key=lambda kind: -len(kind[1]))
+        for kind in dict.fromkeys(map(_kind, report.problems)):
+            counts[kind] += 1
+            if counts[kind] <= NAMES_OF_A_REASON:
+                named.setdefault(kind, []).append(one_line(report.source))
     lines = []
-    for reason, sources in ordered[:MOST_LINES]:
-        shown = ", ".join(map(one_line, list(sources)[:NAMES_OF_A_REASON]))
-        more = f" and {number(len(sources) - NAMES_OF_A_REASON)} more" if len(sources) > NAMES_OF_A_REASON else ""
-        lines.append(f"  {one_line(reason)}: {shown}{more}")
-    if len(ordered) > MOST_LINES:
-        lines.append(f"  and {count(len(ordered) - MOST_LINES, 'other reason')}")
+    for reason, sources in counts.most_common(MOST_LINES):
+        more = f" and {number(sources - NAMES_OF_A_REASON)} more" if sources > NAMES_OF_A_REASON else ""
+        lines.append(f"  {one_line(reason)}: {', '.join(named[reason])}{more}")
+    if len(counts) > MOST_LINES:
+        lines.append(f"  and {count(len(counts) - MOST_LINES, 'other reason')}")
     return [*lines, with_index("All of them: ragkit list --failed")]
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
 from shell import MANUAL, Cli
+
+from ragkit.file_reports import FileReports
+from ragkit.reports import FileReport, FileStatus, Problem
+from ragkit_cli.reports import troubles
 
 
 def test_index_reports_counts_troubles_and_the_next_command(cli: Cli, docs: Path, tmp_path: Path) -> None:
@@ -54,3 +59,35 @@ def test_verbose_names_every_file(cli: Cli, docs: Path) -> None:
     run = cli("index", docs, "-v")
     for name in ("contracts/lease.md", "kettle.md", "windows.txt", "letter.doc"):
         assert name in run.out
+
+
+def many_failed(count: int) -> FileReports:
+    """Scans, every fourth with two pages alike, and a few files of another kind."""
+    scan = [Problem(f"page {n} has no text", "run OCR on it", n) for n in (1, 2)]
+    reports = [
+        FileReport(f"a cupboard of many scans/scan {n:06}.pdf", FileStatus.NEW, 1, tuple(scan[: 1 + (n % 4 == 0)]))
+        for n in range(count)
+    ]
+    rare = [FileReport(f"z{n}.doc", FileStatus.FAILED, 0, (Problem(".doc is not supported"),)) for n in range(3)]
+    return FileReports([*reports, *rare])
+
+
+def test_many_troubles_are_told_by_their_kinds() -> None:
+    """The commonest first, with a few names and the number of files; pages of one file count once."""
+    assert troubles(many_failed(1000)) == [
+        "  a page has no text: a cupboard of many scans/scan 000000.pdf, a cupboard of many scans/scan 000001.pdf, "
+        "a cupboard of many scans/scan 000002.pdf and 997 more",
+        "  .doc is not supported: z0.doc, z1.doc, z2.doc",
+        "All of them: ragkit list --failed",
+    ]
+
+
+def test_ten_times_as_many_troubles_take_no_more_memory() -> None:
+    """Beside the reports themselves, which are packed."""
+    peaks = []
+    for files in (many_failed(2000), many_failed(20_000)):
+        tracemalloc.start()
+        troubles(files)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0]

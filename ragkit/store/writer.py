@@ -25,7 +25,7 @@ from ragkit.store.catalog import Catalog, Savepoint
 from ragkit.store.catalog.rows import iso
 from ragkit.store.compaction import Rewritten, by_model, compact, seal
 from ragkit.store.creation import keep_names
-from ragkit.store.heap import release
+from ragkit.store.heap import release, return_large
 from ragkit.store.lexical import LexicalUnusable
 from ragkit.store.lock import WriterLock
 from ragkit.store.moving import move
@@ -334,6 +334,7 @@ class Writer:
 
     def publish(self) -> None:
         """Let readers see what was committed so far."""
+        return_large()
         try:
             catch_up(self._catalog)
         except OSError as error:

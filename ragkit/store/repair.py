@@ -240,12 +240,11 @@ class _Repair:
 
     def _names(self) -> None:
         restoring = self._new.restoring()
-        highest = self._highest("vector")
         lost = 0
 
         def held() -> Iterator[tuple[int, bytes, int]]:
             nonlocal lost
-            for row in self._old.names(highest):
+            for row in self._old.names():
                 if row[0] in self._held:
                     self._named.add(row[0])
                     yield row

@@ -50,7 +50,8 @@ class Restoring:
         self.last("document", row.id)
 
     def names(self, rows: Iterable[tuple[int, bytes, int]]) -> None:
-        self._db.executemany("INSERT INTO vector VALUES(?, ?, ?)", rows)
+        """A damaged tree may give a row twice."""
+        self._db.executemany("INSERT OR IGNORE INTO vector(id, key, crc) VALUES(?, ?, ?)", rows)
 
     def name(self, id: int, key: bytes) -> None:
         self.names([(id, name_of(key), crc(id, name_of(key)))])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from ragkit.store.catalog.chunks import ChunkRow
 from ragkit.store.catalog.pieces import DOCUMENT, place, places, unpacked
 from ragkit.store.catalog.rows import crc
 from ragkit.store.catalog.schema import address, create, is_ours
-from ragkit.store.catalog.vectors import SEGMENT_COLUMNS, tail_crc
+from ragkit.store.catalog.vectors import NAME, SEGMENT_COLUMNS, tail_crc
 from ragkit.store.catalog.verification import DOCUMENT_COLUMNS, DocumentRow
 from ragkit.store.segments import SegmentInfo
 
@@ -26,6 +26,7 @@ _RANGE = 4096  # ids that are asked for at once, and halved around what cannot b
 _UNKNOWN = 1 << 20
 _UNKNOWN_FEW = 1 << 14  # in tables that have few rows
 _PAGE = 4096
+Bounds = Callable[[int, int], tuple[object, object]]
 _FAULTS = (sqlite3.DatabaseError, UnicodeDecodeError, OverflowError)
 SETTINGS = (  # the names that settings can have, beside recipes
     "identity", "created", "changed", "generation", "state", "embedding_model", "dimension", "preparation", "models",
@@ -104,14 +105,17 @@ class Salvage:
         except _FAULTS:
             return int(said or (_UNKNOWN_FEW if table in ("root", "failure", "segment") else _UNKNOWN))
 
-    def _ranges(self, table: str, columns: str, highest: int, key: str = "id") -> Iterator[tuple[Any, ...]]:
-        """The rows whose ids are 0 to `highest`, ascending, but those on pages that cannot be read."""
+    def _ranges(
+        self, table: str, columns: str, highest: int, key: str = "id", bounds: Bounds = lambda low, high: (low, high)
+    ) -> Iterator[tuple[Any, ...]]:
+        """The rows whose keys are those of 0 to `highest`, ascending, but those on pages that cannot be read."""
         spans = [(low, min(low + _RANGE - 1, highest)) for low in range(0, highest + 1, _RANGE)][::-1]
         while spans:
             low, high = spans.pop()
             try:
                 yield from self._all(
-                    f"SELECT {columns} FROM {table} NOT INDEXED WHERE {key} BETWEEN ? AND ? ORDER BY {key}", low, high
+                    f"SELECT {columns} FROM {table} NOT INDEXED WHERE {key} BETWEEN ? AND ? ORDER BY {key}",
+                    *bounds(low, high),
                 )
             except _FAULTS:
                 if low == high:
@@ -164,14 +168,16 @@ class Salvage:
         for row in self._ranges("chunk", ", ".join(ChunkRow._fields), highest):
             yield ChunkRow(*row)
 
-    def names(self, highest: int) -> Iterator[tuple[int, bytes, int]]:
-        for row in self._ranges("vector", "id, key, crc", highest):
+    def names(self) -> Iterator[tuple[int, bytes, int]]:
+        """In order of their first bytes; those that share them with one that cannot be read are left out as well."""
+        for row in self._ranges("vector", "id, key, crc", (1 << 16) - 1, "key", _beginning):
             if row[2] == crc(*row[:2]):
                 yield row
             else:
                 self._miss("vector")
 
     def tail(self, highest: int) -> Iterator[tuple[int, int, bytes]]:
+        highest = self.highest("tail", str(highest), "first")
         for first, rows, body, check in self._ranges("tail", "first, rows, body, crc", highest, "first"):
             if check == tail_crc(first, rows, body):
                 yield first, rows, body
@@ -185,6 +191,11 @@ class Salvage:
                 yield SegmentInfo(*fields)
             else:
                 self._miss("segment")
+
+
+def _beginning(low: int, high: int) -> tuple[bytes, bytes]:
+    """The least and the greatest name of a vector whose first two bytes are these numbers, or between them."""
+    return low.to_bytes(2, "big"), high.to_bytes(2, "big").ljust(NAME, b"\xff")
 
 
 def _with_new_beginning(path: Path, scratch: Path) -> Path:

@@ -10,7 +10,7 @@ from ragkit.store.catalog.meta import MetaTable
 from ragkit.store.catalog.rows import crc, damaged, id_array
 from ragkit.store.segments import SegmentInfo
 
-_NAME = 16  # bytes, kept twice for each vector: two of 2**40 keys have the same name with a chance of 2**-49
+NAME = 16  # bytes: two of 2**40 keys have the same name with a chance of 2**-49
 SEGMENT_COLUMNS = "name, first, last, rows, dimension, crc, size"
 
 
@@ -23,7 +23,7 @@ def name_of(key: bytes) -> bytes:
     """What is kept of a key."""
     import hashlib  # no search needs it
 
-    return hashlib.blake2b(key, digest_size=_NAME).digest()
+    return hashlib.blake2b(key, digest_size=NAME).digest()
 
 
 class VectorTable:
@@ -46,10 +46,11 @@ class VectorTable:
         """Name new vectors. Ids are consecutive, and never used twice; gives the first."""
         first = self._meta.take("vector", len(keys))
         rows = [(id, name_of(key)) for id, key in enumerate(keys, first)]
-        self._db.executemany("INSERT INTO vector VALUES(?, ?, ?)", [(*row, crc(*row)) for row in rows])
+        self._db.executemany("INSERT INTO vector(id, key, crc) VALUES(?, ?, ?)", [(*row, crc(*row)) for row in rows])
         return first
 
     def is_named(self, id: int) -> bool:
+        """Every vector may be looked at, here and below: they are found by name."""
         return self._db.execute("SELECT 1 FROM vector WHERE id = ?", (id,)).fetchone() is not None
 
     def names(self) -> list[int]:
@@ -65,7 +66,7 @@ class VectorTable:
         return sum(int(self._db.execute(count, span).fetchone()[0]) for span in spans)
 
     def unused(self) -> list[int]:
-        """Vectors that no chunk row uses any more, ascending: oldest first. Every vector is looked at."""
+        """Vectors that no chunk row uses any more, ascending: oldest first."""
         rows = self._db.execute("SELECT id FROM vector WHERE id NOT IN (SELECT vector FROM chunk) ORDER BY id")
         return [row[0] for row in rows]
 
@@ -74,21 +75,24 @@ class VectorTable:
         self._meta.set_unused(count, int(self._meta.get("last vector") or 0))
 
     def most_unused(self) -> int:
-        """No fewer than the vectors that `unused` gives; only what was named since the last time is looked at."""
+        """No fewer than the vectors that `unused` gives; only ids that were given since the last time are looked at."""
         count, seen = self._meta.unused()
         last = int(self._meta.get("last vector") or 0)
         if last > seen:
-            count += self._db.execute(
-                "SELECT count(*) FROM vector WHERE id > ? AND id NOT IN (SELECT vector FROM chunk)", (seen,)
-            ).fetchone()[0]
+            used = self._db.execute("SELECT count(DISTINCT vector) FROM chunk WHERE vector > ?", (seen,)).fetchone()[0]
+            count += last - seen - used
             self._meta.set_unused(count, last)
         return count
 
-    def remove(self, ids: Iterable[int]) -> None:
+    def remove(self, ids: Sequence[int]) -> None:
         """Delete the names of vectors that nothing uses."""
-        removed = self._db.executemany("DELETE FROM vector WHERE id = ?", [(id,) for id in ids]).rowcount
+        if not ids:
+            return
+        removed = self._db.execute(
+            "DELETE FROM vector WHERE id IN (SELECT value FROM json_each(?))", (id_array(ids),)
+        ).rowcount
         count, seen = self._meta.unused()
-        self._meta.set_unused(max(0, count - max(removed, 0)), seen)
+        self._meta.set_unused(max(0, count - removed), seen)
 
     def add_tail(self, first: int, rows: int, body: bytes) -> None:
         self._db.execute("INSERT INTO tail VALUES(?, ?, ?, ?)", (first, rows, tail_crc(first, rows, body), body))

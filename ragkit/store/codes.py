@@ -63,6 +63,11 @@ class About:
     segments: frozenset[tuple[str, int]]  # names and checksums of those whose every row has its code in some part
     parts: tuple[Part, ...]
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of the centres of the lists."""
+        return self.lists, self.dimension
+
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
@@ -138,7 +143,7 @@ def open_codes(folder: Path, identity: str, segments: Sequence[SegmentInfo], lea
         about, centre, centroids = read_about(folder, identity)
         if least_recall >= 1 or about.recall < least_recall or not about.segments <= {info.key for info in segments}:
             return None
-        parts = tuple(map_part(folder, about, part) for part in about.parts)
+        parts = tuple(map_part(folder, part, *about.shape) for part in about.parts)
     except CodesUnusable:
         return None
     from ragkit.store.ann import Coder
@@ -153,7 +158,7 @@ def codes_fault(folder: Path, identity: str, segments: Sequence[SegmentInfo]) ->
     try:
         about, _, _ = read_about(folder, identity)
         for part in about.parts:
-            map_part(folder, about, part, thorough=True)
+            map_part(folder, part, *about.shape, thorough=True)
     except CodesUnusable as error:
         return str(error)
     if not about.segments <= {info.key for info in segments}:
@@ -224,13 +229,13 @@ def write_about(folder: Path, about: About, centre: FloatVector, centroids: Floa
             path.unlink()
 
 
-def map_part(folder: Path, about: About, part: Part, *, thorough: bool = False) -> Stretch:
+def map_part(folder: Path, part: Part, lists: int, dimension: int, *, thorough: bool = False) -> Stretch:
     """Map a part; small ones, and all where `thorough`, are compared with their checksum. Raises CodesUnusable."""
     from ragkit.store.ann import code_bytes
 
     path = folder / "ann" / part.name
-    width = code_bytes(about.dimension)
-    ids_at = 8 * (about.lists + 1)
+    width = code_bytes(dimension)
+    ids_at = 8 * (lists + 1)
     codes_at = ids_at + 8 * part.rows
     size = codes_at + width * part.rows
     try:

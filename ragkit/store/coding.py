@@ -82,7 +82,7 @@ def update_codes(
 
     try:
         about, centre, centroids = read_about(folder, identity)
-        kept = [(part, map_part(folder, about, part)) for part in about.parts]
+        kept = [(part, map_part(folder, part, *about.shape)) for part in about.parts]
         if about.dimension != segments[0].dimension or rows > _OUTGROWN * max(_LISTED, (about.lists / _LISTS) ** 2):
             raise CodesUnusable("the index has outgrown them")
     except CodesUnusable:
@@ -185,7 +185,7 @@ class _Coding:
         blocks = [map_segment(self.folder / "vectors", info) for info in segments]
         queries, own = _queries(blocks)
         nearest = self._nearest(blocks, queries, own)
-        stretches = tuple(map_part(self.folder, about, part) for part in about.parts)
+        stretches = tuple(map(self._mapped, about.parts))
         about = replace(about, measured=sum(part.rows for part in about.parts))
         gaps = self._gaps(stretches, queries, nearest)
         enough = min(1.0, least_recall + _SPARE)
@@ -236,8 +236,7 @@ class _Coding:
         )
 
     def _mapped(self, part: Part) -> Stretch:
-        lists, dimension = self.lists.centroids.shape
-        return map_part(self.folder, About("", dimension, lists, 0.0, 1, 0.0, 0, frozenset(), (part,)), part)
+        return map_part(self.folder, part, *self.lists.centroids.shape)
 
     def _written(self, assigned: IntVector, ids: IntVector, codes: CodeMatrix) -> Part:
         return write_part(self.folder, len(self.lists.centroids), assigned, ids, codes)

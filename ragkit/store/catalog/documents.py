@@ -150,11 +150,12 @@ class DocumentTable:
         self._add_attributes(id, attributes(document.source, document.media_type, document.metadata, stamp))
 
     def _add_attributes(self, id: int, values: Mapping[str, object]) -> None:
-        self._db.executemany("INSERT OR IGNORE INTO attribute_key(name) VALUES(?)", [(key,) for key in values])
-        self._db.executemany(
-            "INSERT INTO attribute SELECT id, ?, ? FROM attribute_key WHERE name = ?",
-            [(value, id, key) for key, value in values.items()],
-        )
+        add = "INSERT INTO attribute SELECT id, ?, ? FROM attribute_key WHERE name = ?"
+        rows = [(value, id, key) for key, value in values.items()]
+        if self._db.executemany(add, rows).rowcount < len(rows):  # a key is new
+            self._db.executemany("INSERT OR IGNORE INTO attribute_key(name) VALUES(?)", [(key,) for key in values])
+            self._db.execute("DELETE FROM attribute WHERE document = ?", (id,))
+            self._db.executemany(add, rows)
 
     def _delete_attributes(self, ids: Sequence[int]) -> None:
         """And the names of keys that no other version has."""

@@ -15,7 +15,7 @@ from ragkit.store.catalog import Catalog
 from ragkit.store.codes import About, Codes, open_codes, read_about, write_about
 from ragkit.store.coding import Stopped, update_codes
 from ragkit.store.local import LocalStore
-from ragkit.store.segments import map_segment, unit_rows
+from ragkit.store.segments import VectorBlock, map_segment, stored_rows, unit_rows, write_segment
 from ragkit.store.sizes import LEAST_RECALL, Sizes
 from ragkit.store.vectors import VectorSet
 from ragkit.types import Chunk, Document, FloatMatrix, FloatVector
@@ -299,6 +299,24 @@ def test_many_rows_are_in_lists_and_few_lists_are_searched(tmp_path: Path) -> No
             assert [id for id, _ in found.top(query, 10, within)] == [id for id, _ in truly.top(query, 10, within)]
     ids = blocks[0].ids[:0]
     assert found.top(query, 10, ids) == []
+
+
+def test_a_filter_finds_what_lies_in_lists_that_no_search_without_it_looks_at(tmp_path: Path) -> None:
+    """Where ten near vectors share a list, ten that a filter leaves of them are in many."""
+    rows = 70_000
+    chance = np.random.default_rng(2)
+    centres = chance.standard_normal((rows // 20, DIMENSION)).astype(np.float32)
+    vectors = centres[chance.integers(0, len(centres), rows)] + 0.3 * chance.standard_normal((rows, DIMENSION))
+    (tmp_path / "vectors").mkdir()
+    block = VectorBlock(np.arange(1, rows + 1), stored_rows(vectors.astype(np.float32)))
+    infos = [write_segment(tmp_path / "vectors", [block])]
+    update_codes(tmp_path, "x", infos, least_rows=1, least_recall=LEAST_RECALL)
+    codes = open_codes(tmp_path, "x", infos, LEAST_RECALL)
+    found, truly = VectorSet([], codes, [block]), VectorSet([block])
+    for share in (0.3, 0.07):
+        within = np.sort(chance.choice(rows, int(share * rows), replace=False)) + 1
+        for query in unit_rows(centres[:30] + 0.1):
+            assert [id for id, _ in found.top(query, 10, within)] == [id for id, _ in truly.top(query, 10, within)]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links need no rights there")

@@ -51,16 +51,9 @@ class Coder:
         self._index.encode_vectors(len(rows), faiss.swig_ptr(rows), faiss.swig_ptr(lists), faiss.swig_ptr(codes))
         return cast("CodeMatrix", codes)
 
-    def nearest(
-        self,
-        stretches: Iterable[tuple[IntVector, CodeMatrix]],
-        query: FloatVector,
-        n: int,
-        within: IntVector | None = None,
-    ) -> IntVector:
-        """Ids of the `n` that seem nearest by their codes, in no order; of those `within`, where it is given."""
-        chosen = _Chosen(within)
-        scan = _Scan(self._index.get_InvertedListScanner(False, chosen.selector, self._parameters), query, n)
+    def nearest(self, stretches: Iterable[tuple[IntVector, CodeMatrix]], query: FloatVector, n: int) -> IntVector:
+        """Ids of the `n` that seem nearest by their codes, in no order."""
+        scan = _Scan(self._index.get_InvertedListScanner(False, None, self._parameters), query, n)
         for ids, codes in stretches:
             scan.add(ids, codes)
         return scan.best()[0]

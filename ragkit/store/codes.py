@@ -32,7 +32,6 @@ _MAGIC = b"RAGKITA3"
 _LENGTH = struct.Struct("<I")  # of the JSON before the arrays; and the crc32 of everything at the end
 _PART = re.compile(r"part-[0-9a-f]{32}")
 _TIMES = 10  # candidates for each that is wanted: so the hundredth nearest is found as well as the first ten
-_WIDER = 4  # times as many codes are looked at where those so far had too few of what is wanted
 _READ_THROUGH = 16_000_000  # bytes of a part up to which opening compares its checksum; above, only `check` does
 
 
@@ -106,27 +105,20 @@ class Codes:
     def __len__(self) -> int:
         return sum(len(part.ids) for part in self.parts)
 
-    def candidates(self, query: FloatVector, n: int, within: IntVector | None = None) -> IntVector:
-        """Ids among which the `n` nearest are, ascending; all of them `within`, where it is given.
-
-        A filter is worth as many codes that pass it as are looked at without one: the narrower, the more lists.
-        """
+    def candidates(self, query: FloatVector, n: int) -> IntVector:
+        """Ids among which the `n` nearest are, ascending."""
         wanted = min(max(_TIMES * n, self.about.rescored), len(self))
+        found = self.coder.nearest(self._near(query, wanted), query, wanted)
+        found.sort()
+        return found[np.diff(found, prepend=-1) > 0]  # np.unique hashes them, which takes twice as long
+
+    def _near(self, query: FloatVector, wanted: int) -> Iterator[tuple[IntVector, CodeMatrix]]:
+        """The lists within the margin of the nearest one, and more where they hold too little."""
         nearness = self.lists.nearness(query[None, :])[0]
         order = np.argsort(-nearness)
-        lengths = sum(np.diff(part.starts)[order] for part in self.parts)
-        held = np.cumsum(lengths)  # codes in so many of the nearest lists
+        held = np.cumsum(sum(np.diff(part.starts)[order] for part in self.parts))  # codes in so many of the nearest
         near = np.count_nonzero(nearness >= nearness.max() - self.about.margin)
-        needed = max(wanted, int(held[near - 1]))
-        if within is not None:
-            needed = needed * len(self) // max(1, len(within))
-        while True:
-            lists = np.sort(order[: np.searchsorted(held, needed) + 1])
-            found = self.coder.nearest(self._stretches(lists), query, wanted, within)
-            if len(found) == wanted or needed >= len(self):
-                found.sort()
-                return found[np.diff(found, prepend=-1) > 0]  # np.unique hashes them, which takes twice as long
-            needed *= _WIDER
+        return self._stretches(np.sort(order[: max(near, np.searchsorted(held, wanted) + 1)]))
 
     def _stretches(self, lists: IntVector) -> Iterator[tuple[IntVector, CodeMatrix]]:
         """What these lists hold, ascending; neighbours at once."""

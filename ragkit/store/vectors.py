@@ -21,10 +21,9 @@ if TYPE_CHECKING:
 # Up to so many rows are kept as float32 once they were asked for: 64 MB at 1024 dimensions, and 4 ms a query. To make
 # them takes 20 ms, to import faiss 35.
 _WHOLE = 16_384
-_GATHERED = 4096  # rows of a filter up to which numpy multiplies them; above, faiss does, and where it is there
-_SPARSE = 128  # one row in so many, or fewer, are taken out of all; of more each row is asked whether it is wanted
-_BROAD = 20_000  # rows of a filter above which codes choose among them, where there are any; exact takes 0.2 us a row
-_AT_ONCE = 256  # rows converted at a time: 1 MB of float32 stays in the processor's cache
+_MULTIPLIED = 4096  # rows of a filter up to which numpy multiplies them; above, faiss does, and where it is there
+_SPARSE = 16  # one row in so many, or fewer, are taken out of all; of more each row is asked whether it is wanted
+_AT_ONCE = 256  # rows converted, or taken out, at a time: 1 MB of float32 stays in the processor's cache
 
 
 class VectorSet:
@@ -45,17 +44,16 @@ class VectorSet:
     def top(self, query: FloatVector, n: int, within: IntVector | None = None) -> list[tuple[int, float]]:
         """The `n` best (id, cosine), best first; ties in order of id.
 
-        `within` is ascending, without doubles, and restricts exactly: all n are in it, where it has so many. Of more
-        than _BROAD the nearest are found by codes, as without it.
+        `within` is ascending, without doubles, and restricts exactly: all n are in it, where it has so many, and each
+        of its rows is compared. Codes are of no use there: near ones that a filter leaves lie in lists that are far.
         """
-        if within is not None and (self._codes is None or len(within) <= _BROAD):
+        if within is not None:
             ids, scores = self._among(query, n, within)
         elif self._codes is None:
             ids, scores = self._near(query, n)
         else:
-            chosen = self._codes.candidates(query, n, within)
-            near = _scan(_gathered(self._coded, chosen), query, n, None)
-            rest = self._near(query, n) if within is None else _scan(self._exact, query, n, within)
+            near = _scan(_taken(self._coded, self._codes.candidates(query, n)), query, n, None)
+            rest = self._near(query, n)
             ids, scores = np.concatenate([near[0], rest[0]]), np.concatenate([near[1], rest[1]])
         if n < len(scores):
             best = np.argpartition(-scores, n - 1)[:n]
@@ -69,7 +67,7 @@ class VectorSet:
 
         Raises IndexCorrupt where one is not here.
         """
-        found = _gathered(self._blocks(), ids)
+        found = list(_taken(self._blocks(), ids))
         have = np.concatenate([block.ids for block in found]) if found else np.empty(0, np.int64)
         if len(have) < len(ids):
             lost = np.setdiff1d(ids, have)
@@ -86,10 +84,10 @@ class VectorSet:
         return self._coded + self._exact
 
     def _among(self, query: FloatVector, n: int, within: IntVector) -> tuple[IntVector, FloatVector]:
-        if self._codes is None and len(within) <= _GATHERED:
+        if self._codes is None and len(within) <= _MULTIPLIED:
             return _scores(self._blocks(), query, within)
         if _SPARSE * len(within) <= len(self):
-            return _scan(_gathered(self._blocks(), within), query, n, None)
+            return _scan(_taken(self._blocks(), within), query, n, None)
         return _scan(self._blocks(), query, n, within)
 
     def _near(self, query: FloatVector, n: int) -> tuple[IntVector, FloatVector]:
@@ -111,7 +109,7 @@ def float_rows(block: VectorBlock, at_once: int) -> Iterator[FloatMatrix]:
 
 
 def _scan(
-    blocks: Sequence[VectorBlock], query: FloatVector, n: int, within: IntVector | None
+    blocks: Iterable[VectorBlock], query: FloatVector, n: int, within: IntVector | None
 ) -> tuple[IntVector, FloatVector]:
     from ragkit.store.ann import nearest_rows  # small indexes need no faiss
 
@@ -131,10 +129,13 @@ def _scores(blocks: Sequence[VectorBlock], query: FloatVector, ids: IntVector) -
     return np.concatenate(found), np.concatenate(scores)
 
 
-def _gathered(blocks: Sequence[VectorBlock], ids: IntVector) -> list[VectorBlock]:
-    """The rows whose ids are among `ids`, ascending."""
-    found = [(_places(block, ids), block) for block in blocks]
-    return [VectorBlock(here, block.rows[places]) for (here, places), block in found]
+def _taken(blocks: Sequence[VectorBlock], ids: IntVector) -> Iterator[VectorBlock]:
+    """The rows whose ids are among `ids`, ascending, some at a time: copied to memory that the next ones reuse."""
+    for block in blocks:
+        here, places = _places(block, ids)
+        for low in range(0, len(places), _AT_ONCE):
+            piece = slice(low, low + _AT_ONCE)
+            yield VectorBlock(here[piece], block.rows[places[piece]])
 
 
 def _places(block: VectorBlock, ids: IntVector) -> tuple[IntVector, IntVector]:

@@ -120,16 +120,16 @@ class LexicalIndex:
             for document in remove_documents:
                 sections.remove(document)
                 chunks.remove(document)
+            # What was removed is kept in memory until the commit, 2 kB for each document.
+            may_be_there = max(self.generations.values()) > 0
             section = _Section(0, 0)
-            seen: set[int] = set()
             for chunk, document, text in add:
+                if document != section.document and may_be_there:
+                    sections.remove(document)
+                    chunks.remove(document)
                 if document != section.document or len(section.fields) == SECTION_CHUNKS:
                     section.write(sections)
                     section = _Section(chunk, document)
-                if document not in seen:
-                    seen.add(document)
-                    sections.remove(document)
-                    chunks.remove(document)
                 found = words.fields(text)
                 section.fields.append(found)
                 numbers = {"chunk": chunk, "document": document, "section": section.id}

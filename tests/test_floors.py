@@ -43,7 +43,7 @@ FLOORS = [  # from the ground up; names are prefixes
         "ragkit.generative",
         "ragkit.packing",
     ],
-    ["ragkit.survey"],  # a folder beside what is known of it
+    ["ragkit.survey", "ragkit.file_reports"],  # what a folder holds, and what became of it
     ["ragkit.ingest", "ragkit.reembedding", "ragkit.mending", "ragkit.evaluation", "ragkit.routing", "ragkit.dialogue"],
     ["ragkit.asking"],
     ["ragkit.rag"],

@@ -177,7 +177,7 @@ def test_a_key_that_lasts_is_not_shown_to_an_unchecked_host(papers: Papers, who:
         assert "GIGACHAT_ACCESS_TOKEN" in caught.value.hint
         assert "GIGACHAT_CA_BUNDLE_FILE" in caught.value.hint
         assert not server.requests
-        with GigaChat(access_token="token", **trusting, retries=0) as giga, pytest.raises(BadResponse):
+        with GigaChat(access_token="token-of-this-test", **trusting, retries=0) as giga, pytest.raises(BadResponse):
             giga.models()
         assert len(server.requests) == 1
 
@@ -186,7 +186,7 @@ def test_checks_that_are_switched_off_need_a_name(papers: Papers) -> None:
     """GIGACHAT_VERIFY_SSL_CERTS=false alone is an error with the cure; with a name, that host alone is unchecked."""
     with server_of(papers) as server:
         environ = {
-            "GIGACHAT_ACCESS_TOKEN": "token",
+            "GIGACHAT_ACCESS_TOKEN": "token-of-this-test",
             "GIGACHAT_BASE_URL": server.url,
             "GIGACHAT_VERIFY_SSL_CERTS": "false",
             "RAGKIT_RETRIES": "0",

@@ -31,7 +31,7 @@ def run(desk: Desk, service: Service, *, retries: int = 2) -> RagkitError | None
                 "slots": 2,
                 "retries": retries,
                 "timeout": 0.25,
-                "deadline": 2.0,
+                "deadline": 1.0,
             },
             environ={},
         )

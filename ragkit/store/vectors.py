@@ -120,12 +120,9 @@ def _scores(blocks: Sequence[VectorBlock], query: FloatVector, ids: IntVector) -
     """Ids and cosines, (m,) each, of the rows whose ids are among `ids`, ascending."""
     found: list[IntVector] = [np.empty(0, np.int64)]
     scores: list[FloatVector] = [np.empty(0, np.float32)]
-    for block in blocks:
-        here, places = _places(block, ids)
-        found.append(here)
-        for low in range(0, len(places), _AT_ONCE):
-            rows = wide(block.rows[places[low : low + _AT_ONCE]])
-            scores.append(cast("FloatVector", rows @ query))  # (m, d) @ (d,) -> (m,)
+    for piece in _taken(blocks, ids):
+        found.append(piece.ids)
+        scores.append(cast("FloatVector", wide(piece.rows) @ query))  # (m, d) @ (d,) -> (m,)
     return np.concatenate(found), np.concatenate(scores)
 
 

@@ -19,6 +19,7 @@ import Stemmer  # type: ignore[import-not-found]  # PyStemmer ships no types
 GRAM = 4  # characters; with 3 quality falls on prose, with 5 on inflected Russian
 MAX_TERM = 64  # characters; longer runs are base64, hashes of hashes and broken PDFs, and tantivy stops at 65 530 bytes
 _CACHED_WORDS = 1 << 16  # distinct written forms; about 40 MB when full
+_CACHED_TERMS = 1 << 14  # with the sounds of each; about 15 MB when full
 
 # Written by hand: words that carry grammar, not content. Question words are among them, since queries have them and
 # passages that answer do not; "us" is not, since it is also a country.
@@ -91,11 +92,9 @@ class Fields(NamedTuple):
     stops: str  # the stop words
     cyrillic: str  # 4-grams of the sound of Cyrillic words, in Latin letters
     latin: str  # 4-grams of the sound of Latin words
-    cyrillic_roots: str  # 4-grams of the sound of Cyrillic stems, with their beginnings only
-    latin_roots: str  # of the sound of Latin stems
 
 
-NOTHING = Fields("", "", "", "", "", "", "", "")
+NOTHING = Fields("", "", "", "", "", "")
 
 
 class _Stemmers(threading.local):
@@ -166,13 +165,11 @@ class _Found:
         self.stops: list[str] = []
         self.cyrillic: list[str] = []
         self.latin: list[str] = []
-        self.cyrillic_roots: list[str] = []
-        self.latin_roots: list[str] = []
         self.stems: list[str] = []
 
     def joined(self) -> Fields:
-        sounds = (self.cyrillic, self.latin, self.cyrillic_roots, self.latin_roots)
-        return Fields(*map(" ".join, (self.terms, self.grams, self.stems, self.stops, *sounds)))
+        found = (self.terms, self.grams, self.stems, self.stops, self.cyrillic, self.latin)
+        return Fields(*map(" ".join, found))
 
     def add_word(self, word: str) -> None:
         if _UNSPACED.search(word):
@@ -198,12 +195,10 @@ class _Found:
             return
         self.terms.append(stem)
         self.grams += grams_of(word)
-        if _is_cyrillic(word):
+        if is_cyrillic(word):
             self.cyrillic += grams_of(sound(word))
-            self.cyrillic_roots += roots_of(sound(stem))
-        elif "a" <= word[0] <= "z":
+        elif _is_latin(word):
             self.latin += grams_of(sound(word))
-            self.latin_roots += roots_of(sound(stem))
 
     def _add_unspaced(self, word: str) -> None:
         for run in _UNSPACED.findall(word):
@@ -221,10 +216,13 @@ def grams_of(word: str) -> list[str]:
     return [word[i : i + GRAM] for i in range(len(word) - GRAM + 1)] or [word]
 
 
-def roots_of(stem: str) -> list[str]:
-    """The 4-grams of one stem, whose beginning is marked by an underscore: _wor, word."""
-    stem = f"_{stem}"
-    return [stem[i : i + GRAM] for i in range(len(stem) - GRAM + 1)] or [stem]
+@lru_cache(maxsize=_CACHED_TERMS)
+def sounds_of(term: str) -> frozenset[str]:
+    """The 4-grams of the sound of one of `terms`, its beginning marked by an underscore; none where it is no word."""
+    if not is_cyrillic(term) and not _is_latin(term):
+        return frozenset()
+    heard = f"_{sound(term)}"
+    return frozenset([heard[i : i + GRAM] for i in range(len(heard) - GRAM + 1)] or [heard])
 
 
 def sound(word: str) -> str:
@@ -232,7 +230,7 @@ def sound(word: str) -> str:
 
     Panthers and Пэнтерс are panters and penters. A key for matching, not a transliteration to read.
     """
-    if _is_cyrillic(word):
+    if is_cyrillic(word):
         word = word.translate(_CYRILLIC_SOUNDS)
     else:
         word = _LATIN_SPELLING.sub(lambda found: _LATIN_SOUNDS[found[0]], word)
@@ -242,14 +240,19 @@ def sound(word: str) -> str:
     return _DOUBLE.sub(r"\1", word)
 
 
-def _is_cyrillic(word: str) -> bool:
-    return "\u0400" <= word[0] <= "\u04ff"
+def is_cyrillic(word: str) -> bool:
+    """Whether a word begins with a letter of that script."""
+    return "\u0400" <= word[:1] <= "\u04ff"
+
+
+def _is_latin(word: str) -> bool:
+    return "a" <= word[:1] <= "z"
 
 
 def _stem(word: str) -> str:
-    if _is_cyrillic(word):
+    if is_cyrillic(word):
         return _russian_stem(word)
-    if "a" <= word[0] <= "z":
+    if _is_latin(word):
         return _stemmers.english(word)
     return word
 
@@ -267,7 +270,7 @@ def _russian_stem(word: str) -> str:
 
 def _without_accents(word: str) -> str:
     """Latin letters without their marks: café is found as cafe. Cyrillic й keeps its own."""
-    if _is_cyrillic(word):
+    if is_cyrillic(word):
         return word
     return "".join(c for c in unicodedata.normalize("NFD", word) if not unicodedata.combining(c))
 

@@ -1,4 +1,4 @@
-"""What a question looks for in the word index, and which of it leads in a large one."""
+"""What a question looks for in the word index, and by what of it chunks are chosen."""
 
 from collections.abc import Mapping
 
@@ -6,78 +6,75 @@ import pytest
 
 from ragkit import words
 from ragkit.store import weights
+from ragkit.store.weights import KNOWN, RARE
 
-TOTAL = 100_000
-WORDS = {"договор": 40_000, "поставка": 9_000, "котельная": 700, "срок": 80_000}
+LIKE = {"вэзденет": [("везде", 10.0)], "котелн": [("котельн", 12.0)], "floyd": [("флойд", 10.0), ("floid", 9.0)]}
 
 
 class Counted:
-    """An index of so many documents, of which so many hold each term."""
+    """Words of an index, each in so many chunks; what is like them is as above."""
 
-    def __init__(self, frequencies: Mapping[tuple[str, str], int]) -> None:
+    def __init__(self, frequencies: Mapping[str, int]) -> None:
         self.frequencies = frequencies
 
-    def __len__(self) -> int:
-        return TOTAL
+    def frequency(self, term: str) -> int:
+        return self.frequencies.get(term, 0)
 
-    def frequency(self, field: str, term: str) -> int:
-        return self.frequencies.get((field, term), 0)
+    def idf(self, term: str) -> float:
+        return {"везде": 0.0}.get(term, 4.0)
 
-
-def counted(grams: int = 3_000) -> Counted:
-    """The words above, and every 4-gram and sound of them, of a misspelt and of a foreign one, in `grams` documents."""
-    held = {term(word): n for word, n in WORDS.items()}
-    for word in (*WORDS, "котелная", "Floyd"):
-        of = words.token_fields(word)
-        held.update({("grams", gram): grams for gram in of.grams.split()})
-        held.update({("cyrillic_roots", gram): grams for gram in of.latin_roots.split()})
-    return Counted(held)
+    def like(self, term: str) -> list[tuple[str, float]]:
+        return LIKE.get(term, [])
 
 
-def term(word: str) -> tuple[str, str]:
-    (stem,) = words.terms(word)
-    return "terms", stem
+def wanted(text: str, **frequencies: int) -> weights.Wanted:
+    return weights.in_chunks(text, Counted(frequencies))
 
 
-def led(text: str, counts: Counted) -> set[tuple[str, str]]:
-    asked = weights.in_chunks(text)
-    found, leading = weights.wanted(text, asked, counts, is_led=True)
-    assert leading.items() <= found.items() <= asked.items()
-    return set(leading)
+def test_words_of_the_index_are_looked_for_as_they_are() -> None:
+    """Each as often as the question has it, and pairs by their names; they choose chunks."""
+    (contract,), (delivery,) = words.terms("договор"), words.terms("поставки")
+    found = wanted("договор договор поставки", **{contract: 3, delivery: 2})
+    assert found.each["terms", contract] == 2 * found.each["terms", delivery]
+    assert {field for field, _ in found.each} == {"terms", "pairs"}
+    assert (found.best_of, found.choosing) == ([], found.each)
 
 
-def test_nothing_leads_in_a_small_index() -> None:
-    """There everything is looked for, with the weights it has."""
-    asked = weights.in_chunks("договор поставки")
-    assert weights.wanted("договор поставки", asked, counted(), is_led=False) == (asked, {})
+def test_stop_words_are_looked_for_where_there_is_nothing_else() -> None:
+    """A question of words of grammar alone finds those."""
+    assert ("stops", "кто") in wanted("кто они").choosing
+    assert not any(field == "stops" for field, _ in wanted("кто поставил").each)
 
 
-def test_words_lead_and_their_grams_do_not() -> None:
-    """A word that many documents hold is enough to find them; in more than half of all it finds nothing."""
-    assert led("сроки договоров поставки", counted()) == {term("договор"), term("поставка")}
+def test_a_word_that_hardly_anything_holds_is_looked_for_as_those_it_sounds_like() -> None:
+    """A misspelt word is that of the index, weighed by what both share; it chooses chunks."""
+    (misspelt,) = words.terms("котелная")
+    found = wanted("котелная", котелн=RARE)
+    assert found.best_of == [{("terms", "котельн"): pytest.approx(weights.LIKE_WEIGHT * 12 / 4)}]
+    assert found.choosing.keys() == {("terms", misspelt), ("terms", "котельн")}
 
 
-@pytest.mark.parametrize(("text", "field"), [("котелная", "grams"), ("Floyd", "cyrillic_roots")])
-def test_a_word_that_nothing_holds_is_led_to_by_its_parts(text: str, field: str) -> None:
-    """A misspelt word by its 4-grams, a foreign one by its sounds, beside words that are known."""
-    leading = led(f"договор {text}", counted())
-    assert term("договор") in leading
-    assert field in {of for of, _ in leading}
-    assert not {("grams", gram) for gram in words.grams("договор")} & leading
+def test_a_word_that_more_hold_is_no_other_of_its_script() -> None:
+    """Only how it is written in the other script is looked for besides."""
+    assert wanted("котелная", котелн=RARE + 1).best_of == []
+    assert [list(best) for best in wanted("Floyd", floyd=RARE + 1).best_of] == [[("terms", "флойд")]]
+    assert ("terms", "флойд") in wanted("Floyd", floyd=KNOWN - 1).choosing
 
 
-def test_parts_that_lead_are_the_rarest_and_have_an_end() -> None:
-    """What is gone through for them is at most half as long as the index, however long the question is."""
-    text = "котелная"
-    grams = [("grams", gram) for gram in words.grams(text)]
-    frequent = Counted({gram: 5_000 * n for n, gram in enumerate(grams, 1)})
-    assert led(text, frequent) == set(grams[:4])  # 5, 10, 15 and 20 thousand: the fifth would be one too many
+def test_a_word_that_many_hold_chooses_by_itself() -> None:
+    """Those that sound like it count where they stand in what it finds."""
+    found = wanted("Floyd", floyd=KNOWN)
+    assert found.choosing == found.each
+    assert found.best_of
 
 
-def test_a_gram_of_half_of_all_is_not_looked_for() -> None:
-    """It says nothing where a word is known, and is all there is where none is."""
-    asked = weights.in_chunks("договор")
-    found, _ = weights.wanted("договор", asked, counted(grams=60_000), is_led=True)
-    assert set(found) == {term("договор")}
-    found, _ = weights.wanted("котелная", weights.in_chunks("котелная"), counted(grams=60_000), is_led=True)
-    assert set(found) == {("grams", gram) for gram in words.grams("котелная")}
+def test_a_word_of_every_chunk_is_worth_no_more_than_any() -> None:
+    """Its idf, which is nearly nothing, does not make a weight without end."""
+    (best,) = wanted("вэзденет").best_of
+    assert best == {("terms", "везде"): pytest.approx(10 * weights.LIKE_WEIGHT * 10)}
+
+
+def test_sections_are_asked_for_4_grams() -> None:
+    """And for nothing else."""
+    assert {field for field, _ in weights.in_sections("договор поставки")} == {"grams"}
+    assert weights.counted(["аааа", "бббб", "аааа", "аааа"]).split() == ["аааа", "аааа", "бббб"]

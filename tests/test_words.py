@@ -11,10 +11,10 @@ from ragkit import words
 
 def test_the_sound_of_a_stem_has_no_end() -> None:
     """What is inflected differs at its end: forms of a word sound alike up to there, in both scripts."""
-    assert words.roots_of("договор") == ["_дог", "дого", "огов", "гово", "овор"]
-    assert words.roots_of("ox") == ["_ox"]
-    assert words.fields("договор").cyrillic_roots == words.fields("договоров").cyrillic_roots
-    assert words.fields("Пантеры").cyrillic_roots == words.fields("Panter").latin_roots
+    assert words.sounds_of("договор") == {"_dog", "dogo", "ogov", "govo", "ovor"}
+    assert words.sounds_of("ox") == {"_oks"}
+    assert words.sounds_of(*words.terms("Пантеры")) == words.sounds_of(*words.terms("Panter"))
+    assert words.sounds_of("2017") == words.sounds_of("") == frozenset()
 
 
 @pytest.mark.parametrize(

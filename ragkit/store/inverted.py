@@ -17,7 +17,7 @@ import tantivy
 from ragkit.errors import StoreError
 
 # In the name of a field, so that an index made by another version of the analyser does not open.
-_MARKER = "marker_v5"
+_MARKER = "marker_v6"
 _HEAP = 64_000_000  # bytes for each writer, which it takes as it needs them: fewer and larger segments are smaller ones
 _MOST_CLAUSES = 400  # distinct terms of one query; the rest are the commonest, which say least
 _FEW = 2000  # documents: up to so many are named in the query; of more, the best of all are looked through first
@@ -59,11 +59,15 @@ class Change:
 
 
 class InvertedIndex:
-    """Documents of terms with their numbers; `fields` says of each whether it counts how often a term stands there."""
+    """Documents of terms with their numbers; `fields` says of each whether it counts how often a term stands there.
 
-    def __init__(self, path: Path | None, fields: Mapping[str, bool], *, new: bool) -> None:
+    What stands in the field `stored` can be read again.
+    """
+
+    def __init__(self, path: Path | None, fields: Mapping[str, bool], *, new: bool, stored: str = "") -> None:
         self.fields = fields
-        self._schema = _schema(fields)
+        self._stored = stored
+        self._schema = _schema(fields, stored)
         self._mirror: _Mirror | None = None
         with _as_store_errors(f"cannot open the word index at {path}"):
             if path is None:
@@ -132,8 +136,15 @@ class InvertedIndex:
         with _as_store_errors("cannot write the word index"):
             writer.wait_merging_threads()
 
-    def snapshot(self, weights: Weights, leading: Weights) -> Asked:
-        return Asked(self.searcher, self._schema, self.fields, weights, leading)
+    def stored(self, weights: Weights, k: int) -> list[str]:
+        """The stored text of the k documents that fit best."""
+        hits = Asked(self.searcher, self._schema, self.fields, weights).hits(k)
+        with _as_store_errors("cannot read the word index"):
+            return [self.searcher.doc(address)[self._stored][0] for _, address in hits]
+
+    def asked(self, weights: Weights, best_of: Sequence[Weights] = (), choosing: Weights | None = None) -> Asked:
+        """A query over what the index holds now."""
+        return Asked(self.searcher, self._schema, self.fields, weights, best_of, choosing)
 
 
 def dead_share(path: Path) -> tuple[int, int]:
@@ -167,7 +178,11 @@ class _Mirror:
 
 
 class Asked:
-    """One query to one part, always over the same snapshot; `leading` are the terms that choose what is scored."""
+    """One query to one part, always over the same snapshot.
+
+    A score is what all of `weights` and the best of each of `best_of` give. `choosing` are the terms by which `chosen`
+    goes, which are all of them where there are none.
+    """
 
     def __init__(
         self,
@@ -175,48 +190,35 @@ class Asked:
         schema: tantivy.Schema,
         fields: Mapping[str, bool],
         weights: Weights,
-        leading: Weights,
+        best_of: Sequence[Weights] = (),
+        choosing: Weights | None = None,
     ) -> None:
         self._searcher = searcher
         self._schema = schema
         self._fields = fields
         with _as_store_errors("cannot read the word index"):
-            if len(weights) > _MOST_CLAUSES:
-                rarest = sorted(weights, key=lambda term: (-_idf(searcher, *term), term))[:_MOST_CLAUSES]
-                weights = {term: weights[term] for term in rarest}
             self._clauses = self._as_clauses(weights)
-            self._leading = self._as_clauses({term: weight for term, weight in leading.items() if term in weights})
-            self._query = tantivy.Query.boolean_query(self._clauses)
+            for alternatives in best_of:
+                query = tantivy.Query.disjunction_max_query([query for _, query in self._as_clauses(alternatives)])
+                self._clauses.append((tantivy.Occur.Should, query))
+            self.chooses_by_all = choosing is None or (not best_of and choosing == weights)
+            self._choosing = self._clauses if choosing is None else self._as_clauses(choosing)
+            self._query = tantivy.Query.boolean_query(self._choosing)
 
-    @property
-    def is_led(self) -> bool:
-        """Whether some of the terms lead."""
-        return bool(self._leading)
-
-    def led(self, k: int, documents: Collection[int] | None) -> list[Row]:
-        """The k best by the terms that lead, of the given documents where some are given."""
+    def chosen(self, k: int, documents: Collection[int] | None) -> list[Row]:
+        """The k best by the terms that choose, of the given documents where some are given."""
         if documents is None:
-            return self._rows(self._hits(tantivy.Query.boolean_query(self._leading), k))
-        return self._inside("document", documents, self._leading, k)
-
-    def led_within(self, field: str, ids: Collection[int], k: int) -> list[Row]:
-        """The same of those whose `field` is one of the ids."""
-        return self._inside(field, ids, self._leading, k)
-
-    def best(self, k: int, documents: Collection[int] | None) -> list[Row]:
-        """The k best, of the given documents where some are given."""
-        if documents is None:
-            return self._rows(self._hits(self._query, k))
+            return self._rows(self.hits(k))
         likely = len(documents) * _LOOKED_THROUGH > self._searcher.num_docs  # that so many hold k of theirs
         if likely and len(documents) > _FEW and (found := self._among_the_best(k, frozenset(documents))) is not None:
             return found
-        return self.within("document", documents, k)
+        return self._inside("document", documents, self._choosing, k)
 
     def _among_the_best(self, k: int, documents: Collection[int]) -> list[Row] | None:
         """The k best of these documents, where they are among the best of all; else None, which costs little."""
         wanted = 2 * k
         while wanted <= _LOOKED_THROUGH * k:
-            hits = self._hits(self._query, wanted)
+            hits = self.hits(wanted)
             with _as_store_errors("cannot read the word index"):
                 held = self._searcher.fast_field_values("document", [address for _, address in hits])
             inside = [hit for hit, document in zip(hits, held, strict=True) if document in documents]
@@ -225,16 +227,19 @@ class Asked:
             wanted *= 3
         return None
 
-    def within(self, field: str, ids: Collection[int], k: int) -> list[Row]:
-        """The k best of those whose `field` is one of the ids; what shares nothing with the query is none of them."""
-        return self._inside(field, ids, self._clauses, k)
+    def within(self, field: str, ids: Collection[int]) -> list[Row]:
+        """Those whose `field` is one of the ids; what shares nothing with the query is none of them.
+
+        No more than one for each id.
+        """
+        return self._inside(field, ids, self._clauses, len(ids))
 
     def _inside(self, field: str, ids: Collection[int], clauses: Clauses, k: int) -> list[Row]:
         if not ids:
             return []
         with _as_store_errors("cannot read the word index"):
             query = self._one_of(field, ids)
-            few = self.is_led and len(ids) <= _SOUGHT and len(clauses) <= _NESTED
+            few = len(ids) <= _SOUGHT and len(clauses) <= _NESTED
             wanted = [(tantivy.Occur.Should, _one_by_one(clauses))] if few else clauses
             # Not as two that must hold: then tantivy goes through all that the terms have, wherever the ids lie.
             query = tantivy.Query.boolean_query([(tantivy.Occur.Must, self._one_of(field, ids)), *wanted])
@@ -251,6 +256,9 @@ class Asked:
         return tantivy.Query.const_score_query(query, 0.0)
 
     def _as_clauses(self, weights: Weights) -> Clauses:
+        if len(weights) > _MOST_CLAUSES:
+            rarest = sorted(weights, key=lambda term: (-_idf(self._searcher, *term), term))[:_MOST_CLAUSES]
+            weights = {term: weights[term] for term in rarest}
         return [
             (
                 tantivy.Occur.Should,
@@ -260,6 +268,10 @@ class Asked:
             )
             for (field, term), weight in weights.items()
         ]
+
+    def hits(self, k: int) -> list[tuple[float, tantivy.DocAddress]]:
+        """Scores and places of the k best by the terms that choose, best first."""
+        return self._hits(self._query, k)
 
     def _hits(self, query: tantivy.Query, k: int) -> list[tuple[float, tantivy.DocAddress]]:
         searcher = self._searcher
@@ -299,10 +311,10 @@ def _nested(clauses: Clauses) -> tantivy.Query:
     return whole
 
 
-def _schema(fields: Mapping[str, bool]) -> tantivy.Schema:
+def _schema(fields: Mapping[str, bool], stored: str) -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
     for name, counted in fields.items():
-        builder.add_text_field(name, tokenizer_name="whitespace", index_option=_option(counted))
+        builder.add_text_field(name, stored=name == stored, tokenizer_name="whitespace", index_option=_option(counted))
     for name in ("chunk", "document", "section", _MARKER):
         builder.add_unsigned_field(name, indexed=True, fast=True)
     builder.add_unsigned_field("generation", fast=True)

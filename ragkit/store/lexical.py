@@ -1,11 +1,10 @@
-"""The word index: BM25 over stems, 4-grams, pairs of words and sounds, in two inverted indexes.
+"""The word index: BM25 over stems, pairs of words and 4-grams, in inverted indexes of chunks, sections and words.
 
 A cache: whatever it holds can be made again from the catalog, so anything wrong with it is answered by deleting
 and rebuilding. It knows chunks by number only.
 
-A chunk's score is its own plus a share of its section's, which is up to eight chunks of one document read as one
-text: what a question asks is often said in two places. Cut into chunks, articles of three sets of thirteen rank .005
-to .017 of nDCG@10 lower than whole; sections give most of that back and are a fifth of the index.
+A chunk's score is that of its words, and of the 4-grams of its section, which is up to eight chunks of one document
+read as one text: what a question asks is often said in two places, and in other forms of its words.
 """
 
 from __future__ import annotations
@@ -14,38 +13,29 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from ragkit import words
-from ragkit.store import weights
-from ragkit.store.inverted import Asked, Change, InvertedIndex, LexicalUnusable, dead_share
+from ragkit.store import vocabulary, weights
+from ragkit.store.inverted import Asked, Change, InvertedIndex, LexicalUnusable, Row, dead_share
+from ragkit.store.vocabulary import Vocabulary
 
 __all__ = ["SECTION_CHUNKS", "LexicalIndex", "LexicalUnusable"]
 
-SECTION_WEIGHT = 0.8  # of a section beside a chunk; at 1 answers in long articles lose .02 to their neighbours
-# Chunks from which on words choose what is scored (see `weights`). Below, all that shares something with a question is
-# looked through, which is exact and takes no longer.
-LED_FROM = 20_000
-_LED = 2  # times as many as are wanted are chosen by the terms that lead, and then scored
-_LEAST_LED = 100
 SECTION_CHUNKS = 8  # at most, about 5 000 characters; 4 gain a little less, 16 a little more
+_CHOSEN = 2  # times as many as are wanted are chosen by words, and then put in order
+_LEAST_CHOSEN = 200  # of 13 sets none ranks better with more
 
-# Each with whether it counts how often a term stands in a text: of pairs it says nothing. Sounds are of stems, which
-# takes two fifths off them.
-_CHUNK_FIELDS = {
-    "terms": True,
-    "grams": True,
-    "pairs": False,
-    "stops": True,
-    "cyrillic_roots": True,
-    "latin_roots": True,
-}
-_SECTION_FIELDS = {"terms": True, "grams": True}  # pairs would gain nothing here
+# Each with whether it counts how often a term stands in a text: of pairs it says nothing.
+_CHUNK_FIELDS = {"terms": True, "pairs": False, "stops": True}
+_SECTION_FIELDS = {"grams": True}
 
 
 class LexicalIndex:
     """One snapshot for reading, replaced by `update` and `reload`. Safe to share between threads."""
 
-    def __init__(self, chunks: InvertedIndex, sections: InvertedIndex) -> None:
+    def __init__(self, chunks: InvertedIndex, sections: InvertedIndex, known: Vocabulary) -> None:
         self._chunks = chunks
         self._sections = sections
+        self._vocabulary = known
+        self._last: tuple[str, Asked, Asked] | None = None
 
     @classmethod
     def create(cls, path: Path | None) -> LexicalIndex:
@@ -58,10 +48,7 @@ class LexicalIndex:
                 path.parent.mkdir(mode=0o700, exist_ok=True)
             except OSError as error:
                 raise LexicalUnusable(f"cannot make the word index: {error}", "make room or mend the disk") from error
-        return cls(
-            InvertedIndex(path and path / "chunks", _CHUNK_FIELDS, new=True),
-            InvertedIndex(path and path / "sections", _SECTION_FIELDS, new=True),
-        )
+        return cls._of(path, new=True)
 
     @staticmethod
     def dead_share(path: Path) -> tuple[int, int]:
@@ -75,9 +62,15 @@ class LexicalIndex:
         Raises:
             LexicalUnusable: there is none, it is damaged, or another version made it.
         """
+        return cls._of(path, new=False)
+
+    @classmethod
+    def _of(cls, path: Path | None, *, new: bool) -> LexicalIndex:
+        known = InvertedIndex(path and path / "words", vocabulary.FIELDS, new=new, stored=vocabulary.STORED)
         return cls(
-            InvertedIndex(path / "chunks", _CHUNK_FIELDS, new=False),
-            InvertedIndex(path / "sections", _SECTION_FIELDS, new=False),
+            InvertedIndex(path and path / "chunks", _CHUNK_FIELDS, new=new),
+            InvertedIndex(path and path / "sections", _SECTION_FIELDS, new=new),
+            Vocabulary(known),
         )
 
     def __len__(self) -> int:
@@ -88,24 +81,30 @@ class LexicalIndex:
     def generation(self) -> int:
         """The generation of the catalog that this snapshot reflects; 0 when nothing was ever written.
 
-        Between the two commits of an update it is the older one: the same update, done again, completes it.
+        Between the commits of an update it is the older one: the same update, done again, completes it.
         """
-        return min(self._chunks.generation(), self._sections.generation())
+        return min(self.generations.values())
 
     @property
     def generations(self) -> dict[str, int]:
         """Of each part, by the name of its folder."""
-        return {"chunks": self._chunks.generation(), "sections": self._sections.generation()}
+        return {
+            "chunks": self._chunks.generation(),
+            "sections": self._sections.generation(),
+            "words": self._vocabulary.index.generation(),
+        }
 
     @property
     def settled(self) -> bool:
-        """Whether both parts reflect that generation; between the two commits of an update they do not."""
-        return self._chunks.generation() == self._sections.generation()
+        """Whether all parts reflect that generation; between the commits of an update they do not."""
+        return len(set(self.generations.values())) == 1
 
     def reload(self) -> None:
         """Show what was committed since, by another process too."""
+        self._vocabulary.index.reload()
         self._sections.reload()
         self._chunks.reload()
+        self._last = None
 
     def update(self, *, add: Iterable[tuple[int, int, str]], remove_documents: Iterable[int], generation: int) -> None:
         """Remove documents, then add chunks. Repeating an update changes nothing.
@@ -116,7 +115,11 @@ class LexicalIndex:
             remove_documents: document ids whose chunks go; ids that are not there are passed over.
             generation: of the catalog, once this is in.
         """
-        with self._sections.writing(generation) as sections, self._chunks.writing(generation) as chunks:
+        with (
+            self._vocabulary.learning(generation) as learn,
+            self._sections.writing(generation) as sections,
+            self._chunks.writing(generation) as chunks,
+        ):
             for document in remove_documents:
                 sections.remove(document)
                 chunks.remove(document)
@@ -127,101 +130,63 @@ class LexicalIndex:
                 if document != section.document and may_be_there:
                     sections.remove(document)
                     chunks.remove(document)
-                if document != section.document or len(section.fields) == SECTION_CHUNKS:
+                if document != section.document or section.chunks == SECTION_CHUNKS:
                     section.write(sections)
                     section = _Section(chunk, document)
                 found = words.fields(text)
-                section.fields.append(found)
+                section.add(found)
+                learn(found.terms.split())
                 numbers = {"chunk": chunk, "document": document, "section": section.id}
-                chunks.add(
-                    numbers,
-                    {**{name: getattr(found, name) for name in _CHUNK_FIELDS}, "pairs": weights.named(found.pairs)},
-                )
+                chunks.add(numbers, {"terms": found.terms, "pairs": weights.named(found.pairs), "stops": found.stops})
             section.write(sections)
         self.reload()
 
     def search(self, query: str, k: int, documents: Collection[int] | None = None) -> list[tuple[int, float]]:
         """The k best (chunk id, score), best first, of the given documents where some are given.
 
-        Chunks that share nothing with the query are not returned. Below `LED_FROM` chunks all others compete; above,
-        those do that are best by the terms which lead, or all where these are too few. The scores are the same.
+        Chunks without a word of the query, or one that sounds like it, are not returned. The best are those of the
+        chunks that are best by their words alone: twice as many as are wanted, and 200 at least.
         """
         if k <= 0 or (documents is not None and not documents):
             return []
         chunks, sections = self._asked(query)
-        if documents is not None:
-            documents = frozenset(documents)
-        if chunks.is_led and (led := self._led(chunks, sections, k, documents)):
-            return led
-        wanted = 3 * k  # with 2, every second question is asked again
-        while True:
-            best_chunks = chunks.best(wanted, documents)
-            best_sections = sections.best(max(4, wanted // 2), documents)
-            section_scores = {section: score for _, section, score in best_sections}
-            found = {chunk: (section, score) for chunk, section, score in best_chunks}
-            complete = len(best_chunks) < wanted
-            if not complete and section_scores:
-                inside = chunks.within("section", section_scores, len(section_scores) * SECTION_CHUNKS)
-                found.update({chunk: (section, score) for chunk, section, score in inside})
-            missing = {section for section, _ in found.values()} - section_scores.keys()
-            section_scores.update({at: score for _, at, score in sections.within("section", missing, len(missing))})
-            total = {
-                chunk: score + SECTION_WEIGHT * section_scores.get(section, 0.0)
-                for chunk, (section, score) in found.items()
-            }
-            ranked = sorted(total.items(), key=lambda hit: (-hit[1], hit[0]))[:k]
-            if complete:
-                return ranked
-            # What was not looked at is worse than the last of both lists.
-            limit = best_chunks[-1][2] + SECTION_WEIGHT * (best_sections[-1][2] if best_sections else 0.0)
-            if len(ranked) == k and ranked[-1][1] >= limit:
-                return ranked
-            wanted *= 3
+        wanted = max(_LEAST_CHOSEN, _CHOSEN * k)
+        found = chunks.chosen(wanted, None if documents is None else frozenset(documents))
+        if not chunks.chooses_by_all:
+            found = chunks.within("chunk", [id for id, _, _ in found])
+        scores = _scored(sections, found)
+        return sorted(scores.items(), key=lambda hit: (-hit[1], hit[0]))[:k]
 
     def score(self, query: str, chunk_ids: Sequence[int]) -> dict[int, float]:
         """The score that `search` gives each of these chunks, 0.0 where nothing matches."""
         chunks, sections = self._asked(query)
-        return {**dict.fromkeys(chunk_ids, 0.0), **_scored(chunks, sections, chunk_ids)}
+        return {**dict.fromkeys(chunk_ids, 0.0), **_scored(sections, chunks.within("chunk", chunk_ids))}
 
     def _asked(self, query: str) -> tuple[Asked, Asked]:
-        """The query to both parts. What leads depends on the query and the index alone, and so do scores."""
-        is_led = len(self) >= LED_FROM
-        return (
-            self._chunks.snapshot(*weights.wanted(query, weights.in_chunks(query), self._chunks, is_led=is_led)),
-            self._sections.snapshot(*weights.wanted(query, weights.in_sections(query), self._sections, is_led=is_led)),
-        )
+        """The query to chunks and to sections; a search asks it twice."""
+        last = self._last
+        if last is None or last[0] != query:
+            chunks = self._chunks.asked(*weights.in_chunks(query, self))
+            last = self._last = query, chunks, self._sections.asked(weights.in_sections(query))
+        return last[1:]
 
-    def _led(
-        self, chunks: Asked, sections: Asked, k: int, documents: Collection[int] | None
-    ) -> list[tuple[int, float]]:
-        """The k best of those that the terms which lead find; none where these find too few to choose among."""
-        wanted = max(_LEAST_LED, _LED * k)
-        found = {chunk: (section, score) for chunk, section, score in chunks.led(wanted, documents)}
-        if len(found) < wanted:
-            return []
-        if 2 * len(self._sections) <= len(self):  # else most are one chunk, and find what chunks find
-            near = {section: score for _, section, score in sections.led(wanted // 4, documents)}
-            inside = chunks.led_within("section", near, len(near) * SECTION_CHUNKS)
-            found.update({chunk: (section, score) for chunk, section, score in inside})
-            missing = {section for section, _ in found.values()} - near.keys()
-            near.update({at: score for _, at, score in sections.led_within("section", missing, len(missing))})
-            total = {
-                chunk: score + SECTION_WEIGHT * near.get(section, 0.0) for chunk, (section, score) in found.items()
-            }
-            likely = sorted(total, key=lambda chunk: (-total[chunk], chunk))[:wanted]
-        else:
-            likely = list(found)
-        return sorted(_scored(chunks, sections, likely).items(), key=lambda hit: (-hit[1], hit[0]))[:k]
+    def frequency(self, term: str) -> int:
+        """How many chunks hold a term of `words.terms`."""
+        return self._chunks.frequency("terms", term)
 
-    def idf(self, terms: Iterable[str]) -> dict[str, float]:
-        """ln(1 + (N - n + ½) / (n + ½)) of each term of `words.terms`, where n of N chunks hold it."""
-        return {term: self._chunks.idf("terms", term) for term in terms}
+    def like(self, term: str) -> list[tuple[str, float]]:
+        """Words of the index that sound like a term, with the weight of what they share."""
+        return self._vocabulary.like(term)
+
+    def idf(self, term: str) -> float:
+        """ln(1 + (N - n + ½) / (n + ½)) of a term of `words.terms`, where n of N chunks hold it."""
+        return self._chunks.idf("terms", term)
 
     def close(self) -> None:
         """Let go of the files."""
-        self._chunks, self._sections = (
-            InvertedIndex(None, part.fields, new=True) for part in (self._chunks, self._sections)
-        )
+        nothing = LexicalIndex.create(None)
+        self._chunks, self._sections, self._vocabulary = nothing._chunks, nothing._sections, nothing._vocabulary
+        self._last = None
 
 
 class _Section:
@@ -230,17 +195,19 @@ class _Section:
     def __init__(self, id: int, document: int) -> None:
         self.id = id
         self.document = document
-        self.fields: list[words.Fields] = []
+        self.chunks = 0
+        self._grams: list[str] = []
+
+    def add(self, found: words.Fields) -> None:
+        self.chunks += 1
+        self._grams.append(weights.counted(found.grams.split()))
 
     def write(self, writer: Change) -> None:
-        if self.fields:
-            texts = {name: " ".join([getattr(found, name) for found in self.fields]) for name in _SECTION_FIELDS}
-            writer.add({"section": self.id, "document": self.document}, texts)
+        if self.chunks:
+            writer.add({"section": self.id, "document": self.document}, {"grams": " ".join(self._grams)})
 
 
-def _scored(chunks: Asked, sections: Asked, ids: Collection[int]) -> dict[int, float]:
-    """The score of those of these chunks that share something with the query."""
-    found = chunks.within("chunk", ids, len(ids))
-    around = {section for _, section, _ in found}
-    of_section = {section: score for _, section, score in sections.within("section", around, len(around))}
-    return {chunk: score + SECTION_WEIGHT * of_section.get(section, 0.0) for chunk, section, score in found}
+def _scored(sections: Asked, found: Sequence[Row]) -> dict[int, float]:
+    """Scores by chunk, those of their sections added."""
+    of_section = {at: score for _, at, score in sections.within("section", {section for _, section, _ in found})}
+    return {chunk: score + of_section.get(section, 0.0) for chunk, section, score in found}

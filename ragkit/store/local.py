@@ -141,7 +141,7 @@ class LocalStore:
 
     def idf(self, terms: Sequence[str]) -> Mapping[str, float]:
         """How much each term says: ln(1 + (N - n + 0.5) / (n + 0.5)) where n of N chunks hold it."""
-        return self._read(lambda _, view: view.words.idf(terms))
+        return self._read(lambda _, view: {term: view.words.idf(term) for term in terms})
 
     def exists(self) -> bool:
         return (self.path / "catalog.sqlite").exists()

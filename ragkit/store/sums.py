@@ -22,7 +22,7 @@ from ragkit.store.inverted import LexicalUnusable
 _NAME = "sums.json"
 _READ = 1 << 20  # bytes at once: files have hundreds of millions
 _LONGEST_FOOTER = 1 << 12  # bytes; tantivy's has about 100
-_PARTS = ("chunks", "sections")
+_PARTS = ("chunks", "sections", "words")
 _LISTS = ("meta.json", ".managed.json")  # replaced by every commit; all other files are written once
 _FOOTER = re.compile(rb'"crc":(\d+)\}')
 _CURE = "it is made again from the catalog when the index is next used"

@@ -1,98 +1,98 @@
-"""What a question looks for in the word index: terms with their weights, and those among them that lead to passages.
+"""What a question looks for in the word index: terms with their weights, and those among them that choose chunks.
 
-It asks how many documents hold a term, and knows nothing of how they are kept.
+It asks how many chunks hold a term and which words are like another, and knows nothing of how they are kept.
 
-In a large index what takes the time are 4-grams: a question of six words has forty of them, each in a tenth of all
-texts or more. Words lead there, with the 4-grams and sounds of words that hardly anything holds: what they find is
-then scored by all that the question looks for.
+Chunks are chosen by words: by those of the question and by words that sound like one of them, of the other script,
+or of the same where hardly anything holds it. 4-grams only help to order what is chosen: each stands in a tenth of
+all texts or more, so to choose by them is to go through everything.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import Protocol
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
 from zlib import crc32
 
 from ragkit import words
 
-GRAM_WEIGHT = 0.28  # of a 4-gram beside a stem; one value for all languages, 0.2 to 0.3 are alike
-PAIR_WEIGHT = 0.3  # of two neighbouring words
-SOUND_WEIGHT = 0.6  # of a 4-gram of sounds met in the other script; costs nothing where query and text share one
+GRAM_WEIGHT = 0.18  # of a 4-gram beside a stem; one value for all languages
+PAIR_WEIGHT = 0.25  # of two neighbouring words
+LIKE_WEIGHT = 0.17  # of each 4-gram of sounds that a word shares with one that is looked for
+RARE = 2  # chunks with a word, up to which it may be misspelt: words of its own script that sound like it count too
+KNOWN = 500  # chunks with a word, from which on those that sound like it choose nothing: there are enough
+_LEAST_IDF = 0.1  # of a word that is like another, so that one of every chunk does not outweigh all else
 # Pairs share this many names: the list of distinct ones would be the largest part of the index, and grow for ever. Of
-# 10 000 chunks of 100 words one is taken to hold a pair that it does not; with 2 ** 16 names it would be 15.
-_PAIR_NAMES = 1 << 20
-
-KNOWN = 500  # documents with a word, from which on its 4-grams and sounds lead to nothing that it does not lead to
-_COMMON = 2  # a 4-gram that more than one document in so many holds says nothing, and a word of that kind leads nowhere
-_GRAMS_LEAD = 2  # one in so many entries of documents at most are gone through for 4-grams and sounds that lead
+# 10 000 chunks of 100 words 15 are taken to hold a pair that they do not, which costs .0002 of nDCG@10.
+_PAIR_NAMES = 1 << 16
 
 Weights = dict[tuple[str, str], float]  # (field, term) -> weight
 
 
-class Counts(Protocol):
-    """How many documents there are, and how many hold a field's term."""
+class Known(Protocol):
+    """What is known of words."""
 
-    def __len__(self) -> int: ...
+    def frequency(self, term: str) -> int:
+        """How many chunks hold it."""
+        ...
 
-    def frequency(self, field: str, term: str) -> int: ...
+    def idf(self, term: str) -> float: ...
+
+    def like(self, term: str) -> list[tuple[str, float]]:
+        """Others that sound like it, with the weight of what they share."""
+        ...
 
 
-def in_chunks(text: str) -> Weights:
+class Wanted(NamedTuple):
+    """What is looked for in chunks: a score is what all of `each` and the best of each of `best_of` give."""
+
+    each: Weights
+    best_of: list[Weights]
+    choosing: Weights  # a chunk with none of these is not found
+
+
+def in_chunks(text: str, known: Known) -> Wanted:
     """What to look for in chunks; stop words only where there is nothing else."""
     found = words.fields(text)
     pairs = ("pairs", named(found.pairs), PAIR_WEIGHT)
     if not found.terms.strip():
-        return _weights((("stops", found.stops, 1.0), pairs))
-    # Words of one script are looked for among the sounds of the other.
-    sounds = (
-        ("latin_roots", found.cyrillic_roots, SOUND_WEIGHT),
-        ("cyrillic_roots", found.latin_roots, SOUND_WEIGHT),
-    )
-    return _weights((("terms", found.terms, 1.0), ("grams", found.grams, GRAM_WEIGHT), pairs, *sounds))
+        each = _weights((("stops", found.stops, 1.0), pairs))
+        return Wanted(each, [], each)
+    each = _weights((("terms", found.terms, 1.0), pairs))
+    choosing, best_of = dict(each), []
+    for term, count in Counter(found.terms.split()).items():
+        like = {("terms", other): weight * count for other, weight in _like(term, known)}
+        if like:
+            best_of.append(like)
+            if known.frequency(term) < KNOWN:
+                for other, weight in like.items():
+                    choosing[other] = choosing.get(other, 0.0) + weight
+    return Wanted(each, best_of, choosing)
 
 
 def in_sections(text: str) -> Weights:
     """What to look for in sections."""
-    found = words.fields(text)
-    return _weights((("terms", found.terms, 1.0), ("grams", found.grams, GRAM_WEIGHT)))
+    return _weights((("grams", words.fields(text).grams, GRAM_WEIGHT),))
 
 
-def wanted(text: str, weights: Weights, counts: Counts, *, is_led: bool) -> tuple[Weights, Weights]:
-    """What to look for of the `weights` of a text, and which of it leads: nothing where `is_led` is not so."""
-    if not is_led:
-        return weights, {}
-    total = len(counts)
-    held = {term: n for term in weights if (n := counts.frequency(*term))}
-    common = total // _COMMON
-    leading = {term: weights[term] for term, n in held.items() if term[0] in ("terms", "pairs") and n <= common}
-    if any(field == "terms" for field, _ in leading):
-        held = {term: n for term, n in held.items() if term[0] != "grams" or n <= common}
-    room = total // _GRAMS_LEAD
-    unknown = _of_unknown_words(text, held)
-    for term in sorted(unknown & held.keys(), key=lambda term: (held[term], term)):
-        room -= held[term]
-        if room < 0:
-            break
-        leading[term] = weights[term]
-    return {term: weights[term] for term in held}, leading
-
-
-def _of_unknown_words(text: str, held: Mapping[tuple[str, str], int]) -> set[tuple[str, str]]:
-    """The 4-grams and sounds of words that few documents hold."""
-    found: set[tuple[str, str]] = set()
-    for token in words.tokens(text):
-        of = words.token_fields(token)
-        if max((held.get(("terms", term), 0) for term in of.terms.split()), default=0) < KNOWN:
-            found.update(("grams", gram) for gram in of.grams.split())
-            found.update(("latin_roots", gram) for gram in of.cyrillic_roots.split())
-            found.update(("cyrillic_roots", gram) for gram in of.latin_roots.split())
-    return found
+def counted(grams: Iterable[str]) -> str:
+    """4-grams of a chunk as often as they count: twice at most, since more would take a sixth more of the disk."""
+    return " ".join([gram if n == 1 else f"{gram} {gram}" for gram, n in Counter(grams).items()])
 
 
 def named(pairs: str) -> str:
     """Pairs by the names that the index has for them."""
     return " ".join([f"{crc32(pair.encode()) % _PAIR_NAMES:x}" for pair in pairs.split()])
+
+
+def _like(term: str, known: Known) -> list[tuple[str, float]]:
+    """Words to look for beside one, with weights: of the other script, and of its own where it is rare."""
+    rare = known.frequency(term) <= RARE
+    return [
+        (other, LIKE_WEIGHT * weight / max(_LEAST_IDF, known.idf(other)))
+        for other, weight in known.like(term)
+        if rare or words.is_cyrillic(other) != words.is_cyrillic(term)
+    ]
 
 
 def _weights(fields: Iterable[tuple[str, str, float]]) -> Weights:

@@ -1,0 +1,67 @@
+"""The words of an index by their sound: which of them are like one that a question has.
+
+Sounds belong to words, not to passages: kept with every passage they would be a fifth of the word index. A word that
+no passage holds any more stays until the index is made anew; it finds nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from ragkit import words
+from ragkit.store.inverted import InvertedIndex
+
+FIELDS = {"word": False, "sounds": False}  # whether it counts how often a term stands there
+STORED = "word"
+
+_MOST_LIKE = 20  # words at most that are like one; with 10 as much is found among 6000 chunks, with 40 no more
+_LEAST_SHARED = 0.1  # of the 4-grams that two words have: Panther and Пэнтерс have eight, and share one
+_REMEMBERED = 200_000  # words while they are learnt, some 30 MB; then what is new among them is written
+
+
+class Vocabulary:
+    """Words with the 4-grams of their sound."""
+
+    def __init__(self, index: InvertedIndex) -> None:
+        self.index = index
+
+    def like(self, term: str) -> list[tuple[str, float]]:
+        """Words that sound like a term, most alike first, itself not among them; with the idf of what they share."""
+        sounds = words.sounds_of(term)
+        held = {sound: n for sound in sounds if (n := self.index.frequency("sounds", sound))}
+        if not held:
+            return []
+        total = len(self.index)
+        idf = {sound: math.log(1 + (total - n + 0.5) / (n + 0.5)) for sound, n in held.items()}
+        found = []
+        for other in self.index.stored({("sounds", sound): 1.0 for sound in held}, _MOST_LIKE + 1):
+            theirs = words.sounds_of(other)
+            if other != term and len(sounds & theirs) >= _LEAST_SHARED * len(sounds | theirs):
+                found.append((other, sum(idf[sound] for sound in sounds & theirs)))
+        return found[:_MOST_LIKE]
+
+    @contextmanager
+    def learning(self, generation: int) -> Iterator[Callable[[list[str]], None]]:
+        """Gives what is told the terms of one text after another; new ones are in when the block ends."""
+        learnt: set[str] = set()
+        new: list[str] = []
+
+        def learn(terms: list[str]) -> None:
+            fresh = set(terms) - learnt
+            learnt.update(fresh)
+            new.extend(term for term in fresh if words.sounds_of(term) and not self.index.frequency("word", term))
+            if len(learnt) >= _REMEMBERED:
+                self._write(new, self.index.generation())
+                learnt.clear()
+                new.clear()
+
+        yield learn
+        self._write(new, generation)
+
+    def _write(self, new: list[str], generation: int) -> None:
+        with self.index.writing(generation) as change:
+            for term in new:
+                change.add({}, {"word": term, "sounds": " ".join(words.sounds_of(term))})
+        self.index.reload()

@@ -1,0 +1,81 @@
+"""The words of an index by their sound."""
+
+import pytest
+
+from ragkit.store import vocabulary
+from ragkit.store.inverted import InvertedIndex
+from ragkit.store.vocabulary import Vocabulary
+
+WORDS = ["пэнтерс", "котельн", "договор", "договоренн", "гитарист", "floyd", "кембридж", "2017", "x86"]
+
+
+@pytest.fixture
+def known() -> Vocabulary:
+    made = Vocabulary(InvertedIndex(None, vocabulary.FIELDS, new=True, stored=vocabulary.STORED))
+    with made.learning(1) as learn:
+        learn(WORDS[:5])
+        learn(WORDS[3:])
+    return made
+
+
+@pytest.mark.parametrize(
+    ("term", "like"),
+    [
+        ("panther", "пэнтерс"),
+        ("котелн", "котельн"),
+        ("флойд", "floyd"),
+        ("cambridg", "кембридж"),
+        ("gitarist", "гитарист"),
+    ],
+)
+def test_words_that_sound_alike_are_found(known: Vocabulary, term: str, like: str) -> None:
+    """Of the other script, and of the same where they are misspelt."""
+    assert known.like(term)[0][0] == like
+
+
+def test_a_word_is_not_like_itself(known: Vocabulary) -> None:
+    """Others that share its beginning are."""
+    found = dict(known.like("договор"))
+    assert found.keys() == {"договоренн"}
+    assert found["договоренн"] > 0
+
+
+@pytest.mark.parametrize("term", ["", "2017", "ъ", "щщщщ", "ۼۼۼ"])
+def test_what_has_no_sound_is_like_nothing(known: Vocabulary, term: str) -> None:
+    """Numbers, and what no word sounds like."""
+    assert known.like(term) == []
+
+
+def test_words_are_learnt_once(known: Vocabulary) -> None:
+    """Numbers are none of them; what is learnt again, in another update, is not written again."""
+    before = len(known.index)
+    assert before == len(WORDS) - 1
+    with known.learning(2) as learn:
+        learn(WORDS)
+        learn(["новое"])
+    assert (len(known.index), known.index.generation()) == (before + 1, 2)
+
+
+def test_many_words_are_written_as_they_come(known: Vocabulary, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are, few are kept in memory; none is lost and none is there twice."""
+    monkeypatch.setattr(vocabulary, "_REMEMBERED", 50)
+    before = len(known.index)
+    made = [f"слово{chr(1072 + n % 32)}{chr(1072 + n // 32)}" for n in range(300)]
+    with known.learning(2) as learn:
+        for n in range(0, 300, 10):
+            learn([*made[n : n + 10], made[0]])
+    assert len(known.index) == before + 300
+    assert all(known.index.frequency("word", word) == 1 for word in made)
+
+
+def test_an_error_while_words_are_learnt_leaves_the_generation(known: Vocabulary) -> None:
+    """The update is done again; what was written before does no harm."""
+
+    def breaks() -> None:
+        with known.learning(2) as learn:
+            learn(["новое"])
+            raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        breaks()
+    assert known.index.generation() == 1

@@ -215,6 +215,17 @@ def test_codes_follow_the_index(place: Path) -> None:
     assert not (place / "ann").exists()
 
 
+def test_vectors_that_wait_in_the_tail_count(tmp_path: Path) -> None:
+    """Codes of those that are sealed are worth it once there are many vectors, wherever they lie."""
+    sizes = Sizes(seal=1500, bulk=1000)
+    store = LocalStore(tmp_path / "index", approximate_from=1800, sizes=sizes)
+    fill(store, clustered(1000, seed=1), "a")
+    assert opened(tmp_path / "index") is None
+    fill(store, clustered(900, seed=2), "b")
+    assert coded(opened(tmp_path / "index")) == 1000
+    assert answers(store) == exact(tmp_path / "index")
+
+
 def test_codes_of_rows_that_went_go_with_them(place: Path) -> None:
     """A compaction replaces segments: codes of rows that stay are those of the new segment, others are none."""
     store = LocalStore(place, approximate_from=1000, sizes=Sizes(kept_unused=10))
@@ -229,7 +240,7 @@ def test_making_codes_that_is_broken_off_leaves_those_before(place: Path) -> Non
         segments, identity = catalog.vectors.segments(), catalog.identity()
     (place / "ann" / "codes").rename(place / "aside")
     with pytest.raises(Stopped):
-        update_codes(place, identity, segments, least_rows=1, least_recall=LEAST_RECALL, go_on=lambda: False)
+        update_codes(place, identity, segments, are_wanted=True, least_recall=LEAST_RECALL, go_on=lambda: False)
     (place / "aside").rename(place / "ann" / "codes")
     assert coded(opened(place)) == ROWS
     fill(LocalStore(place, approximate_from=5000, sizes=Sizes(seal=200)), clustered(4200, seed=4), "c")
@@ -310,7 +321,7 @@ def test_a_filter_finds_what_lies_in_lists_that_no_search_without_it_looks_at(tm
     (tmp_path / "vectors").mkdir()
     block = VectorBlock(np.arange(1, rows + 1), stored_rows(vectors.astype(np.float32)))
     infos = [write_segment(tmp_path / "vectors", [block])]
-    update_codes(tmp_path, "x", infos, least_rows=1, least_recall=LEAST_RECALL)
+    update_codes(tmp_path, "x", infos, are_wanted=True, least_recall=LEAST_RECALL)
     codes = open_codes(tmp_path, "x", infos, LEAST_RECALL)
     found, truly = VectorSet([], codes, [block]), VectorSet([block])
     for share in (0.3, 0.07):

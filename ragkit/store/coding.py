@@ -64,18 +64,18 @@ def update_codes(
     identity: str,
     segments: Sequence[SegmentInfo],
     *,
-    least_rows: int,
+    are_wanted: bool,
     least_recall: float,
     rewritten: Mapping[Segment, Sequence[Segment]] = MappingProxyType({}),
     go_on: Callable[[], bool] = lambda: True,
 ) -> None:
-    """Bring the codes of the index in `folder` to its segments; delete them below `least_rows`, and for a recall of 1.
+    """Bring the codes of the index in `folder` to its segments; delete them if none are wanted, or a recall of 1 is.
 
     `rewritten` names segments that hold the rows of others, all of them, whose codes are theirs. Raises Stopped where
     `go_on` says so: what was there before is there still.
     """
     rows = sum(info.rows for info in segments)
-    if rows < least_rows or least_recall >= 1:
+    if not segments or not are_wanted or least_recall >= 1:
         shutil.rmtree(folder / "ann", ignore_errors=True)
         return
     from ragkit.store.ann import Coder

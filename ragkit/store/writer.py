@@ -379,14 +379,19 @@ class Writer:
             self._folder,
             self._catalog.identity(),
             segments,
-            least_rows=self._approximate_from,
+            are_wanted=self._has_many(segments),
             least_recall=self._least_recall,
         )
 
     def _update_codes(self, rewritten: Rewritten) -> None:
         segments = self._coded_segments()
-        if sum(info.rows for info in segments) >= self._approximate_from or (self._folder / "ann").exists():
+        if self._has_many(segments) or (self._folder / "ann").exists():
             self._making_codes(segments)(rewritten=rewritten)
+
+    def _has_many(self, segments: Sequence[SegmentInfo]) -> bool:
+        """Whether with the tail, which has no codes, there are enough vectors for some of them to be worth it."""
+        sealed = sum(info.rows for info in segments)
+        return sealed > 0 and sealed + self._catalog.vectors.tail_rows() >= self._approximate_from
 
     def _code_meanwhile(self) -> None:
         """Let codes be made of what was sealed, in a large run, while the next texts are read and embedded."""

@@ -26,6 +26,7 @@ from ragkit.errors import RagkitError
 from ragkit.loaders.isolation import ParserPool
 from ragkit.rag import RAG
 from ragkit.store.catalog import Catalog
+from ragkit.store.catalog.dictionary import frequent
 from ragkit.store.local import LocalStore
 from ragkit.store.sizes import Sizes
 from ragkit.store.wordindex import catch_up
@@ -42,7 +43,7 @@ WORDS = (
 QUERIES = ("договор аренды", "citric acid price")
 TABLES = (
     *("meta", "root", "document", "attribute", "text", "chunk", "vector", "tail", "segment", "failure"),
-    "attribute_key",
+    *("attribute_key", "dictionary", "dictionary_copy"),
 )
 LOOKUPS = (  # by way of the indexes, which are bytes as well
     "SELECT id FROM document INDEXED BY document_alive WHERE source = ?1 AND removed IS NULL",
@@ -106,6 +107,10 @@ def build(folder: Path) -> Path:
         rag.add(Document(f"large/{i}", text_of(1000 + i, 30), metadata={"n": i, "kind": "large"}) for i in range(8))
         rag.add(Document(f"middle/{i}", text_of(2000 + i, 30), metadata={"n": i / 7}) for i in range(8))
         rag.add([Document("gone", text_of(3000, 5)), Document("long", text_of(4000, 400))])
+        with closing(Catalog(index, write=True)) as catalog:  # as where there are more texts
+            catalog.begin()
+            catalog.documents.dictionaries.put(frequent([text_of(i, 6).encode("cp1251") for i in range(50)]))
+            catalog.commit()
         rag.index_folder(folder / "letters")
         rag.index_folder(folder / "reports")
     with closing(Catalog(index, write=True)) as catalog:  # a version that is gone, and not deleted yet

@@ -260,6 +260,8 @@ class _Repair:
 
     def _documents(self) -> None:
         restoring = self._new.restoring()
+        if self._old.dictionary:
+            restoring.dictionary(self._old.dictionary)
         for root in self._old.roots(self._highest("root")):
             restoring.root(root)
             self._folders[root[0]] = str(self._home / root[1])

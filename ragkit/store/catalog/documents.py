@@ -6,12 +6,13 @@ import json
 import sqlite3
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from ragkit.errors import ConfigError
 from ragkit.filters import Condition
 from ragkit.store.catalog.meta import MetaTable
-from ragkit.store.catalog.pieces import PIECE, pieces, places, places_of, unpacked
+from ragkit.store.catalog.pieces import PIECE, Dictionary, pieces, places, places_of, unpacked
 from ragkit.store.catalog.rows import (
     ALIVE,
     attributes,
@@ -33,6 +34,7 @@ from ragkit.types import Document, Heading
 
 if TYPE_CHECKING:
     from ragkit.reports import DocumentInfo, FileStamp, Known, Problem
+    from ragkit.store.catalog.dictionary import DictionaryTable
 
 _SELECTIONS = 4  # that are kept: 16 bytes for each of the documents' chunks and vectors that were listed
 
@@ -110,6 +112,7 @@ class DocumentTable:
     ) -> int:
         """Insert a version of the document with its text and attributes; gives its id."""
         id = self._meta.take("document")
+        self.dictionaries.make_at(id)
         self.put(
             id,
             document,
@@ -146,7 +149,7 @@ class DocumentTable:
              stamp.sidecar, indexed, len(document.text), chunks, record, problems, check,
              crc(id, check, added, None), state_crc(id, root, stamp, indexed, problems)),
         )  # fmt: skip
-        self._db.executemany("INSERT INTO text VALUES(?, ?, ?)", pieces(id, document.text))
+        self._db.executemany("INSERT INTO text VALUES(?, ?, ?)", pieces(id, document.text, self.dictionary))
         self._add_attributes(id, attributes(document.source, document.media_type, document.metadata, stamp))
 
     def _add_attributes(self, id: int, values: Mapping[str, object]) -> None:
@@ -242,6 +245,8 @@ class DocumentTable:
             self._meta.set("purged", str(before))
             unused, seen = self._meta.unused()
             self._meta.set_unused(unused + max(chunks, 0), seen)  # their vectors, perhaps
+            if self._db.execute("SELECT 1 FROM document LIMIT 1").fetchone() is None:
+                self.dictionaries.remove()  # no word of what went stays
         return len(ids)
 
     def infos(self, at: int, conditions: Sequence[Condition] = ()) -> list[DocumentInfo]:
@@ -300,7 +305,8 @@ class DocumentTable:
             "SELECT id, body, crc FROM text WHERE id IN (SELECT value FROM json_each(?))",
             (id_array({id for ids in wanted for id in ids}),),
         )
-        found = {id: unpacked(id, body, check) for id, body, check in rows}
+        dictionary = cache(self.dictionary)
+        found = {id: unpacked(id, body, check, dictionary) for id, body, check in rows}
         texts = []
         for (document, start, end), ids in zip(spans, wanted, strict=True):
             if end > start and not found.keys() >= set(ids):
@@ -308,6 +314,16 @@ class DocumentTable:
             first = start // PIECE * PIECE
             texts.append("".join([found[id] for id in ids if id in found])[start - first : end - first])
         return texts
+
+    def dictionary(self) -> Dictionary | None:
+        """What pieces are packed with that need one; None where there is none, or none that holds."""
+        return self.dictionaries.get()
+
+    @cached_property
+    def dictionaries(self) -> DictionaryTable:
+        from ragkit.store.catalog.dictionary import DictionaryTable  # an index of few or of long texts has none
+
+        return DictionaryTable(self._db)
 
     def sources_of(self, ids: Iterable[int]) -> dict[int, str]:
         """The source of each of these versions that is here."""

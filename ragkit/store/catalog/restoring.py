@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from ragkit.reports import FileStamp
+from ragkit.store.catalog.dictionary import DictionaryTable
 from ragkit.store.catalog.documents import DocumentTable
 from ragkit.store.catalog.meta import MetaTable
+from ragkit.store.catalog.pieces import Dictionary
 from ragkit.store.catalog.rows import crc
 from ragkit.store.catalog.vectors import name_of
 from ragkit.store.catalog.verification import DocumentRow
@@ -48,6 +50,10 @@ class Restoring:
             added=row.added,
         )
         self.last("document", row.id)
+
+    def dictionary(self, dictionary: Dictionary) -> None:
+        """Both copies, before the first text: short ones are compressed with it again."""
+        DictionaryTable(self._db).put(dictionary.words)
 
     def names(self, rows: Iterable[tuple[int, bytes, int]]) -> None:
         """A damaged tree may give a row twice."""

@@ -9,12 +9,14 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ragkit.errors import IndexCorrupt
 from ragkit.store.catalog.chunks import ChunkRow
-from ragkit.store.catalog.pieces import DOCUMENT, place, places, unpacked
+from ragkit.store.catalog.dictionary import TABLES, copies
+from ragkit.store.catalog.pieces import DOCUMENT, Dictionary, place, places, unpacked
 from ragkit.store.catalog.rows import crc
 from ragkit.store.catalog.schema import address, create, is_ours
 from ragkit.store.catalog.vectors import NAME, SEGMENT_COLUMNS, tail_crc
@@ -152,11 +154,20 @@ class Salvage:
         except _FAULTS:
             return set()
 
+    @cached_property
+    def dictionary(self) -> Dictionary | None:
+        """What short texts are compressed with, of the copy that holds; None where neither does, or there is none."""
+        for table in TABLES:
+            with suppress(*_FAULTS):
+                if words := next(filter(None, copies(self._db, table)), None):
+                    return Dictionary(words)
+        return None
+
     def text(self, document: int, characters: int) -> str | None:
         """The whole text of a document; None where a piece of it does not hold."""
         try:
             rows = self._all("SELECT id, body, crc FROM text WHERE id BETWEEN ? AND ? ORDER BY id", *places(document))
-            text = "".join([unpacked(*row) for row in rows])
+            text = "".join([unpacked(id, body, check, lambda: self.dictionary) for id, body, check in rows])
         except (*_FAULTS, IndexCorrupt):
             return None
         if [row[0] for row in rows] != [place(document, n) for n in range(len(rows))]:

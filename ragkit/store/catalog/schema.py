@@ -43,6 +43,8 @@ CREATE TABLE failure(
   source TEXT PRIMARY KEY, root INTEGER, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, problems TEXT NOT NULL,
   crc INTEGER NOT NULL);
 CREATE TABLE attribute_key(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE dictionary(crc INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE dictionary_copy(crc INTEGER NOT NULL, body BLOB NOT NULL);
 """
 APPLICATION_ID = 0x7261676B  # "ragk"
 _TEXTS = frozenset(statement.strip() for statement in SCHEMA.split(";") if statement.strip())

@@ -8,6 +8,7 @@ from typing import Any
 
 from ragkit.reports import FileStamp
 from ragkit.store.catalog.chunks import ChunkRow
+from ragkit.store.catalog.dictionary import TABLES, copies
 from ragkit.store.catalog.documents import DocumentTable
 from ragkit.store.catalog.meta import MetaTable
 from ragkit.store.catalog.pieces import DOCUMENT, PIECE, places
@@ -16,7 +17,7 @@ from ragkit.store.catalog.vectors import SEGMENT_COLUMNS, tail_crc
 from ragkit.types import Document
 
 _LARGE = ("text", "chunk", "vector", "attribute", "document")  # tables whose length follows the documents'
-_SMALL = ("meta", "root", "segment", "tail", "failure", "attribute_key")
+_SMALL = ("meta", "root", "segment", "tail", "failure", "attribute_key", *TABLES)
 _BLOCK = 4096  # names of vectors that are looked at together
 
 # What a document's row holds, in the order of `DocumentRow`.
@@ -89,6 +90,16 @@ class Verification:
         for *fields, check in self._db.execute("SELECT source, root, size, mtime_ns, problems, crc FROM failure"):
             if check != crc(*fields):
                 yield f"what is remembered of {fields[0]!r}, a file without text, differs from its checksum"
+        yield from self._dictionary()
+
+    def _dictionary(self) -> Iterator[str]:
+        """The two copies of the words that short texts are compressed with; one is enough to read them."""
+        found = [copies(self._db, table) for table in TABLES]
+        for table, words in zip(TABLES, found, strict=True):
+            if None in words:
+                yield f"the words for short texts in the table {table} differ from their checksum"
+        if found[0] != found[1] or len(found[0]) > 1:
+            yield "the two copies of the words for short texts are not the same"
 
     def references(self) -> Iterator[str]:
         """Rows of no document, and numbers beyond the last one that was given."""

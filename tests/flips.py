@@ -49,7 +49,6 @@ LOOKUPS = (  # by way of the indexes, which are bytes as well
     "SELECT id FROM document INDEXED BY document_alive WHERE source = ?1 AND removed IS NULL",
     "SELECT id FROM document INDEXED BY document_added WHERE added >= 0 AND ?1 != ''",
     "SELECT id FROM document INDEXED BY document_removed WHERE removed IS NOT NULL AND ?1 != ''",
-    "SELECT key FROM attribute INDEXED BY attribute_document WHERE document >= 0 AND ?1 != ''",
     "SELECT id FROM chunk INDEXED BY chunk_document WHERE document >= 0 AND ?1 != ''",
     "SELECT id FROM chunk INDEXED BY chunk_vector WHERE vector >= 0 AND ?1 != ''",
 )

@@ -31,7 +31,7 @@ def index(sound: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(sound, tmp_path / "index"))
 
 
-ROOTS = (6, 12)  # pages, from 0, of the tables of documents and texts: what hangs below them cannot be reached
+ROOTS = (6, 11)  # pages, from 0, of the tables of documents and texts: what hangs below them cannot be reached
 
 LEAVES = (10, 13)  # the first byte of a page of rows, https://www.sqlite.org/fileformat2.html section 1.6; any other
 # page holds no more than a part of one row, or shows where others are

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 import ragkit
-from ragkit.store.catalog.rows import packed_sha256, record_from, record_text, sha256_from
+from ragkit.store.catalog.rows import (
+    layout_from,
+    layout_text,
+    packed_sha256,
+    record_from,
+    record_text,
+    sha256_from,
+)
 from ragkit.types import Document, Heading
 
 DOCUMENTS = [
@@ -24,12 +31,13 @@ def test_a_record_says_what_the_document_says(document: Document) -> None:
     record = record_from(record_text(document))
     assert record["media_type"] == document.media_type
     assert record["metadata"] == document.metadata
-    assert tuple(record["page_starts"]) == document.page_starts
-    assert tuple(Heading(*heading) for heading in record["headings"]) == document.headings
+    layout = layout_from(layout_text(document))
+    assert tuple(layout["page_starts"]) == document.page_starts
+    assert tuple(Heading(*heading) for heading in layout["headings"]) == document.headings
 
 
 def test_a_usual_document_has_an_empty_record() -> None:
-    assert record_text(DOCUMENTS[0]) == "{}"
+    assert (record_text(DOCUMENTS[0]), layout_text(DOCUMENTS[0])) == ("{}", "")
 
 
 @pytest.mark.parametrize("sha256", ["ab" * 32, "AB" * 32, "0", "", "ab" * 31, "ab" * 32 + "\n", "є" * 64])

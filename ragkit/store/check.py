@@ -117,6 +117,8 @@ def _documents(catalog: Catalog, taken: Callable[[int], bool]) -> Iterator[Findi
             yield Finding("documents", False, error.message, _REPAIR)
         except (sqlite3.DatabaseError, UnicodeDecodeError, ValueError, TypeError, LookupError) as error:
             yield Finding("documents", False, f"document {id} cannot be read: {error}", _REPAIR)
+    for problem in verification.attributes():
+        yield Finding("documents", False, problem, _REPAIR)
     yield f"{count(documents, 'document')} with {count(chunks, 'chunk')}, which agree with their checksums"
 
 

@@ -1,6 +1,7 @@
 """Conditions as SQL, in two forms: the documents that fulfil one, and whether a given document does. It runs none.
 
-Everything is answered by the indexes of attributes and of names: a row of the table of documents is long.
+Documents are listed by the indexes of attributes and of names. To test one for other than equality its own row is
+read: an index for that would hold every value a second time.
 """
 
 from __future__ import annotations
@@ -64,7 +65,11 @@ def _of_attribute(condition: Condition, i: int) -> Clause:
         ways.append(f"value {op} :f{i}{_NUMBER if op.startswith('>') else ''}")
     rows = [f"FROM attribute WHERE {KEY.format(f':k{i}')} AND {way}" for way in ways]
     selected = " UNION ALL ".join([f"SELECT document AS id {row}" for row in rows])
-    test = " UNION ALL ".join([f"SELECT 1 {row} AND document = {{0}}" for row in rows])
+    if op == "=":
+        test = " UNION ALL ".join([f"SELECT 1 {row} AND document = {{0}}" for row in rows])
+    else:  # no index leads to a document's value, but its own row has it; the limit has it asked for once
+        value = f"SELECT attribute_of(:k{i}, source, record, mtime_ns) AS value FROM document WHERE id = {{0}} LIMIT 1"
+        test = f"SELECT 1 FROM ({value}) WHERE {' OR '.join(f'({way})' for way in ways)}"
     return Clause(selected, condition.negated, test)
 
 

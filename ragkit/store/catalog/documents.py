@@ -9,18 +9,22 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
-from ragkit.errors import ConfigError
+from ragkit.errors import ConfigError, IndexCorrupt
 from ragkit.filters import Condition
 from ragkit.store.catalog.meta import MetaTable
 from ragkit.store.catalog.pieces import PIECE, Dictionary, pieces, places, places_of, unpacked
 from ragkit.store.catalog.rows import (
     ALIVE,
+    ATTRIBUTE,
     attributes,
+    attributes_of,
     crc,
     damaged,
     id_array,
     info_from,
     iso,
+    layout_from,
+    layout_text,
     packed_sha256,
     problems_from,
     problems_text,
@@ -117,6 +121,7 @@ class DocumentTable:
             id,
             document,
             record_text(document),
+            layout_text(document),
             root=root,
             stamp=stamp,
             indexed=int(time.time()),
@@ -132,6 +137,7 @@ class DocumentTable:
         id: int,
         document: Document,
         record: str,
+        layout: str,
         *,
         root: int | None,
         stamp: FileStamp,
@@ -142,44 +148,74 @@ class DocumentTable:
     ) -> None:
         """Insert the rows of a version under this id; of the document text, names and metadata are looked at."""
         sha256 = packed_sha256(document.sha256)
-        check = crc(document.source, sha256, len(document.text), chunks, record)
+        check = crc(document.source, sha256, len(document.text), chunks, record, layout)
         self._db.execute(
-            "INSERT INTO document VALUES(?, ?, ?, ?, NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO document VALUES(?, ?, ?, ?, NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (id, document.source, root, added, sha256, stamp.size, stamp.mtime_ns, stamp.checked_ns,
              stamp.sidecar, indexed, len(document.text), chunks, record, problems, check,
-             crc(id, check, added, None), state_crc(id, root, stamp, indexed, problems)),
+             crc(id, check, added, None), state_crc(id, root, stamp, indexed, problems), layout),
         )  # fmt: skip
         self._db.executemany("INSERT INTO text VALUES(?, ?, ?)", pieces(id, document.text, self.dictionary))
-        self._add_attributes(id, attributes(document.source, document.media_type, document.metadata, stamp))
+        self._add_attributes(id, attributes(document.source, document.media_type, document.metadata, stamp.mtime_ns))
 
     def _add_attributes(self, id: int, values: Mapping[str, object]) -> None:
-        add = "INSERT INTO attribute SELECT id, ?, ? FROM attribute_key WHERE name = ?"
+        add = "INSERT OR REPLACE INTO attribute SELECT id, ?, ? FROM attribute_key WHERE name = ?"
         rows = [(value, id, key) for key, value in values.items()]
         if self._db.executemany(add, rows).rowcount < len(rows):  # a key is new
             self._db.executemany("INSERT OR IGNORE INTO attribute_key(name) VALUES(?)", [(key,) for key in values])
-            self._db.execute("DELETE FROM attribute WHERE document = ?", (id,))
             self._db.executemany(add, rows)
 
     def _delete_attributes(self, ids: Sequence[int]) -> None:
-        """And the names of keys that no other version has."""
-        keys: set[tuple[int]] = set()
-        for id in ids:
-            keys.update(self._db.execute("SELECT key FROM attribute WHERE document = ?", (id,)))
-        self._db.executemany("DELETE FROM attribute WHERE document = ?", [(id,) for id in ids])
-        still = "SELECT 1 FROM attribute WHERE key = attribute_key.id"
-        self._db.executemany(f"DELETE FROM attribute_key WHERE id = ? AND NOT EXISTS ({still})", keys)
+        """And the names of keys that no other version has. What they are follows from each version's own row."""
+        names: set[str] = set()
+        made = 0
+
+        def rows() -> Iterator[tuple[str, object, int]]:
+            nonlocal made
+            for id in ids:
+                for key, value in self._attributes(id).items():
+                    names.add(key)
+                    made += 1
+                    yield key, value, id
+
+        try:
+            deleted = self._db.executemany(f"DELETE FROM attribute WHERE {ATTRIBUTE}", rows()).rowcount
+        except (IndexCorrupt, ValueError, TypeError):  # a row that does not hold, or a stranger's
+            deleted = -1
+        unused = "NOT EXISTS (SELECT 1 FROM attribute WHERE key = attribute_key.id)"
+        if deleted == made:
+            self._db.executemany(f"DELETE FROM attribute_key WHERE name = ? AND {unused}", [(name,) for name in names])
+        elif ids:  # go through all of them
+            sql = "DELETE FROM attribute WHERE document IN (SELECT value FROM json_each(?))"
+            self._db.execute(sql, (id_array(ids),))
+            self._db.execute(f"DELETE FROM attribute_key WHERE {unused}")
+
+    def _attributes(self, id: int) -> dict[str, str | int | float]:
+        """Those of a version, by its row. Raises IndexCorrupt, ValueError or TypeError where that does not hold."""
+        try:
+            *fields, check, mtime_ns = self._db.execute(
+                "SELECT source, sha256, characters, chunks, record, layout, crc, mtime_ns FROM document WHERE id = ?",
+                (id,),
+            ).fetchone()
+        except sqlite3.OperationalError as error:
+            if getattr(error, "sqlite_errorcode", 0):
+                raise
+            raise damaged(f"the record of document {id}") from error  # it is no UTF-8 any more
+        if check != crc(*fields):
+            raise damaged(f"the record of {fields[0]}")
+        return attributes_of(fields[0], fields[4], mtime_ns)
 
     def touch(self, source: str, stamp: FileStamp) -> None:
         """The file has a new time, and the same bytes."""
         ((id, root, _, indexed, problems),) = self._states(source)
+        fields = self._record(id)
+        self._delete_attributes([id])
         state = state_crc(id, root, stamp, indexed, problems)
         self._db.execute(
             "UPDATE document SET size = ?, mtime_ns = ?, checked_ns = ?, sidecar = ?, state = ? WHERE id = ?",
             (stamp.size, stamp.mtime_ns, stamp.checked_ns, stamp.sidecar, state, id),
         )
-        fields = self._record(id)
-        self._delete_attributes([id])
-        self._add_attributes(id, attributes(source, fields["media_type"], fields["metadata"], stamp))
+        self._add_attributes(id, attributes(source, fields["media_type"], fields["metadata"], stamp.mtime_ns))
 
     def _states(self, source: str) -> list[tuple[int, int | None, FileStamp, int, str]]:
         """Id, root, stamp, time of indexing and problems of the living version, where there is one.
@@ -201,11 +237,11 @@ class DocumentTable:
     def _record(self, id: int) -> dict[str, Any]:
         """What is known of a version beside its text. Raises IndexCorrupt where it does not hold."""
         *fields, check = self._db.execute(
-            "SELECT source, sha256, characters, chunks, record, crc FROM document WHERE id = ?", (id,)
+            "SELECT source, sha256, characters, chunks, record, layout, crc FROM document WHERE id = ?", (id,)
         ).fetchone()
         if check != crc(*fields):
             raise damaged(f"the record of {fields[0]}")
-        return record_from(fields[-1])
+        return record_from(fields[-2])
 
     def retire(self, source: str, removed: int) -> int:
         """Mark the living version as gone from generation `removed` on; gives how many there were (0 or 1)."""
@@ -251,7 +287,7 @@ class DocumentTable:
 
     def infos(self, at: int, conditions: Sequence[Condition] = ()) -> list[DocumentInfo]:
         """The documents that fulfil the conditions, by source; without conditions, the failed files as well."""
-        columns = "source, sha256, size, mtime_ns, indexed, characters, chunks, record, problems, crc"
+        columns = "source, sha256, size, mtime_ns, indexed, characters, chunks, record, layout, problems, crc"
         if conditions:
             rows = self._db.execute(
                 f"SELECT {columns} FROM document WHERE id IN (SELECT value FROM json_each(?))",
@@ -275,22 +311,23 @@ class DocumentTable:
     def get(self, at: int, source: str) -> Document | None:
         """The version that is alive at that generation; None where there is none."""
         row = self._db.execute(
-            f"SELECT id, sha256, characters, chunks, record, crc FROM document WHERE source = :source AND {ALIVE}",
+            "SELECT id, sha256, characters, chunks, record, layout, crc FROM document"
+            f" WHERE source = :source AND {ALIVE}",
             {"source": source, "at": at},
         ).fetchone()
         if row is None:
             return None
-        id, sha256, characters, chunks, record, check = row
-        if check != crc(source, sha256, characters, chunks, record):
+        id, sha256, characters, chunks, record, layout, check = row
+        if check != crc(source, sha256, characters, chunks, record, layout):
             raise damaged(f"the record of {source}")
-        fields = record_from(record)
+        fields, places = record_from(record), layout_from(layout)
         return Document(
             source,
             self.text(id, 0, characters),
             sha256_from(sha256),
             fields["media_type"],
-            tuple(fields["page_starts"]),
-            tuple(Heading(*heading) for heading in fields["headings"]),
+            tuple(places["page_starts"]),
+            tuple(Heading(*heading) for heading in places["headings"]),
             fields["metadata"],
         )
 

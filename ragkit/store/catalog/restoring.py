@@ -42,6 +42,7 @@ class Restoring:
             row.id,
             row.document(text),
             row.record,
+            row.layout,
             root=root,
             stamp=row.stamp if known else FileStamp(),
             indexed=row.indexed if known else 0,
@@ -66,10 +67,10 @@ class Restoring:
         """A version has another number of chunks now; the rows of those it had are deleted."""
         self._db.execute("DELETE FROM chunk WHERE document = ?", (document,))
         row = self._db.execute(
-            "SELECT source, sha256, characters, record, added FROM document WHERE id = ?", (document,)
+            "SELECT source, sha256, characters, record, layout, added FROM document WHERE id = ?", (document,)
         ).fetchone()
-        source, sha256, characters, record, added = row
-        check = crc(source, sha256, characters, chunks, record)
+        source, sha256, characters, record, layout, added = row
+        check = crc(source, sha256, characters, chunks, record, layout)
         self._db.execute(
             "UPDATE document SET chunks = ?, crc = ?, life = ? WHERE id = ?",
             (chunks, check, crc(document, check, added, None), document),

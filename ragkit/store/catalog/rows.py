@@ -32,10 +32,13 @@ _OF_THE_SYSTEM = {
     sqlite3.SQLITE_CANTOPEN,
 }
 _SECOND = 1_000_000_000  # in nanoseconds
+_TOO_LARGE = 1 << 63
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 # A version of a document is alive in the generations from `added` up to, and without, `removed`.
 ALIVE = "added <= :at AND (removed IS NULL OR removed > :at)"
 
+# The row of one attribute: the name of its key, its value, its document. A number equals another of another type.
+ATTRIBUTE = "key = (SELECT id FROM attribute_key WHERE name = ?) AND value = ? AND document = ?"
 
 DAMAGED_HINT = "see what else is: ragkit doctor --data; save what can be saved: ragkit doctor --repair"
 
@@ -109,30 +112,59 @@ def problems_from(text: str) -> tuple[Problem, ...]:
 
 
 def record_text(document: Document) -> str:
-    """What is known of a document beside its text, as JSON; what is as `record_from` has it is left out."""
-    fields = {
-        "media_type": document.media_type,
-        "metadata": dict(document.metadata),
-        "page_starts": list(document.page_starts),
-        "headings": [(heading.start, heading.level, heading.text) for heading in document.headings],
-    }
-    usual = record_from("{}")
+    """What of a document can be filtered by, as JSON; what is as `record_from` has it is left out."""
+    return _told({"media_type": document.media_type, "metadata": dict(document.metadata)}, record_from("{}"))
+
+
+def record_from(text: str) -> dict[str, Any]:
+    return {"media_type": "text/plain", "metadata": {}, **json.loads(text)}
+
+
+def layout_text(document: Document) -> str:
+    """Where its pages and headings are, which may be long, as JSON; empty where it has none."""
+    if not document.page_starts and not document.headings:
+        return ""
+    headings = [(heading.start, heading.level, heading.text) for heading in document.headings]
+    return _told({"page_starts": list(document.page_starts), "headings": headings}, layout_from(""))
+
+
+def layout_from(text: str) -> dict[str, Any]:
+    return {"page_starts": [], "headings": [], **(json.loads(text) if text else {})}
+
+
+def _told(fields: dict[str, object], usual: dict[str, Any]) -> str:
     told = {name: value for name, value in fields.items() if value != usual[name]}
     return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
 
 
-def record_from(text: str) -> dict[str, Any]:
-    return {"media_type": "text/plain", "metadata": {}, "page_starts": [], "headings": [], **json.loads(text)}
-
-
-def attributes(source: str, media_type: str, metadata: Metadata, stamp: FileStamp) -> dict[str, str | int | float]:
+def attributes(source: str, media_type: str, metadata: Metadata, mtime_ns: int) -> dict[str, str | int | float]:
     """What can be filtered by, beside the source. The document's own keys win over those made here."""
     made: dict[str, str | int | float] = {"media_type": media_type}
     if suffix := PurePosixPath(source).suffix:
         made["type"] = suffix[1:].lower()
-    if stamp.mtime_ns:
-        made["modified"] = iso(stamp.mtime_ns)
+    if mtime_ns:
+        made["modified"] = iso(mtime_ns)
     return {**made, **metadata}
+
+
+def attributes_of(source: str, record: str, mtime_ns: int) -> dict[str, str | int | float]:
+    """The same by a document's row. Raises IndexCorrupt or ValueError for what no row of ours says."""
+    fields = record_from(record)
+    made = attributes(source, fields["media_type"], fields["metadata"], mtime_ns)
+    if any(not isinstance(value, str | int | float) or _is_too_large(value) for value in made.values()):
+        raise damaged(f"the record of {source}")
+    return made
+
+
+def _is_too_large(value: object) -> bool:
+    """For SQLite."""
+    return isinstance(value, int) and not -_TOO_LARGE <= value < _TOO_LARGE
+
+
+def attribute_of(key: str, source: str, record: str, mtime_ns: int) -> str | int | float | None:
+    """One of them; None for a document without. SQL calls it under this name: conditions test documents by it."""
+    metadata = record_from(record)["metadata"]
+    return metadata[key] if key in metadata else attributes_of(source, record, mtime_ns).get(key)
 
 
 def info_from(
@@ -144,11 +176,12 @@ def info_from(
     characters: int,
     chunks: int,
     record: str,
+    layout: str,
     problems: str,
     stored_crc: int,
 ) -> DocumentInfo:  # fmt: skip - the parameters stand as the columns do
     """A row of the table of documents as the noun. Raises IndexCorrupt where its checksum differs."""
-    if stored_crc != crc(source, sha256, characters, chunks, record):
+    if stored_crc != crc(source, sha256, characters, chunks, record, layout):
         raise damaged(f"the record of {source}")
     from ragkit.reports import DocumentInfo  # no search needs it
 
@@ -159,7 +192,7 @@ def info_from(
         media_type=fields["media_type"],
         title=str(metadata.get("title", "")),
         characters=characters,
-        pages=len(fields["page_starts"]) or None,
+        pages=len(layout_from(layout)["page_starts"]) or None,
         chunks=chunks,
         size=size,
         sha256=sha256_from(sha256),

@@ -16,7 +16,7 @@ from typing import Any
 from ragkit.errors import IndexCorrupt
 from ragkit.store.catalog.chunks import ChunkRow
 from ragkit.store.catalog.dictionary import TABLES, copies
-from ragkit.store.catalog.pieces import DOCUMENT, Dictionary, place, places, unpacked
+from ragkit.store.catalog.pieces import DOCUMENT, PIECE, Dictionary, place, unpacked
 from ragkit.store.catalog.rows import crc
 from ragkit.store.catalog.schema import address, create, is_ours
 from ragkit.store.catalog.vectors import NAME, SEGMENT_COLUMNS, tail_crc
@@ -164,15 +164,21 @@ class Salvage:
         return None
 
     def text(self, document: int, characters: int) -> str | None:
-        """The whole text of a document; None where a piece of it does not hold."""
+        """The whole text of a document; None where a piece of it does not hold.
+
+        Piece by piece: going from one to the next would lead to a page that only other documents need.
+        """
+        text = []
         try:
-            rows = self._all("SELECT id, body, crc FROM text WHERE id BETWEEN ? AND ? ORDER BY id", *places(document))
-            text = "".join([unpacked(id, body, check, lambda: self.dictionary) for id, body, check in rows])
+            for n in range(-(-characters // PIECE)):
+                rows = self._all("SELECT id, body, crc FROM text WHERE id = ?", place(document, n))
+                if not rows:
+                    return None
+                text += [unpacked(id, body, check, lambda: self.dictionary) for id, body, check in rows]
         except (*_FAULTS, IndexCorrupt):
             return None
-        if [row[0] for row in rows] != [place(document, n) for n in range(len(rows))]:
-            return None
-        return text if len(text) == characters else None
+        whole = "".join(text)
+        return whole if len(whole) == characters else None
 
     def chunks(self, highest: int) -> Iterator[ChunkRow]:
         """Rows by id; whether they hold shows beside their text."""

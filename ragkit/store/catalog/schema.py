@@ -20,13 +20,13 @@ CREATE TABLE document(
   id INTEGER PRIMARY KEY, source TEXT NOT NULL, root INTEGER, added INTEGER NOT NULL, removed INTEGER,
   sha256 NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, checked_ns INTEGER NOT NULL,
   sidecar TEXT NOT NULL, indexed INTEGER NOT NULL, characters INTEGER NOT NULL, chunks INTEGER NOT NULL,
-  record TEXT NOT NULL, problems TEXT NOT NULL, crc INTEGER NOT NULL, life INTEGER NOT NULL, state INTEGER NOT NULL);
+  record TEXT NOT NULL, problems TEXT NOT NULL, crc INTEGER NOT NULL, life INTEGER NOT NULL, state INTEGER NOT NULL,
+  layout TEXT NOT NULL);
 CREATE UNIQUE INDEX document_alive ON document(source) WHERE removed IS NULL;
 CREATE INDEX document_removed ON document(removed) WHERE removed IS NOT NULL;
 CREATE INDEX document_added ON document(added);
 CREATE TABLE attribute(
   key INTEGER NOT NULL, value, document INTEGER NOT NULL, PRIMARY KEY(key, value, document)) WITHOUT ROWID;
-CREATE INDEX attribute_document ON attribute(document);
 CREATE TABLE text(id INTEGER PRIMARY KEY, body NOT NULL, crc INTEGER NOT NULL);
 CREATE TABLE chunk(
   id INTEGER PRIMARY KEY, document INTEGER NOT NULL, n INTEGER NOT NULL, start INTEGER NOT NULL,

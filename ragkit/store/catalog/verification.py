@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from array import array
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,7 +13,16 @@ from ragkit.store.catalog.dictionary import TABLES, copies
 from ragkit.store.catalog.documents import DocumentTable
 from ragkit.store.catalog.meta import MetaTable
 from ragkit.store.catalog.pieces import DOCUMENT, PIECE, places
-from ragkit.store.catalog.rows import attributes, crc, damaged, record_from, sha256_from, state_crc
+from ragkit.store.catalog.rows import (
+    ATTRIBUTE,
+    attributes_of,
+    crc,
+    damaged,
+    id_array,
+    record_from,
+    sha256_from,
+    state_crc,
+)
 from ragkit.store.catalog.vectors import SEGMENT_COLUMNS, tail_crc
 from ragkit.types import Document
 
@@ -23,7 +33,7 @@ _BLOCK = 4096  # names of vectors that are looked at together
 # What a document's row holds, in the order of `DocumentRow`.
 DOCUMENT_COLUMNS = (
     "id, source, root, added, removed, sha256, size, mtime_ns, checked_ns, sidecar, indexed, characters, chunks,"
-    " record, problems, crc, life, state"
+    " record, problems, crc, life, state, layout"
 )
 
 
@@ -34,13 +44,15 @@ class DocumentRow:
         (
             self.id, self.source, self.root, self.added, self.removed, self.sha256, size, mtime_ns, checked_ns, sidecar,
             self.indexed, self.characters, self.chunks, self.record, self.problems, self.crc, self.life, self.state,
+            self.layout,
         ) = row  # fmt: skip
         self.stamp = FileStamp(size, mtime_ns, checked_ns, sidecar)
 
     @property
     def has_content(self) -> bool:
-        """Name, length and record."""
-        return bool(self.crc == crc(self.source, self.sha256, self.characters, self.chunks, self.record))
+        """Name, length, record and layout."""
+        values = (self.source, self.sha256, self.characters, self.chunks, self.record, self.layout)
+        return bool(self.crc == crc(*values))
 
     @property
     def has_life(self) -> bool:
@@ -65,6 +77,8 @@ class Verification:
         self._db = db
         self._meta = meta
         self._documents = DocumentTable(db, meta)
+        self._seen = array("q")  # documents that have all the attributes that they should, and how many these are
+        self._attributes = array("q")
 
     def pages(self, *, thorough: bool, taken: Callable[[int], bool]) -> Iterator[str]:
         """What SQLite's own check of the file says; in full the large tables take turns."""
@@ -141,14 +155,13 @@ class Verification:
         pieces = self._db.execute("SELECT count(*) FROM text WHERE id BETWEEN ? AND ?", places(id)).fetchone()[0]
         if pieces != -(-found.characters // PIECE):
             raise damaged(f"the text of {found.source} (document {id})")
-        stored = self._db.execute(
-            "SELECT coalesce(name, ''), value FROM attribute LEFT JOIN attribute_key ON id = key WHERE document = ?",
-            (id,),
-        ).fetchall()
-        document = found.document()
-        made = attributes(document.source, document.media_type, document.metadata, found.stamp)
-        if sorted((key, _typed(value)) for key, value in stored) != sorted((k, _typed(v)) for k, v in made.items()):
-            raise damaged(f"the list of what {found.source} (document {id}) can be filtered by")
+        made = attributes_of(found.source, found.record, found.stamp.mtime_ns)
+        for key, value in made.items():
+            rows = self._db.execute(f"SELECT value FROM attribute WHERE {ATTRIBUTE}", (key, value, id)).fetchall()
+            if [_typed(stored) for (stored,) in rows] != [_typed(value)]:
+                raise damaged(_filtered(found.source, id))
+        self._seen.append(id)
+        self._attributes.append(len(made))
         rows = self._db.execute(
             f"SELECT {', '.join(ChunkRow._fields)} FROM chunk WHERE document = ? ORDER BY n", (id,)
         ).fetchall()
@@ -158,6 +171,18 @@ class Verification:
             if row.chunk(found.source, text) is None:
                 raise damaged(f"chunk {row.id} of {found.source} (document {id})")
         return int(found.chunks)
+
+    def attributes(self) -> Iterator[str]:
+        """Attributes that documents should not have, of those that were looked at; none has too few."""
+        where = "WHERE document IN (SELECT value FROM json_each(?))"
+        seen = (id_array(self._seen),)
+        (count,) = self._db.execute(f"SELECT count(*) FROM attribute {where}", seen).fetchone()
+        if count == sum(self._attributes):
+            return
+        found = dict(self._db.execute(f"SELECT document, count(*) FROM attribute {where} GROUP BY document", seen))
+        for id, expected in zip(self._seen, self._attributes, strict=True):
+            if found.get(id, 0) != expected:
+                yield damaged(_filtered(self._documents.sources_of([id])[id], id)).message
 
     def names(self, taken: Callable[[int], bool]) -> Iterator[str]:
         """The names of vectors, some at a time as they stand: a damaged one is out of order, and found by no bounds."""
@@ -177,6 +202,10 @@ class Verification:
         for *fields, check in self._db.execute(f"SELECT {SEGMENT_COLUMNS}, check_crc FROM segment"):
             if check != crc(*fields):
                 yield f"the row of the segment {fields[0]!r} differs from its checksum"
+
+
+def _filtered(source: str, id: int) -> str:
+    return f"the list of what {source} (document {id}) can be filtered by"
 
 
 def _typed(value: object) -> tuple[str, str]:

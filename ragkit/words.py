@@ -218,8 +218,8 @@ def grams_of(word: str) -> list[str]:
 
 @lru_cache(maxsize=_CACHED_TERMS)
 def sounds_of(term: str) -> frozenset[str]:
-    """The 4-grams of the sound of one of `terms`, its beginning marked by an underscore; none where it is no word."""
-    if not is_cyrillic(term) and not _is_latin(term):
+    """The 4-grams of the sound of one of `terms`, its beginning marked by an underscore; none of what has digits."""
+    if (not is_cyrillic(term) and not _is_latin(term)) or any(map(str.isdigit, term)):
         return frozenset()
     heard = f"_{sound(term)}"
     return frozenset([heard[i : i + GRAM] for i in range(len(heard) - GRAM + 1)] or [heard])

@@ -113,7 +113,7 @@ def by_hand(index: LexicalIndex, query: str, chunks: list[int]) -> list[tuple[in
 
 
 def assert_as_good(index: LexicalIndex, query: str, found: list[tuple[int, float]], chunks: list[int]) -> None:
-    """Scores are those that the chunks have by themselves, in order, and next to none that is better is missing."""
+    """Scores are those that the chunks have by themselves, in order, and together nearly as good as the best of all."""
     expected = by_hand(index, query, chunks)[: len(found)]
     if not expected:
         return
@@ -122,7 +122,7 @@ def assert_as_good(index: LexicalIndex, query: str, found: list[tuple[int, float
     assert found == sorted(found, key=lambda hit: (-hit[1], hit[0]))
     assert {chunk for chunk, _ in found} <= set(chunks)
     assert found[0][1] == pytest.approx(expected[0][1], rel=1e-5)
-    assert sum(score for _, score in found) > 0.95 * sum(score for _, score in expected)
+    assert sum(score for _, score in found) > 0.9 * sum(score for _, score in expected)
 
 
 @pytest.mark.parametrize("query", QUERIES)
@@ -285,6 +285,13 @@ def test_long_questions_need_no_large_stack() -> None:
 def test_a_word_of_every_chunk_finds_them(crowd: LexicalIndex) -> None:
     """It says nothing, and is all that the query has."""
     assert len(crowd.search(vocabulary(0), 250)) == 250
+
+
+def test_common_words_find_where_others_do_not() -> None:
+    """A word of three chunks in four chooses none while a rare one does; where that finds too few it is gone by too."""
+    texts = ["Договор поставки.", "Договор аренды.", "Договор займа.", "Кошка спит."]
+    index = filled(LexicalIndex.create(None), texts)
+    assert [chunk for chunk, _ in index.search("договор займа", 10)] == [2, 1, 0]
 
 
 def test_a_section_helps_its_chunks() -> None:

@@ -17,6 +17,9 @@ class Counted:
     def __init__(self, frequencies: Mapping[str, int]) -> None:
         self.frequencies = frequencies
 
+    def __len__(self) -> int:
+        return 4000
+
     def frequency(self, term: str) -> int:
         return self.frequencies.get(term, 0)
 
@@ -66,6 +69,15 @@ def test_a_word_that_many_hold_chooses_by_itself() -> None:
     found = wanted("Floyd", floyd=KNOWN)
     assert found.choosing == found.each
     assert found.best_of
+
+
+def test_common_words_choose_nothing_beside_others() -> None:
+    """They hold up a search among many chunks; a question that has only such words goes by them."""
+    (contract,), (delivery,) = words.terms("договор"), words.terms("поставки")
+    found = wanted("договор поставки", **{contract: 1001, delivery: 1000})
+    assert {term for _, term in found.each.keys() - found.choosing.keys()} == {contract}
+    found = wanted("договор поставки", **{contract: 1001, delivery: 1001})
+    assert found.choosing == found.each
 
 
 def test_a_word_of_every_chunk_is_worth_no_more_than_any() -> None:

@@ -180,8 +180,8 @@ class _Mirror:
 class Asked:
     """One query to one part, always over the same snapshot.
 
-    A score is what all of `weights` and the best of each of `best_of` give. `choosing` are the terms by which `chosen`
-    goes, which are all of them where there are none.
+    A score is what all of `weights` and the best of each of `best_of` give. `choosing` are the terms that `chosen`
+    goes by.
     """
 
     def __init__(
@@ -203,22 +203,33 @@ class Asked:
                 self._clauses.append((tantivy.Occur.Should, query))
             self.chooses_by_all = choosing is None or (not best_of and choosing == weights)
             self._choosing = self._clauses if choosing is None else self._as_clauses(choosing)
-            self._query = tantivy.Query.boolean_query(self._choosing)
 
     def chosen(self, k: int, documents: Collection[int] | None) -> list[Row]:
-        """The k best by the terms that choose, of the given documents where some are given."""
-        if documents is None:
-            return self._rows(self.hits(k))
-        likely = len(documents) * _LOOKED_THROUGH > self._searcher.num_docs  # that so many hold k of theirs
-        if likely and len(documents) > _FEW and (found := self._among_the_best(k, frozenset(documents))) is not None:
-            return found
-        return self._inside("document", documents, self._choosing, k)
+        """The k best by the terms that choose, of the given documents where some are given.
 
-    def _among_the_best(self, k: int, documents: Collection[int]) -> list[Row] | None:
+        Where these find fewer, by all terms: a score is that of the terms that were gone by.
+        """
+        found = self._best(self._choosing, k, documents)
+        if len(found) < k and not self.chooses_by_all:
+            found = self._best(self._clauses, k, documents)
+        return found
+
+    def _best(self, clauses: Clauses, k: int, documents: Collection[int] | None) -> list[Row]:
+        if documents is None:
+            return self._rows(self._hits(tantivy.Query.boolean_query(clauses), k))
+        likely = len(documents) * _LOOKED_THROUGH > self._searcher.num_docs  # that so many hold k of theirs
+        if likely and len(documents) > _FEW:
+            found = self._among_the_best(clauses, k, frozenset(documents))
+            if found is not None:
+                return found
+        return self._inside("document", documents, clauses, k)
+
+    def _among_the_best(self, clauses: Clauses, k: int, documents: Collection[int]) -> list[Row] | None:
         """The k best of these documents, where they are among the best of all; else None, which costs little."""
+        query = tantivy.Query.boolean_query(clauses)
         wanted = 2 * k
         while wanted <= _LOOKED_THROUGH * k:
-            hits = self.hits(wanted)
+            hits = self._hits(query, wanted)
             with _as_store_errors("cannot read the word index"):
                 held = self._searcher.fast_field_values("document", [address for _, address in hits])
             inside = [hit for hit, document in zip(hits, held, strict=True) if document in documents]
@@ -238,7 +249,6 @@ class Asked:
         if not ids:
             return []
         with _as_store_errors("cannot read the word index"):
-            query = self._one_of(field, ids)
             few = len(ids) <= _SOUGHT and len(clauses) <= _NESTED
             wanted = [(tantivy.Occur.Should, _one_by_one(clauses))] if few else clauses
             # Not as two that must hold: then tantivy goes through all that the terms have, wherever the ids lie.
@@ -270,8 +280,8 @@ class Asked:
         ]
 
     def hits(self, k: int) -> list[tuple[float, tantivy.DocAddress]]:
-        """Scores and places of the k best by the terms that choose, best first."""
-        return self._hits(self._query, k)
+        """Scores and places of the k best, best first."""
+        return self._hits(tantivy.Query.boolean_query(self._clauses), k)
 
     def _hits(self, query: tantivy.Query, k: int) -> list[tuple[float, tantivy.DocAddress]]:
         searcher = self._searcher

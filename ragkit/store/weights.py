@@ -21,6 +21,7 @@ PAIR_WEIGHT = 0.25  # of two neighbouring words
 LIKE_WEIGHT = 0.17  # of each 4-gram of sounds that a word shares with one that is looked for
 RARE = 2  # chunks with a word, up to which it may be misspelt: words of its own script that sound like it count too
 KNOWN = 500  # chunks with a word, from which on those that sound like it choose nothing: there are enough
+_COMMON = 4  # a word that more than one chunk in so many holds chooses none, where enough hold others
 _LEAST_IDF = 0.1  # of a word that is like another, so that one of every chunk does not outweigh all else
 # Pairs share this many names: the list of distinct ones would be the largest part of the index, and grow for ever. Of
 # 10 000 chunks of 100 words 15 are taken to hold a pair that they do not, which costs .0002 of nDCG@10.
@@ -30,7 +31,9 @@ Weights = dict[tuple[str, str], float]  # (field, term) -> weight
 
 
 class Known(Protocol):
-    """What is known of words."""
+    """What is known of words; its length is the number of chunks."""
+
+    def __len__(self) -> int: ...
 
     def frequency(self, term: str) -> int:
         """How many chunks hold it."""
@@ -48,7 +51,7 @@ class Wanted(NamedTuple):
 
     each: Weights
     best_of: list[Weights]
-    choosing: Weights  # a chunk with none of these is not found
+    choosing: Weights  # chunks with some of these are the ones to score, where there are enough
 
 
 def in_chunks(text: str, known: Known) -> Wanted:
@@ -59,7 +62,12 @@ def in_chunks(text: str, known: Known) -> Wanted:
         each = _weights((("stops", found.stops, 1.0), pairs))
         return Wanted(each, [], each)
     each = _weights((("terms", found.terms, 1.0), pairs))
-    choosing, best_of = dict(each), []
+    few = len(known) // _COMMON
+    common = {("terms", term) for term in found.terms.split() if known.frequency(term) > few}
+    choosing = {term: weight for term, weight in each.items() if term not in common}
+    if not any(field == "terms" for field, _ in choosing):
+        choosing = dict(each)
+    best_of = []
     for term, count in Counter(found.terms.split()).items():
         like = {("terms", other): weight * count for other, weight in _like(term, known)}
         if like:

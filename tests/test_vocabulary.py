@@ -30,12 +30,12 @@ def known() -> Vocabulary:
 )
 def test_words_that_sound_alike_are_found(known: Vocabulary, term: str, like: str) -> None:
     """Of the other script, and of the same where they are misspelt."""
-    assert known.like(term)[0][0] == like
+    assert known.like(term, own=True)[0][0] == like
 
 
 def test_a_word_is_not_like_itself(known: Vocabulary) -> None:
     """Others that share its beginning are."""
-    found = dict(known.like("договор"))
+    found = dict(known.like("договор", own=True))
     assert found.keys() == {"договоренн"}
     assert found["договоренн"] > 0
 
@@ -43,13 +43,24 @@ def test_a_word_is_not_like_itself(known: Vocabulary) -> None:
 @pytest.mark.parametrize("term", ["", "2017", "ъ", "щщщщ", "ۼۼۼ"])
 def test_what_has_no_sound_is_like_nothing(known: Vocabulary, term: str) -> None:
     """Numbers, and what no word sounds like."""
-    assert known.like(term) == []
+    assert known.like(term, own=True) == []
+
+
+def test_words_of_the_other_script_are_found_among_many_like_ones(known: Vocabulary) -> None:
+    """Those of its own script do not take their places, and are not there where they are not wanted."""
+    with known.learning(2) as learn:
+        learn([f"panther{end}" for end in "abcdefghijklmnopqrstuvwxyz"])
+    assert known.like("panthera", own=False) == known.like("panthera", own=True)[-1:]
+    assert [word for word, _ in known.like("panthera", own=False)] == ["пэнтерс"]
 
 
 def test_words_are_learnt_once(known: Vocabulary) -> None:
     """Numbers are none of them; what is learnt again, in another update, is not written again."""
     before = len(known.index)
     assert before == len(WORDS) - 2
+    with known.learning(2) as learn:
+        learn(WORDS)
+    assert known.index.generation() == 1
     with known.learning(2) as learn:
         learn(WORDS)
         learn(["новое"])

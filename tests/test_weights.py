@@ -26,8 +26,8 @@ class Counted:
     def idf(self, term: str) -> float:
         return {"везде": 0.0}.get(term, 4.0)
 
-    def like(self, term: str) -> list[tuple[str, float]]:
-        return LIKE.get(term, [])
+    def like(self, term: str, *, own: bool) -> list[tuple[str, float]]:
+        return [(other, weight) for other, weight in LIKE.get(term, []) if own or other.isascii() != term.isascii()]
 
 
 def wanted(text: str, **frequencies: int) -> weights.Wanted:

@@ -81,13 +81,14 @@ class LexicalIndex:
     def generation(self) -> int:
         """The generation of the catalog that this snapshot reflects; 0 when nothing was ever written.
 
-        Between the commits of an update it is the older one: the same update, done again, completes it.
+        Between the commits of an update it is the older one: the same update, done again, completes it. Words are
+        learnt before, and only when there are new ones.
         """
-        return min(self.generations.values())
+        return min(self._chunks.generation(), self._sections.generation())
 
     @property
     def generations(self) -> dict[str, int]:
-        """Of each part, by the name of its folder."""
+        """Of the last commit of each part, by the name of its folder."""
         return {
             "chunks": self._chunks.generation(),
             "sections": self._sections.generation(),
@@ -96,8 +97,8 @@ class LexicalIndex:
 
     @property
     def settled(self) -> bool:
-        """Whether all parts reflect that generation; between the commits of an update they do not."""
-        return len(set(self.generations.values())) == 1
+        """Whether chunks and sections reflect that generation; between the commits of an update they do not."""
+        return self._chunks.generation() == self._sections.generation()
 
     def reload(self) -> None:
         """Show what was committed since, by another process too."""
@@ -116,15 +117,15 @@ class LexicalIndex:
             generation: of the catalog, once this is in.
         """
         with (
-            self._vocabulary.learning(generation) as learn,
             self._sections.writing(generation) as sections,
             self._chunks.writing(generation) as chunks,
+            self._vocabulary.learning(generation) as learn,
         ):
             for document in remove_documents:
                 sections.remove(document)
                 chunks.remove(document)
             # What was removed is kept in memory until the commit, 2 kB for each document.
-            may_be_there = max(self.generations.values()) > 0
+            may_be_there = max(self._chunks.generation(), self._sections.generation()) > 0
             section = _Section(0, 0)
             for chunk, document, text in add:
                 if document != section.document and may_be_there:
@@ -174,9 +175,9 @@ class LexicalIndex:
         """How many chunks hold a term of `words.terms`."""
         return self._chunks.frequency("terms", term)
 
-    def like(self, term: str) -> list[tuple[str, float]]:
-        """Words of the index that sound like a term, with the weight of what they share."""
-        return self._vocabulary.like(term)
+    def like(self, term: str, *, own: bool) -> list[tuple[str, float]]:
+        """Words that sound like a term, with the weight of what they share; of its own script too where `own`."""
+        return self._vocabulary.like(term, own=own)
 
     def idf(self, term: str) -> float:
         """ln(1 + (N - n + ½) / (n + ½)) of a term of `words.terms`, where n of N chunks hold it."""

@@ -38,10 +38,11 @@ class Noted:
     def compare(self, path: Path, generations: Mapping[str, int]) -> None:
         """Raise LexicalUnusable where the parts, which say that they are at these generations, are not what was noted.
 
-        A list of files may differ where a part is newer: a writer is just noting it, or could not any more.
+        A list of files may differ where a part is newer: a writer is just noting it, or could not any more. Words are
+        not written at each generation, so a part may be older whose list is the one that was noted.
         """
         for part, generation in generations.items():
-            if generation < self.generation or (generation == self.generation and part in self.other_lists):
+            if generation <= self.generation and part in self.other_lists:
                 raise LexicalUnusable(f"the list of files of {path / part} differs from its checksum", _CURE)
 
 

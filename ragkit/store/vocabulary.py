@@ -13,10 +13,11 @@ from contextlib import contextmanager
 from ragkit import words
 from ragkit.store.inverted import InvertedIndex
 
-FIELDS = {"word": False, "sounds": False}  # whether it counts how often a term stands there
+# Sounds stand in the field of a word's script. None counts how often a term stands there.
+FIELDS = {"word": False, "cyrillic": False, "latin": False}
 STORED = "word"
 
-_MOST_LIKE = 20  # words at most that are like one; with 10 as much is found among 6000 chunks, with 40 no more
+_MOST_LIKE = 20  # words of a script at most; with 10 as much is found among 6000 chunks, with 40 no more
 _LEAST_SHARED = 0.1  # of the 4-grams that two words have: Panther and Пэнтерс have eight, and share one
 _REMEMBERED = 200_000  # words while they are learnt, some 30 MB; then what is new among them is written
 
@@ -27,16 +28,23 @@ class Vocabulary:
     def __init__(self, index: InvertedIndex) -> None:
         self.index = index
 
-    def like(self, term: str) -> list[tuple[str, float]]:
-        """Words that sound like a term, most alike first, itself not among them; with the idf of what they share."""
+    def like(self, term: str, *, own: bool) -> list[tuple[str, float]]:
+        """Words that sound like a term, with the idf of what they share: of the other script, and where `own` of its.
+
+        Of each script the most alike first. The term itself is none of them.
+        """
+        scripts = ("cyrillic", "latin") if words.is_cyrillic(term) else ("latin", "cyrillic")
+        return [found for script in scripts[not own :] for found in self._in_script(script, term)]
+
+    def _in_script(self, script: str, term: str) -> list[tuple[str, float]]:
         sounds = words.sounds_of(term)
-        held = {sound: n for sound in sounds if (n := self.index.frequency("sounds", sound))}
+        held = {sound: n for sound in sounds if (n := self.index.frequency(script, sound))}
         if not held:
             return []
         total = len(self.index)
         idf = {sound: math.log(1 + (total - n + 0.5) / (n + 0.5)) for sound, n in held.items()}
         found = []
-        for other in self.index.stored({("sounds", sound): 1.0 for sound in held}, _MOST_LIKE + 1):
+        for other in self.index.stored({(script, sound): 1.0 for sound in held}, _MOST_LIKE + 1):
             theirs = words.sounds_of(other)
             if other != term and len(sounds & theirs) >= _LEAST_SHARED * len(sounds | theirs):
                 found.append((other, sum(idf[sound] for sound in sounds & theirs)))
@@ -44,7 +52,10 @@ class Vocabulary:
 
     @contextmanager
     def learning(self, generation: int) -> Iterator[Callable[[list[str]], None]]:
-        """Gives what is told the terms of one text after another; new ones are in when the block ends."""
+        """Gives what is told the terms of one text after another; new ones are in when the block ends.
+
+        What an update that is broken off has learnt does no harm: its words find nothing until it is done again.
+        """
         learnt: set[str] = set()
         new: list[str] = []
 
@@ -53,15 +64,17 @@ class Vocabulary:
             learnt.update(fresh)
             new.extend(term for term in fresh if words.sounds_of(term) and not self.index.frequency("word", term))
             if len(learnt) >= _REMEMBERED:
-                self._write(new, self.index.generation())
+                write()
                 learnt.clear()
-                new.clear()
+
+        def write() -> None:
+            with self.index.writing(generation) as change:
+                for term in new:
+                    script = "cyrillic" if words.is_cyrillic(term) else "latin"
+                    change.add({}, {"word": term, script: " ".join(words.sounds_of(term))})
+            self.index.reload()
+            new.clear()
 
         yield learn
-        self._write(new, generation)
-
-    def _write(self, new: list[str], generation: int) -> None:
-        with self.index.writing(generation) as change:
-            for term in new:
-                change.add({}, {"word": term, "sounds": " ".join(words.sounds_of(term))})
-        self.index.reload()
+        if new:
+            write()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from ragkit import words
 from ragkit.store.lexical import SECTION_CHUNKS, LexicalIndex, LexicalUnusable
 
 TEXTS = [
@@ -366,6 +367,16 @@ def test_a_misspelt_word_finds_the_chunk_and_not_its_neighbours() -> None:
     index = LexicalIndex.create(None)
     index.update(add=[(n, 1, text) for n, text in enumerate(texts)], remove_documents=[], generation=1)
     assert [chunk for chunk, _ in index.search("котелная", 10)] == [1]
+
+
+def test_a_word_is_as_rare_as_what_is_left_of_it(index: LexicalIndex) -> None:
+    """Chunks that went are not counted, though they stay in the index until they are merged away."""
+    chunks = [(100 + n, 100 + n, "Котельная завода.") for n in range(5)]
+    index.update(add=chunks, remove_documents=[], generation=2)
+    (term,) = words.terms("котельная")
+    assert index.frequency(term) == 5
+    index.update(add=[], remove_documents=[100, 101], generation=3)
+    assert index.frequency(term) == 3
 
 
 def test_words_that_are_gone_are_not_looked_for(index: LexicalIndex) -> None:

@@ -25,6 +25,8 @@ _LOOKED_THROUGH = 30  # times as many as are wanted, before each document is nam
 _NAMED = 500  # ids: up to so many are named one by one, which takes half of what a set of them does; more are a set
 _NESTED = 128  # terms: of up to so many each is looked up for itself; of more there would be too many levels
 _SOUGHT = 2000  # documents: up to so many are looked up in each term's list; of more, the lists are gone through
+_ALIKE = 1.00001  # times a score: sums of the same numbers in another order differ by less
+_COUNTED = 100  # documents: up to so many that hold a term are counted one by one
 _CURE = "it is made again from the catalog when the index is next used"
 
 Row = tuple[int, int, float]  # chunk id, section id, score
@@ -91,6 +93,15 @@ class InvertedIndex:
         with _as_store_errors("cannot read the word index"):
             return self.searcher.doc_freq(field, term)
 
+    def living(self, field: str, term: str) -> int:
+        """The same, of few without those that are deleted."""
+        n = self.frequency(field, term)
+        if not 0 < n <= _COUNTED:
+            return n
+        query = tantivy.Query.term_query(self._schema, field, term, _option(self.fields[field]))
+        with _as_store_errors("cannot read the word index"):
+            return len(self.searcher.search(query, n, count=False).hits)
+
     def idf(self, field: str, term: str) -> float:
         with _as_store_errors("cannot read the word index"):
             return _idf(self.searcher, field, term)
@@ -136,11 +147,15 @@ class InvertedIndex:
         with _as_store_errors("cannot write the word index"):
             writer.wait_merging_threads()
 
-    def stored(self, weights: Weights, k: int) -> list[str]:
-        """The stored text of the k documents that fit best."""
-        hits = Asked(self.searcher, self._schema, self.fields, weights).hits(k)
+    def stored(self, weights: Weights, most: int) -> list[str]:
+        """The stored texts of the documents that fit best, best first: at most so many.
+
+        Of those that fit as well as the first that is too many none: which of them came first is chance.
+        """
+        hits = Asked(self.searcher, self._schema, self.fields, weights).hits(most + 1)
+        least = hits[most][0] * _ALIKE if len(hits) > most else 0.0
         with _as_store_errors("cannot read the word index"):
-            return [self.searcher.doc(address)[self._stored][0] for _, address in hits]
+            return [self.searcher.doc(address)[self._stored][0] for score, address in hits if score > least]
 
     def asked(self, weights: Weights, best_of: Sequence[Weights] = (), choosing: Weights | None = None) -> Asked:
         """A query over what the index holds now."""

@@ -172,8 +172,8 @@ class LexicalIndex:
         return last[1:]
 
     def frequency(self, term: str) -> int:
-        """How many chunks hold a term of `words.terms`."""
-        return self._chunks.frequency("terms", term)
+        """How many chunks hold a term of `words.terms`; of many, with those that went and are not merged away yet."""
+        return self._chunks.living("terms", term)
 
     def like(self, term: str, *, own: bool) -> list[tuple[str, float]]:
         """Words that sound like a term, with the weight of what they share; of its own script too where `own`."""

@@ -31,7 +31,7 @@ class Vocabulary:
     def like(self, term: str, *, own: bool) -> list[tuple[str, float]]:
         """Words that sound like a term, with the idf of what they share: of the other script, and where `own` of its.
 
-        Of each script the most alike first. The term itself is none of them.
+        The most alike of each script, in the order of the alphabet. The term itself is none of them.
         """
         scripts = ("cyrillic", "latin") if words.is_cyrillic(term) else ("latin", "cyrillic")
         return [found for script in scripts[not own :] for found in self._in_script(script, term)]
@@ -44,11 +44,11 @@ class Vocabulary:
         total = len(self.index)
         idf = {sound: math.log(1 + (total - n + 0.5) / (n + 0.5)) for sound, n in held.items()}
         found = []
-        for other in self.index.stored({(script, sound): 1.0 for sound in held}, _MOST_LIKE + 1):
+        for other in sorted(self.index.stored({(script, sound): 1.0 for sound in held}, _MOST_LIKE)):
             theirs = words.sounds_of(other)
             if other != term and len(sounds & theirs) >= _LEAST_SHARED * len(sounds | theirs):
                 found.append((other, sum(idf[sound] for sound in sounds & theirs)))
-        return found[:_MOST_LIKE]
+        return found
 
     @contextmanager
     def learning(self, generation: int) -> Iterator[Callable[[list[str]], None]]:
@@ -62,7 +62,9 @@ class Vocabulary:
         def learn(terms: list[str]) -> None:
             fresh = set(terms) - learnt
             learnt.update(fresh)
-            new.extend(term for term in fresh if words.sounds_of(term) and not self.index.frequency("word", term))
+            new.extend(
+                term for term in sorted(fresh) if words.sounds_of(term) and not self.index.frequency("word", term)
+            )
             if len(learnt) >= _REMEMBERED:
                 write()
                 learnt.clear()
@@ -71,7 +73,7 @@ class Vocabulary:
             with self.index.writing(generation) as change:
                 for term in new:
                     script = "cyrillic" if words.is_cyrillic(term) else "latin"
-                    change.add({}, {"word": term, script: " ".join(words.sounds_of(term))})
+                    change.add({}, {"word": term, script: " ".join(sorted(words.sounds_of(term)))})
             self.index.reload()
             new.clear()
 

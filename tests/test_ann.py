@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import struct
 import zlib
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -187,6 +188,30 @@ def test_arrays_of_any_content_only_choose_other_candidates(place: Path, tmp_pat
         assert len(found) == 10
         assert all(abs(right.get(id, score) - score) < 1e-6 for id, score in found.items())
         assert max(found.values()) <= max(right.values()) + 1e-6
+
+
+@pytest.mark.parametrize("measured", [1, 12, 123, 1234, 12345])
+def test_centres_can_be_multiplied_where_they_lie(place: Path, measured: int) -> None:
+    """However long what the codes say of themselves is: numpy takes ten times as long for numbers out of line."""
+    with closing(Catalog(place)) as catalog:
+        identity = catalog.identity()
+    about, centre, centroids = read_about(place, identity)
+    write_about(place, replace(about, measured=measured), centre, centroids)
+    file = place / "ann" / "codes"
+    for text in (file.read_bytes(), shifted(file.read_bytes())):
+        file.write_bytes(text)
+        found, one, many = read_about(place, identity)
+        assert found.measured == measured
+        assert one.flags.aligned
+        assert many.flags.aligned
+
+
+def shifted(data: bytes) -> bytes:
+    """The same with a space more before the centres."""
+    (length,) = struct.unpack("<I", data[8:12])
+    text = data[12 : 12 + length]
+    changed = data[:8] + struct.pack("<I", length + 1) + text + b" " + data[12 + length : -4]
+    return changed + struct.pack("<I", zlib.crc32(changed))
 
 
 @pytest.mark.parametrize("starts", [[1, ROWS], [0, ROWS + 1], [0, -1]])

@@ -55,7 +55,7 @@ def test_words_of_the_other_script_are_found_among_many_like_ones(known: Vocabul
 
 def test_what_is_like_a_word_does_not_depend_on_the_order_of_texts() -> None:
     """Of more words that are equally like it than are wanted, none is taken rather than those that came first."""
-    ends = [f"{a}{b}" for a in "bcdfg" for b in "bcdfghj"]
+    ends = [f"{a}{b}" for a in "bcdfghj" for b in "bcdfghjlm"]
     made = [Vocabulary(InvertedIndex(None, vocabulary.FIELDS, new=True, stored=vocabulary.STORED)) for _ in range(2)]
     for one, order in zip(made, (ends, ends[::-1]), strict=True):
         with one.learning(1) as learn:

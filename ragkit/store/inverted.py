@@ -152,7 +152,7 @@ class InvertedIndex:
 
         Of those that fit as well as the first that is too many none: which of them came first is chance.
         """
-        hits = Asked(self.searcher, self._schema, self.fields, weights).hits(most + 1)
+        hits = self.asked(weights).hits(most + 1)
         least = hits[most][0] * _ALIKE if len(hits) > most else 0.0
         with _as_store_errors("cannot read the word index"):
             return [self.searcher.doc(address)[self._stored][0] for score, address in hits if score > least]

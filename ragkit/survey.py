@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import zlib
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -34,32 +34,30 @@ class Survey:
         self._writer = writer
         self._scope = scope
         self._cut_from = cut_from
-        self._failed = {source for source, root in writer.failures().items() if root == scope.root.id}
         self._packs: list[bytes] = []
         self._kept: dict[str, Known] = {}
         self.files = self.bytes = 0
-        found = array("q")  # ids of what is known of these files
-        lost = set(self._failed)  # what failed and is no longer there
+        found, failed = array("q"), array("q")  # ids of what is known of these files, and of those that gave nothing
         unread: list[str] = []
         files = iter(files)
         while pack := [_below(scope.prefix, file) for file in islice(files, _PACK)]:
-            known = self._known(pack)
+            known, failing = self._known(pack)
             found.extend(each.id for each in known.values())
-            lost.difference_update(file.source for file in pack)
+            failed.extend(failing.values())
             unread += [file.source for file in pack if file.problem and file.problem.code == "unreadable_folder"]
             self.files += len(pack)
-            self.bytes += sum(file.stamp.size for file in pack if must_open(file, self._before(file, known)))
+            self.bytes += sum(file.stamp.size for file in pack if must_open(file, self._before(file, known, failing)))
             self._packs.append(_packed(pack))
-        self._found, self._lost, self._unread = found, lost, tuple(unread)
+        self._found, self._failed, self._unread = found, failed, tuple(unread)
 
     def __iter__(self) -> Iterator[tuple[FoundFile, Known | None]]:
         """Each file with what spares it to be loaded; what is known of it is kept for `take`."""
         for packed in self._packs:
             pack = _unpacked(packed)
-            known = self._known(pack)
+            known, failing = self._known(pack)
             self._kept.update(known)
             for file in pack:
-                yield file, self._before(file, known)
+                yield file, self._before(file, known, failing)
 
     def take(self, source: str) -> Known | None:
         """What is known of a file that came out of here, once."""
@@ -70,25 +68,31 @@ class Survey:
 
         To be asked before anything is stored: what is stored then has new ids.
         """
-        lost = {source for source in self._lost if self._is_gone(source)}
-        found = iter(np.sort(np.frombuffer(self._found, np.int64)).data)
+        root = self._scope.root.id
+        listed, failures = self._writer.listed(root), self._writer.failures(root)
+        return sorted({*self._gone(listed, self._found), *self._gone(failures, self._failed)})
+
+    def _gone(self, listed: Iterable[tuple[int, str]], ids: array[int]) -> Iterator[str]:
+        """The sources of those, listed in order of id, whose files were not found."""
+        found = iter(np.sort(np.frombuffer(ids, np.int64)).data)
         next_found = next(found, None)
-        for id, source in self._writer.listed(self._scope.root.id):  # in order of id
+        for id, source in listed:
             while next_found is not None and next_found < id:
                 next_found = next(found, None)
             if next_found != id and self._is_gone(source):
-                lost.add(source)
-        return sorted(lost)
+                yield source
 
     def _is_gone(self, source: str) -> bool:
         return source.startswith(self._scope.prefix) and not source.startswith(self._unread)
 
-    def _known(self, pack: Sequence[FoundFile]) -> dict[str, Known]:
-        known = self._writer.known([file.source for file in pack])
-        return {source: each for source, each in known.items() if each.root == self._scope.root.id}
+    def _known(self, pack: Sequence[FoundFile]) -> tuple[dict[str, Known], Mapping[str, int]]:
+        """What is known of these files, and the ids of those that gave nothing."""
+        root, sources = self._scope.root.id, [file.source for file in pack]
+        known = {source: each for source, each in self._writer.known(sources).items() if each.root == root}
+        return known, self._writer.known_failures(sources, root)
 
-    def _before(self, file: FoundFile, known: dict[str, Known]) -> Known | None:
-        before = None if file.source in self._failed else known.get(file.source)
+    def _before(self, file: FoundFile, known: Mapping[str, Known], failing: Mapping[str, int]) -> Known | None:
+        before = None if file.source in failing else known.get(file.source)
         return before if before and before.id >= self._cut_from else None
 
 

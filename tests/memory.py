@@ -76,8 +76,13 @@ class MemoryWriter:
         entries = [entry for entry in self._now.entries.values() if root in (None, entry.root)]
         yield from sorted((entry.version, entry.document.source) for entry in entries)
 
-    def failures(self) -> Mapping[str, int | None]:
-        return {source: root for source, (root, _, _) in self._now.failures.items()}
+    def failures(self, root: int | None = None) -> Iterator[tuple[int, str]]:
+        for id, (source, (of, _, _)) in enumerate(self._now.failures.items()):
+            if root in (None, of):
+                yield id, source
+
+    def known_failures(self, sources: Collection[str], root: int) -> Mapping[str, int]:
+        return {source: id for id, source in self.failures(root) if source in sources}
 
     def document(self, source: str) -> Document | None:
         entry = self._now.entries.get(source)
@@ -191,7 +196,7 @@ class MemoryWriter:
 
     def remove_root(self, root: Root) -> None:
         self._now.roots.remove(root)
-        for _, source in list(self.listed(root.id)):
+        for _, source in [*self.listed(root.id), *self.failures(root.id)]:
             self.remove(source)
 
     def commit(self) -> None:

@@ -85,16 +85,19 @@ def test_gone_is_what_the_folder_had_and_has_no_longer(writer: Writer) -> None:
     assert Survey(writer, two, [], cut_from=0).gone() == ["more/f"]
 
 
-def test_a_file_that_waits_takes_a_few_bytes(writer: Writer) -> None:
-    """Less than 100 where a list of them and of what is known of them took more than 700."""
+@pytest.mark.parametrize("failed", [False, True])
+def test_a_file_that_waits_takes_a_few_bytes(writer: Writer, failed: bool) -> None:
+    """Less than 100 where a list of them and of what is known of them took more than 700; if all gave nothing, too."""
     here = scope(writer)
     names = [f"archive/of the year {n // 1000}/letter {n:07}.txt" for n in range(10_000)]
     store(writer, here.root.id, *names)
     seen = np.zeros(2)
     for n, count in enumerate((1000, 10_000)):
+        for name in names[:count] if failed else ():
+            writer.fail(name, here.root.id, FileStamp(100, 5), [DAMAGED])
         tracemalloc.start()
         survey = Survey(writer, here, (file(name) for name in names[:count]), cut_from=0)
-        assert sum(1 for each, before in survey if before and survey.take(each.source)) == count
+        assert sum(1 for each, before in survey if bool(before) != failed and survey.take(each.source)) == count
         seen[n] = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert survey.files == count

@@ -105,9 +105,13 @@ class Writer:
         """Id and source of every document, or of those of one root, in order of id; nothing is changed meanwhile."""
         return self._catalog.documents.listed(root)
 
-    def failures(self) -> dict[str, int | None]:
-        """Every file that gave nothing, by source, with its root."""
-        return self._catalog.documents.failures()
+    def failures(self, root: int | None = None) -> Iterator[tuple[int, str]]:
+        """The same of every file that gave nothing; a file has another id once it fails again."""
+        return self._catalog.documents.failures(root)
+
+    def known_failures(self, sources: Collection[str], root: int) -> dict[str, int]:
+        """The id of each of these files that gave nothing, by source, where it is the root's."""
+        return self._catalog.documents.known_failures(sources, root)
 
     def document(self, source: str) -> Document | None:
         """The document as it will be after the next commit; None where there is none."""
@@ -294,8 +298,7 @@ class Writer:
     def remove_root(self, root: Root) -> None:
         """Forget a root with its documents and failures; their vectors stay for reuse."""
         with self._guarded():
-            failed = [source for source, of in self.failures().items() if of == root.id]
-            for source in {source for _, source in self.listed(root.id)}.union(failed):
+            for source in {source for of in (self.listed, self.failures) for _, source in of(root.id)}:
                 self.remove(source)
             self._catalog.remove_root(root.id)
 

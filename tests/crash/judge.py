@@ -49,7 +49,7 @@ def step_of(path: Path, states: list[State]) -> int:
                 expected = np.stack([unit_vector(model, each.chunk.text) for each in stored])
                 if wrong := np.flatnonzero(np.abs(found - expected).max(axis=1) > 5e-4).tolist():
                     raise Fault(f"the vector of chunk {stored[wrong[0]].id} is not that of its text")
-            failures = frozenset(catalog.documents.failures())
+            failures = frozenset(source for _, source in catalog.documents.failures())
             for n, state in enumerate(states):
                 if (documents, failures, model) == (state.documents, state.failures, state.model):
                     kept = [key(model, each) for each in state.kept]

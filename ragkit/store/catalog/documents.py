@@ -74,9 +74,19 @@ class DocumentTable:
             {"root": root},
         )
 
-    def failures(self) -> dict[str, int | None]:
-        """Every file that gave nothing, by source, with its root."""
-        return dict(self._db.execute("SELECT source, root FROM failure").fetchall())
+    def failures(self, root: int | None = None) -> Iterator[tuple[int, str]]:
+        """Id and source of every file that gave nothing, or of one root's, in order of id."""
+        return self._db.execute(
+            "SELECT rowid, source FROM failure WHERE :root IS NULL OR root = :root ORDER BY rowid", {"root": root}
+        )
+
+    def known_failures(self, sources: Collection[str], root: int) -> dict[str, int]:
+        """The id of each of these files that gave nothing, by source, where it is the root's."""
+        rows = self._db.execute(
+            "SELECT source, rowid FROM failure WHERE source IN (SELECT value FROM json_each(?)) AND root = ?",
+            (json.dumps(list(sources)), root),
+        )
+        return dict(rows.fetchall())
 
     def has(self, source: str) -> bool:
         """Whether there is a living document, or a file that gave nothing, of that name."""

@@ -3,6 +3,7 @@
 import os
 import shutil
 import struct
+import tracemalloc
 import zlib
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -13,7 +14,18 @@ import numpy as np
 import pytest
 
 from ragkit.store.catalog import Catalog
-from ragkit.store.codes import About, Codes, open_codes, read_about, write_about
+from ragkit.store.clustering import centroids
+from ragkit.store.codes import (
+    About,
+    Codes,
+    Lists,
+    by_list,
+    map_part,
+    open_codes,
+    read_about,
+    write_about,
+    write_part,
+)
 from ragkit.store.coding import Stopped, update_codes
 from ragkit.store.local import LocalStore
 from ragkit.store.segments import VectorBlock, map_segment, stored_rows, unit_rows, write_segment
@@ -324,6 +336,9 @@ def test_many_rows_are_in_lists_and_few_lists_are_searched(tmp_path: Path) -> No
         codes = open_codes(tmp_path / "index", catalog.identity(), segments, LEAST_RECALL)
     assert codes is not None
     assert codes.about.lists > 60
+    [part] = codes.about.parts  # they are made some at a time, and put together
+    assert [path.name for path in (tmp_path / "index" / "ann").glob("part-*")] == [part.name]
+    assert part.rows == rows
     assert all(near_codes(codes, query) < rows / 4 for query in unit_rows(centres[:10] + 0.1))
     assert store.status().recall == codes.about.recall >= LEAST_RECALL
     blocks = [map_segment(tmp_path / "index" / "vectors", info) for info in segments]
@@ -335,6 +350,48 @@ def test_many_rows_are_in_lists_and_few_lists_are_searched(tmp_path: Path) -> No
             assert [id for id, _ in found.top(query, 10, within)] == [id for id, _ in truly.top(query, 10, within)]
     ids = blocks[0].ids[:0]
     assert found.top(query, 10, ids) == []
+
+
+@pytest.mark.parametrize("share", [1.0, 0.3, 0.0])
+def test_parts_are_put_together_by_list_without_what_went(tmp_path: Path, share: float) -> None:
+    """In little memory however many rows there are; empty lists among them, and rows of one list in order."""
+    rows, lists = 150_000, 100
+    chance = np.random.default_rng(4)
+    sources, everything = [], []
+    for n in range(3):
+        ids = np.sort(chance.choice(10 * rows, rows, replace=False)) * 3 + n
+        assigned = chance.integers(0, lists // 2, rows) * 2
+        codes = chance.integers(0, 256, (rows, 16), np.uint8)
+        everything += sorted(zip(assigned.tolist(), [n] * rows, ids.tolist(), map(bytes, codes), strict=True))
+        sources.append(by_list(assigned, ids, codes, lists))
+    alive = np.zeros(30 * rows, bool)
+    alive[chance.choice(30 * rows, int(share * 30 * rows), replace=False)] = True
+    mapped = [map_part(tmp_path, part, lists, 64) for source in sources if (part := write_part(tmp_path, [source]))]
+    tracemalloc.start()
+    part = write_part(tmp_path, mapped, lambda ids: alive[ids])
+    assert tracemalloc.get_traced_memory()[1] < 12e6  # all of it is 14 MB, and was copied twice
+    tracemalloc.stop()
+    expected = [row for row in sorted(everything, key=lambda row: row[:2]) if alive[row[2]]]
+    assert (part is None) == (not expected)
+    if part is not None:
+        joined = map_part(tmp_path, part, lists, 64, thorough=True)
+        assert joined.starts.tolist() == np.searchsorted([row[0] for row in expected], range(lists + 1)).tolist()
+        assert joined.ids.tolist() == [row[2] for row in expected]
+        assert list(map(bytes, joined.codes)) == [row[3] for row in expected]
+
+
+def test_centres_are_the_means_of_what_is_near_them() -> None:
+    """However the rows come; one that has none stays where it was."""
+    rows = clustered(4000, seed=6)
+    first = np.concatenate([rows[:39], np.full((1, DIMENSION), 9, np.float32)])
+    found = centroids(first, lambda: (rows[low : low + 700] for low in range(0, 4000, 700)))
+    assert found == pytest.approx(centroids(first, lambda: [rows]), abs=1e-4)
+    assert (found[39] == 9).all()
+    nearest = Lists(found).nearest(rows)
+    means = np.stack([rows[nearest == i].mean(axis=0) for i in range(39)])
+    assert np.linalg.norm(means - found[:39], axis=1).mean() < 0.1
+    of_first = np.linalg.norm(rows - first[Lists(first).nearest(rows)], axis=1).mean()
+    assert np.linalg.norm(rows - found[nearest], axis=1).mean() < 0.9 * of_first
 
 
 def test_a_filter_finds_what_lies_in_lists_that_no_search_without_it_looks_at(tmp_path: Path) -> None:

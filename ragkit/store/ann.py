@@ -17,8 +17,6 @@ from ragkit.types import FloatMatrix, FloatVector, IntVector
 
 CodeMatrix: TypeAlias = "np.ndarray[tuple[int, int], np.dtype[np.uint8]]"  # (n, bytes of a code)
 _QUERY_BITS = 4  # of each number of a query, while codes are scanned; 8 find no more, and take half as long again
-_ROUNDS = 4  # of k-means
-TRAINED_ON = 16  # rows for each list
 
 
 def nearest_rows(
@@ -62,20 +60,6 @@ class Coder:
 def code_bytes(dimension: int) -> int:
     """The bytes of one code: its bits, and two numbers that correct what they say."""
     return -(-dimension // 8) + 8
-
-
-def centroids(rows: FloatMatrix, wanted: int) -> FloatMatrix:
-    """(wanted, d) of k-means over the rows, the same ones every time."""
-    means: Any = faiss.Kmeans(
-        rows.shape[1],
-        wanted,
-        niter=_ROUNDS,
-        seed=1,
-        min_points_per_centroid=1,
-        max_points_per_centroid=TRAINED_ON,
-    )
-    means.train(rows)
-    return cast("FloatMatrix", means.centroids)
 
 
 class _Chosen:

@@ -15,10 +15,12 @@ import os
 import re
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
+from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 
@@ -28,11 +30,15 @@ from ragkit.types import FloatMatrix, FloatVector, IntVector
 if TYPE_CHECKING:
     from ragkit.store.ann import CodeMatrix, Coder
 
+BoolVector: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.bool_]]"  # (n,)
+Alive: TypeAlias = "Callable[[IntVector], BoolVector]"  # which rows, by their ids
 _MAGIC = b"RAGKITA3"
 _LENGTH = struct.Struct("<I")  # of the JSON before the arrays; and the crc32 of everything at the end
 _ALIGNED = 64  # bytes: a whole number of them stands before the centres
 _PART = re.compile(r"part-[0-9a-f]{32}")
 _TIMES = 10  # candidates for each that is wanted: so the hundredth nearest is found as well as the first ten
+_COMPARED = 1 << 22  # rows times lists at once: 16 MB of float32
+MOVED = 65_536  # rows of a part that are written at once: 9 MB at 1024 dimensions
 _READ_THROUGH = 16_000_000  # bytes of a part up to which opening compares its checksum; above, only `check` does
 
 
@@ -78,6 +84,13 @@ class Stretch:
     codes: CodeMatrix  # (n, bytes)
 
 
+def by_list(assigned: IntVector, ids: IntVector, codes: CodeMatrix, lists: int) -> Stretch:
+    """Rows in the order of their lists: row i belongs to the list `assigned[i]`."""
+    order = np.argsort(assigned, kind="stable")
+    starts = np.searchsorted(assigned[order], np.arange(lists + 1))
+    return Stretch(cast("IntVector", starts), ids[order], codes[order])
+
+
 class Lists:
     """Near vectors share a list: the one whose centre, of `centroids` (lists, d), is nearest."""
 
@@ -87,11 +100,17 @@ class Lists:
 
     def nearness(self, rows: FloatMatrix) -> FloatMatrix:
         """Of each row to each list, (n, lists): half the squared distance from the centre, less is farther."""
-        return cast("FloatMatrix", rows @ self.centroids.T - self._halves)
+        near = rows @ self.centroids.T
+        near -= self._halves
+        return cast("FloatMatrix", near)
 
     def nearest(self, rows: FloatMatrix) -> IntVector:
         """The list of each row, (n,)."""
-        return cast("IntVector", self.nearness(rows).argmax(axis=1))
+        found = np.empty(len(rows), np.int64)
+        step = max(1, _COMPARED // len(self.centroids))
+        for low in range(0, len(rows), step):
+            found[low : low + step] = self.nearness(rows[low : low + step]).argmax(axis=1)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,30 +270,52 @@ def map_part(folder: Path, part: Part, lists: int, dimension: int, *, thorough: 
     )
 
 
-def write_part(
-    folder: Path,
-    lists: int,
-    assigned: IntVector,
-    ids: IntVector,
-    codes: CodeMatrix,
-) -> Part:
-    """A new part of rows in the order of their lists: row i belongs to the list `assigned[i]`."""
+def write_part(folder: Path, sources: Sequence[Stretch], alive: Alive | None = None) -> Part | None:
+    """A new part of the rows of all these; where given, of those whose ids are `alive`. None where there are none.
+
+    Some lists at a time are in memory, however many rows there are.
+    """
     import uuid  # 3 ms that no search need pay
 
-    order = np.argsort(assigned, kind="stable")
-    starts = np.searchsorted(assigned[order], np.arange(lists + 1))
+    counts = np.zeros(len(sources[0].starts), np.int64)
+    for lists, _, _ in _portions(sources, alive):
+        counts += np.bincount(lists + 1, minlength=len(counts))
+    starts = np.cumsum(counts)
+    if not starts[-1]:
+        return None
     place = folder / "ann"
     place.mkdir(mode=0o700, exist_ok=True)
     name = f"part-{uuid.uuid4().hex}"
     crc = 0
     with os.fdopen(os.open(place / name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
-        for array in (starts.astype("<i8"), ids[order].astype("<i8"), *_turns(codes, order)):
+        for array in chain([starts.astype("<i8")], _columns(sources, alive)):
             crc = zlib.crc32(array.data, crc)
             file.write(array.data)
-    return Part(name, len(ids), crc)
+    return Part(name, int(starts[-1]), crc)
 
 
-def _turns(codes: CodeMatrix, order: IntVector) -> Iterator[CodeMatrix]:
-    """The codes in that order, some at a time: a second copy of all of them could be too much."""
-    for low in range(0, len(order), 65_536):
-        yield codes[order[low : low + 65_536]]
+def _columns(sources: Sequence[Stretch], alive: Alive | None) -> Iterator[np.ndarray[Any, Any]]:
+    """The ids, and after them the codes, as a part has them."""
+    columns: tuple[Callable[[Stretch], np.ndarray[Any, Any]], ...] = attrgetter("ids"), attrgetter("codes")
+    for column in columns:
+        for _, spans, order in _portions(sources, alive):
+            yield np.concatenate([column(source)[span] for source, span in zip(sources, spans, strict=True)])[order]
+
+
+def _portions(
+    sources: Sequence[Stretch], alive: Alive | None
+) -> Iterator[tuple[IntVector, list[slice[int, int, None]], IntVector]]:
+    """Some lists after others: the list of each row, where they stand in each of the sources, and their order."""
+    held = np.cumsum(sum(np.diff(source.starts) for source in sources))
+    low = before = 0
+    while low < len(held):
+        high = max(low + 1, int(np.searchsorted(held, before + MOVED, side="right")))
+        spans = [slice(int(source.starts[low]), int(source.starts[high])) for source in sources]
+        of = [np.repeat(np.arange(low, high), np.diff(source.starts[low : high + 1])) for source in sources]
+        lists = np.concatenate(of)
+        order = np.argsort(lists, kind="stable")
+        if alive is not None:
+            ids = np.concatenate([source.ids[span] for source, span in zip(sources, spans, strict=True)])
+            order = order[alive(ids)[order]]
+        yield lists[order], spans, order
+        low, before = high, int(held[high - 1])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _thread
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,19 +19,23 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 import numpy as np
 
 from ragkit.errors import StoreError
+from ragkit.store.clustering import centroids
 from ragkit.store.codes import (
+    MOVED,
     About,
+    BoolVector,
     Codes,
     CodesUnusable,
     Lists,
     Part,
     Stretch,
+    by_list,
     map_part,
     read_about,
     write_about,
     write_part,
 )
-from ragkit.store.segments import SegmentInfo, VectorBlock, map_segment, wide
+from ragkit.store.segments import HalfMatrix, SegmentInfo, VectorBlock, map_segment, wide
 from ragkit.store.vectors import float_rows
 from ragkit.types import FloatMatrix, IntVector
 
@@ -42,7 +47,8 @@ _LISTS = 6  # times the square root of the rows: with more to assign rows takes 
 _OUTGROWN = 2  # times the rows that lists were made for; of fewer lists than there are clusters many are searched
 _SAMPLED = 8192  # rows, for the centre
 _PROBES = 512  # queries that recall is measured with: one that loses all ten does not make the others slow
-_AT_ONCE = 8192  # rows: 32 MB of float32 at 1024 dimensions
+_TRAINED_ON = 16  # rows for each list
+_AT_ONCE = 2048  # rows: 8 MB of float32 at 1024 dimensions
 _AGAIN = 1.5  # times the rows at which recall is measured again
 _LEAST_NEW = 4096  # rows without codes, or a hundredth of the index: so many are searched exactly in a millisecond
 # Shares of the nearest of the probes, and times the margin that reaches these: a question that is led astray a little
@@ -119,19 +125,32 @@ def _build(
     folder: Path, identity: str, segments: Sequence[SegmentInfo], least_recall: float, go_on: Callable[[], bool]
 ) -> None:
     """Make codes of all segments, and measure what they find."""
-    from ragkit.store.ann import TRAINED_ON, Coder
-    from ragkit.store.ann import centroids as trained
+    from ragkit.store.ann import Coder
 
     rows = sum(info.rows for info in segments)
     blocks = [map_segment(folder / "vectors", info) for info in segments]
-    sample = _sample(blocks, _SAMPLED)
+    sample, _ = _spread(blocks, _SAMPLED)
     centre = sample.mean(axis=0, dtype=np.float32)
     lists = int(_LISTS * rows**0.5) if rows >= _LISTED else 1
-    centroids = trained(_sample(blocks, TRAINED_ON * lists), lists) if lists > 1 else centre[None, :]
+    centroids = _trained(folder, blocks, lists, go_on) if lists > 1 else centre[None, :]
     coding = _Coding(folder, Coder(centre), Lists(centroids), go_on)
     parts = tuple(coding.encode(segments))
     about = About(identity, len(centre), lists, 0.0, 1, 0.0, 0, frozenset(info.key for info in segments), parts)
     write_about(folder, coding.measured(about, segments, least_recall), centre, centroids)
+
+
+def _trained(folder: Path, blocks: Sequence[VectorBlock], lists: int, go_on: Callable[[], bool]) -> FloatMatrix:
+    """The centres of so many lists, from rows spread over the blocks: copied to a file, for they may be many."""
+    step = max(1, sum(len(block.ids) for block in blocks) // (_TRAINED_ON * lists))
+    (folder / "ann").mkdir(mode=0o700, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder / "ann") as file:
+        for i, block in enumerate(blocks):
+            file.write(block.rows[i % step :: step].tobytes())
+        file.flush()
+        rows = cast("HalfMatrix", np.memmap(file, "<f2", mode="r").reshape(-1, blocks[0].rows.shape[1]))
+        sample = VectorBlock(np.arange(len(rows)), rows)
+        first = wide(rows[np.arange(lists) * len(rows) // lists])
+        return centroids(first, lambda: _watched(float_rows(sample, _AT_ONCE), go_on))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,34 +162,39 @@ class _Coding:
 
     def encode(self, segments: Sequence[SegmentInfo]) -> list[Part]:
         """The codes of whole segments, as one part."""
-        from ragkit.store.ann import code_bytes
+        parts = [self._written([stretch]) for stretch in self._encoded(segments)]
+        return [self._join(parts)] if len(parts) > 1 else parts
 
-        if not segments:
-            return []
-        rows = sum(info.rows for info in segments)
-        ids, assigned = np.empty(rows, np.int64), np.empty(rows, np.int64)
-        codes = cast("CodeMatrix", np.empty((rows, code_bytes(segments[0].dimension)), np.uint8))
-        at = 0
+    def _encoded(self, segments: Sequence[SegmentInfo]) -> Iterator[Stretch]:
+        """Their codes by list, as many at a time as are written."""
+        held: list[tuple[IntVector, IntVector, CodeMatrix]] = []
+        rows = 0
         for block in (map_segment(self.folder / "vectors", info) for info in segments):
-            ids[at : at + len(block.ids)] = block.ids
-            for vectors in self._watched(float_rows(block, _AT_ONCE)):
-                here = slice(at, at + len(vectors))
-                codes[here] = self.coder.encode(vectors)
-                assigned[here] = self.lists.nearest(vectors)
-                at += len(vectors)
-        return [self._written(assigned, ids, codes)]
+            at = 0
+            for vectors in _watched(float_rows(block, _AT_ONCE), self.go_on):
+                ids = block.ids[at : at + len(vectors)]
+                held.append((self.lists.nearest(vectors), ids, self.coder.encode(vectors)))
+                at, rows = at + len(vectors), rows + len(vectors)
+                if rows >= MOVED:
+                    yield self._by_list(held)
+                    held, rows = [], 0
+        if held:
+            yield self._by_list(held)
+
+    def _by_list(self, held: Sequence[tuple[IntVector, IntVector, CodeMatrix]]) -> Stretch:
+        assigned, ids, codes = (np.concatenate(column) for column in zip(*held, strict=True))
+        return by_list(assigned, ids, cast("CodeMatrix", codes), len(self.lists.centroids))
 
     def only(self, living: Sequence[SegmentInfo], part: Part, stretch: Stretch) -> Part | None:
         """The part without rows of other segments than these; None where it has no other."""
         firsts = np.array([info.first for info in living], np.int64)
-        lasts = np.array([info.last for info in living], np.int64)
-        span = np.searchsorted(firsts, stretch.ids, side="right") - 1
-        alive = (span >= 0) & (stretch.ids <= lasts[np.maximum(span, 0)]) if living else np.zeros(part.rows, bool)
-        if alive.all():
-            return part
-        return (
-            self._written(_assigned(stretch)[alive], stretch.ids[alive], stretch.codes[alive]) if alive.any() else None
-        )
+        lasts = np.array([-1, *(info.last for info in living)], np.int64)
+
+        def alive(ids: IntVector) -> BoolVector:
+            return cast("BoolVector", ids <= lasts[np.searchsorted(firsts, ids, side="right")])
+
+        whole = all(alive(stretch.ids[low : low + MOVED]).all() for low in range(0, part.rows, MOVED))
+        return part if whole else write_part(self.folder, [stretch], alive)
 
     def merged(self, parts: Sequence[Part]) -> list[Part]:
         """The parts, each at least twice as long as the next: so there are few, and a row is copied seldom."""
@@ -203,13 +227,18 @@ class _Coding:
 
     def _gaps(self, stretches: Sequence[Stretch], queries: FloatMatrix, nearest: IntVector) -> FloatMatrix:
         """How much less near than the nearest list those are that hold the `nearest`, (queries, 10)."""
-        lists = np.full(int(nearest.max()) + 1, -1)  # by id; what no code covers is found without any
+        wanted = np.unique(nearest)
+        lists = np.full(len(wanted), -1)  # what no code covers is found without any
         for stretch in stretches:
-            places = np.flatnonzero(np.isin(stretch.ids, nearest))
-            lists[stretch.ids[places]] = np.searchsorted(stretch.starts, places, side="right") - 1
+            for low in range(0, len(stretch.ids), MOVED):
+                ids = stretch.ids[low : low + MOVED]
+                places = np.flatnonzero(np.isin(ids, wanted))
+                of = np.searchsorted(stretch.starts, low + places, side="right") - 1
+                lists[np.searchsorted(wanted, ids[places])] = of
+        holding = lists[np.searchsorted(wanted, nearest.T)]  # (queries, 10)
         nearness = self.lists.nearness(queries)
-        gaps = nearness.max(axis=1, keepdims=True) - np.take_along_axis(nearness, lists[nearest.T], axis=1)
-        return cast("FloatMatrix", np.where(lists[nearest.T] >= 0, gaps, 0))
+        gaps = nearness.max(axis=1, keepdims=True) - np.take_along_axis(nearness, holding, axis=1)
+        return cast("FloatMatrix", np.where(holding >= 0, gaps, 0))
 
     def _nearest(self, blocks: Sequence[VectorBlock], queries: FloatMatrix, own: IntVector) -> IntVector:
         """Ids of the ten nearest by exact search, (10, queries); a stored vector is none of its own."""
@@ -217,7 +246,7 @@ class _Coding:
         names = np.zeros((0, len(queries)), np.int64)
         for block in blocks:
             at = 0
-            for rows in self._watched(float_rows(block, _AT_ONCE)):
+            for rows in _watched(float_rows(block, _AT_ONCE), self.go_on):
                 ids = block.ids[at : at + len(rows)]
                 scores = rows @ queries.T  # (n, queries)
                 for i, id in enumerate(own.tolist()):
@@ -230,24 +259,15 @@ class _Coding:
         return cast("IntVector", names)
 
     def _join(self, parts: Sequence[Part]) -> Part:
-        stretches = [self._mapped(part) for part in parts]
-        return self._written(
-            np.concatenate([_assigned(stretch) for stretch in stretches]),
-            np.concatenate([stretch.ids for stretch in stretches]),
-            cast("CodeMatrix", np.concatenate([stretch.codes for stretch in stretches])),
-        )
+        return self._written([self._mapped(part) for part in parts])
 
     def _mapped(self, part: Part) -> Stretch:
         return map_part(self.folder, part, *self.lists.centroids.shape)
 
-    def _written(self, assigned: IntVector, ids: IntVector, codes: CodeMatrix) -> Part:
-        return write_part(self.folder, len(self.lists.centroids), assigned, ids, codes)
-
-    def _watched(self, pieces: Iterator[FloatMatrix]) -> Iterator[FloatMatrix]:
-        for piece in pieces:
-            if not self.go_on():
-                raise Stopped
-            yield piece
+    def _written(self, stretches: Sequence[Stretch]) -> Part:
+        part = write_part(self.folder, stretches)
+        assert part is not None  # noqa: S101 - for the type checker: they hold rows
+        return part
 
 
 def _efforts(gaps: FloatMatrix, own: int) -> Iterator[tuple[float, int]]:
@@ -260,11 +280,6 @@ def _efforts(gaps: FloatMatrix, own: int) -> Iterator[tuple[float, int]]:
         yield from ((margin, rescored) for rescored in _RESCORED)
 
 
-def _assigned(stretch: Stretch) -> IntVector:
-    """The list of each row of a part."""
-    return cast("IntVector", np.repeat(np.arange(len(stretch.starts) - 1), np.diff(stretch.starts)))
-
-
 def _queries(blocks: Sequence[VectorBlock]) -> tuple[FloatMatrix, IntVector]:
     """Half of the probes are stored vectors, whose ids come second; the others are led astray by another one."""
     rows, ids = _spread(blocks, _PROBES + _PROBES // 2)
@@ -274,17 +289,21 @@ def _queries(blocks: Sequence[VectorBlock]) -> tuple[FloatMatrix, IntVector]:
     return cast("FloatMatrix", np.concatenate([rows[:half], between])), ids[:half]
 
 
-def _sample(blocks: Sequence[VectorBlock], wanted: int) -> FloatMatrix:
-    """Rows spread evenly over the blocks, (about `wanted`, d); the same ones every time."""
-    return _spread(blocks, wanted)[0]
-
-
 def _spread(blocks: Sequence[VectorBlock], wanted: int) -> tuple[FloatMatrix, IntVector]:
+    """Rows spread evenly over the blocks, (about `wanted`, d), and their ids; the same ones every time."""
     step = max(1, sum(len(block.ids) for block in blocks) // wanted)
     taken = [slice(i % step, None, step) for i in range(len(blocks))]
     rows = [wide(block.rows[part]) for block, part in zip(blocks, taken, strict=True)]
     ids = [block.ids[part] for block, part in zip(blocks, taken, strict=True)]
     return cast("FloatMatrix", np.concatenate(rows)), np.concatenate(ids)
+
+
+def _watched(pieces: Iterator[FloatMatrix], go_on: Callable[[], bool]) -> Iterator[FloatMatrix]:
+    """The pieces, until they are no longer wanted: then Stopped is raised."""
+    for piece in pieces:
+        if not go_on():
+            raise Stopped
+        yield piece
 
 
 class Background:

@@ -347,7 +347,8 @@ def test_many_rows_are_in_lists_and_few_lists_are_searched(tmp_path: Path) -> No
         for share in (None, 0.9, 0.5, 0.01, 0.0001):
             chance = np.random.default_rng(seed)
             within = None if share is None else np.sort(chance.choice(rows, int(share * rows), replace=False)) + 1
-            assert [id for id, _ in found.top(query, 10, within)] == [id for id, _ in truly.top(query, 10, within)]
+            for _ in range(3):  # its rows are kept from the second time on
+                assert [id for id, _ in found.top(query, 10, within)] == [id for id, _ in truly.top(query, 10, within)]
     ids = blocks[0].ids[:0]
     assert found.top(query, 10, ids) == []
 

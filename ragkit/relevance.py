@@ -13,13 +13,13 @@ from ragkit.ranking import coverage
 from ragkit.types import FloatMatrix, Hit
 
 # Of `by_words`: below it a collection is taken not to answer. Over seven sets of 345 to 2700 passages some 2 % of the
-# questions that have an answer fall below it, and 83 % of those asked of a collection about something else; see
+# questions that have an answer fall below it, and 82 % of those asked of a collection about something else; see
 # benchmarks/refusal.py. On questions of the same field it says less.
 RELEVANT = 0.38
 
 # The same for few passages: ln N times the second above the first. By chance the best of ten covers less than the best
 # of a thousand, and their idf tells rare words from common ones less well: at .38 samples of 2 to 60 documents lose
-# 5 to 11 % of their questions, and so .5 to 4 % for a recall of .9 and more.
+# 9 to 17 % of their questions, and so 3 to 6 % for a recall of .88 to .95.
 _LEAST, _FOR_EACH_FOLD = 0.15, 0.0375
 
 # Of `nearness`: half-way from an unrelated text to the question itself. From .4 to .6 refusals are alike.
@@ -27,9 +27,9 @@ NEAR = 0.5
 SAMPLE = 512  # vectors of an index that tell what unrelated texts have
 _FEW = 64  # vectors, with which nothing is known
 
-# BM25 that a passage which says all of the question has for each unit of idf. Its stems give 1 to 2, and as much again
-# comes from 4-grams, pairs and the section around. From 2.5 to 7 refusals are alike.
-_FULL_SCORE = 5.0
+# BM25 for each unit of idf that a passage has which says all of the question: the median of sentences asked of the
+# passages that they are from. It is the scale of the word search, and changes with its weights.
+_FULL_SCORE = 2.25
 
 
 def least_by_words(idf: Callable[[Sequence[str]], Mapping[str, float]]) -> float:
@@ -63,14 +63,23 @@ def by_words(
     passages = (f"{title(hit.chunk.source)}\n{hit.chunk.heading}\n{hit.chunk.text}" for hit in hits)
     covered = max((coverage(question, passage, weights) for passage in passages), default=0.0)
     scores = [hit.scores["lexical"] for hit in hits if "lexical" in hit.scores]
-    most = _FULL_SCORE * sum(
+    most = full_score(question, weights)
+    if not scores or not most:
+        return covered
+    return (covered + min(1.0, max(scores) / most)) / 2
+
+
+def full_score(question: str, weights: Mapping[str, float]) -> float:
+    """What the word search gives to a passage that says all of the question, in the median.
+
+    Args:
+        weights: the idf of its terms.
+    """
+    return _FULL_SCORE * sum(
         weights.get(term, 1.0)
         for token in dict.fromkeys(words.tokens(question))
         for term in words.token_fields(token).terms.split()
     )
-    if not scores or not most:
-        return covered
-    return (covered + min(1.0, max(scores) / most)) / 2
 
 
 def is_about(

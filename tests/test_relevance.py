@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
+import statistics
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +17,13 @@ from toys import Says
 import ragkit
 from ragkit.answers import Refusal, Status
 from ragkit.extractive import extract
-from ragkit.relevance import NEAR, RELEVANT, by_words, least_by_words, level, nearness
+from ragkit.relevance import NEAR, RELEVANT, by_words, full_score, least_by_words, level, nearness
+from ragkit.store.local import LocalStore
 from ragkit.types import Chunk, Document, FloatMatrix, Hit
+from ragkit.words import terms
+
+SAMPLES = Path(__file__).parents[1] / "sample_docs"
+DATA = Path(__file__).parents[1].parent / "shared" / "data" / "retrieval"
 
 SONG = Document(
     "clowns.txt",
@@ -26,6 +35,10 @@ RIVER = Document("river.txt", "The river runs through the old town and floods th
 
 def even(terms: Sequence[str]) -> Mapping[str, float]:
     return dict.fromkeys(terms, 1.0)
+
+
+def rows(name: str, what: str) -> list[dict[str, str]]:
+    return [json.loads(line) for line in (DATA / name / f"{what}.jsonl").read_text("utf-8").splitlines()]
 
 
 def hit(text: str, **scores: float) -> Hit:
@@ -55,6 +68,40 @@ def test_a_higher_score_of_the_word_search_is_never_less_relevant() -> None:
     found = [by("договор поставки", hit("Договор подписан.", lexical=score)) for score in (0.0, 1.0, 4.0, 50.0)]
     assert found == sorted(found)
     assert found[0] < RELEVANT < found[-1] <= 1
+
+
+def test_the_full_score_is_that_of_the_word_search(tmp_path: Path) -> None:
+    """What a sentence scores in the passage that it is from. Another scale of scores would refuse more, or nothing."""
+    with ragkit.open(tmp_path / "index") as rag:
+        rag.index_folder(SAMPLES)
+        texts = [rag.document(info.source).text for info in rag.documents()]
+        sentences = [each for text in texts for each in re.split(r"(?<=[.!?])\s+", text)]
+        found = {sentence: rag.search(sentence, 6) for sentence in sentences if 5 <= len(sentence.split()) <= 15}
+    with closing(LocalStore(tmp_path / "index")) as store:
+        shares = [
+            max(hit.scores["lexical"] for hit in hits) / full_score(sentence, store.idf(terms(sentence)))
+            for sentence, hits in found.items()
+        ]
+    assert len(shares) > 50
+    assert 0.85 < statistics.median(shares) < 1.2
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="needs ../shared/data")
+@pytest.mark.parametrize(("name", "other"), [("xquad_ru", "danetqa_ru"), ("nq_open_en", "xquad_en")])
+def test_few_questions_are_refused_that_have_an_answer_and_most_that_have_none(
+    tmp_path: Path, name: str, other: str
+) -> None:
+    """As the README says, with room for chance: 60 questions of each kind, of real collections."""
+    of = {each: [row["text"] for row in rows(each, "queries")] for each in (name, other)}
+    corpus = rows(name, "corpus")
+    with ragkit.open(tmp_path / "index") as rag:
+        rag.add(Document(row["_id"], row["text"], metadata={"title": row["title"]}) for row in corpus if row["text"])
+        refused = {
+            each: sum(rag.ask(question).status is Status.REFUSED for question in texts[:: len(texts) // 60][:60])
+            for each, texts in of.items()
+        }
+    assert refused[name] <= 5
+    assert refused[other] >= 36
 
 
 def test_without_a_word_search_coverage_decides_alone() -> None:
@@ -128,7 +175,11 @@ def test_a_near_passage_in_other_words_is_not_refused(cosine: float, status: Sta
     document = Document("a.txt", "The river floods the meadows in spring.")
     found = Hit(1, Chunk("a.txt", 0, len(document.text), document.text), 1.0, {"dense": cosine, "lexical": 0.5})
     answer = extract(
-        "which meadow plants tolerate inundation", [found], idf=even, document=lambda _: document, level=lambda: 0.92
+        "which meadow plants tolerate inundation",
+        [found],
+        idf=lambda terms: {**even(terms), "": 7.0},  # as of 500 passages
+        document=lambda _: document,
+        level=lambda: 0.92,
     )
     assert answer.status is status
 

@@ -169,6 +169,25 @@ def test_codes_that_find_too_little_are_not_used(tmp_path: Path) -> None:
     assert answers(store) == exact(tmp_path / "index")
 
 
+def test_what_was_measured_holds_for_questions_that_are_far_from_all(tmp_path: Path) -> None:
+    """More candidates are compared where vectors are so alike that few find the nearest of what is half chance."""
+    chance = np.random.default_rng(3)
+    centres = 0.7 * chance.standard_normal((100, 256))
+    rows = stored_rows((centres[chance.integers(0, 100, 12_000)] + chance.standard_normal((12_000, 256))).astype("f4"))
+    block = VectorBlock(np.arange(1, 12_001), rows)
+    (tmp_path / "vectors").mkdir()
+    info = write_segment(tmp_path / "vectors", [block])
+    update_codes(tmp_path, "a" * 32, [info], are_wanted=True, least_recall=LEAST_RECALL)
+    codes = open_codes(tmp_path, "a" * 32, [info], LEAST_RECALL)
+    assert codes is not None
+    found, truly = VectorSet([], codes, [block]), VectorSet([block])
+    queries = unit_rows((rows[:100] + 0.1 * chance.standard_normal((100, 256))).astype(np.float32))
+    shares = [
+        len({id for id, _ in found.top(query, 10)} & {id for id, _ in truly.top(query, 10)}) / 10 for query in queries
+    ]
+    assert sum(shares) / 100 > codes.about.recall - 0.01
+
+
 def test_at_a_recall_of_one_every_search_is_exact(place: Path) -> None:
     """No codes are used that are there, and the next writer deletes them."""
     expected = exact(place)

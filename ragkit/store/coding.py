@@ -46,7 +46,7 @@ _LISTED = 65_536  # rows from which lists are worth their search; below, every c
 _LISTS = 6  # times the square root of the rows: with more to assign rows takes longest, with fewer to search them
 _OUTGROWN = 2  # times the rows that lists were made for; of fewer lists than there are clusters many are searched
 _SAMPLED = 8192  # rows, for the centre
-_PROBES = 512  # queries that recall is measured with: one that loses all ten does not make the others slow
+_PROBES = 256  # questions of each kind that recall is measured with: one that loses all ten does not slow the others
 _TRAINED_ON = 16  # rows for each list
 _AT_ONCE = 2048  # rows: 8 MB of float32 at 1024 dimensions
 _AGAIN = 1.5  # times the rows at which recall is measured again
@@ -209,18 +209,20 @@ class _Coding:
     def measured(self, about: About, segments: Sequence[SegmentInfo], least_recall: float) -> About:
         """With the least effort that finds enough on the index's own vectors, or the greatest there is."""
         blocks = [map_segment(self.folder / "vectors", info) for info in segments]
-        queries, own = _queries(blocks)
+        kinds, own = _queries(blocks)
+        queries = cast("FloatMatrix", np.concatenate(kinds))
+        ends = np.cumsum([len(kind) for kind in kinds])[:-1]
         nearest = self._nearest(blocks, queries, own)
         stretches = tuple(map(self._mapped, about.parts))
         about = replace(about, measured=sum(part.rows for part in about.parts))
         gaps = self._gaps(stretches, queries, nearest)
         enough = min(1.0, least_recall + _SPARE)
-        for margin, rescored in _efforts(gaps, len(own)):
+        for margin, rescored in _efforts(np.split(gaps, ends)[:2]):
             about = replace(about, margin=margin, rescored=rescored)
             codes = Codes(about, self.coder, self.lists, stretches)
             found = np.array([np.isin(nearest[:, i], codes.candidates(query, 11)) for i, query in enumerate(queries)])
-            # A question is near one passage, or near one and towards another: the worse of the two counts.
-            about = replace(about, recall=float(min(found[: len(own)].mean(), found[len(own) :].mean())))
+            # The kind of question of which the least is found counts.
+            about = replace(about, recall=float(min(kind.mean() for kind in np.split(found, ends))))
             if about.recall >= enough:
                 break
         return about
@@ -270,23 +272,31 @@ class _Coding:
         return part
 
 
-def _efforts(gaps: FloatMatrix, own: int) -> Iterator[tuple[float, int]]:
+def _efforts(gaps: Sequence[FloatMatrix]) -> Iterator[tuple[float, int]]:
     """Margins and numbers of candidates, from cheap to dear; the first margin reaches nearly all of the nearest."""
     margins = [
-        beyond * max(float(np.quantile(half, share, method="higher")) for half in (gaps[:own], gaps[own:]))
-        for share, beyond in _REACHED
+        beyond * max(float(np.quantile(kind, share, method="higher")) for kind in gaps) for share, beyond in _REACHED
     ]
     for margin in (*margins, _FARTHEST):
         yield from ((margin, rescored) for rescored in _RESCORED)
 
 
-def _queries(blocks: Sequence[VectorBlock]) -> tuple[FloatMatrix, IntVector]:
-    """Half of the probes are stored vectors, whose ids come second; the others are led astray by another one."""
-    rows, ids = _spread(blocks, _PROBES + _PROBES // 2)
-    half = len(rows) // 3
-    between = 0.75 * rows[half : 2 * half] + 0.25 * rows[2 * half : 3 * half]
-    between /= np.maximum(np.linalg.norm(between, axis=1, keepdims=True), 1e-6)
-    return cast("FloatMatrix", np.concatenate([rows[:half], between])), ids[:half]
+def _queries(blocks: Sequence[VectorBlock]) -> tuple[list[FloatMatrix], IntVector]:
+    """Three kinds of questions: stored vectors, whose ids come second; between two of them; and far from all.
+
+    A question that is put in other words, or in another language, is as near to its passage as the last: its cosine
+    with a stored vector is a half, and the rest of it is chance.
+    """
+    rows, ids = _spread(blocks, 3 * _PROBES)
+    n = len(rows) // 3
+    own, others, more = rows[:n], rows[n : 2 * n], rows[2 * n : 3 * n]
+    chance = np.random.default_rng(1).standard_normal(more.shape, np.float32)
+    chance /= np.linalg.norm(chance, axis=1, keepdims=True)
+    return [own, _unit(0.75 * others + 0.25 * more), _unit(0.5 * more + 0.75**0.5 * chance)], ids[:n]
+
+
+def _unit(rows: FloatMatrix) -> FloatMatrix:
+    return cast("FloatMatrix", rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6))
 
 
 def _spread(blocks: Sequence[VectorBlock], wanted: int) -> tuple[FloatMatrix, IntVector]:

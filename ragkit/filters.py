@@ -49,16 +49,25 @@ def parse_where(where: Where | None) -> tuple[Condition, ...]:
     """Conditions that must all hold. A mapping compares for equality, a list holds texts such as "year>=2024".
 
     Equality with *, ? or [ in the value is a glob, which also matches that very text; != with one leaves out what
-    the glob matches. != holds for documents without the key, all others do not.
-    Raises ConfigError for a text without an operator.
+    the glob matches. != holds for documents without the key, all others do not. True is 1 and False is 0.
+    Raises ConfigError for a text without an operator, and for a value that is neither text nor number.
     """
     if where is None:
         return ()
     if isinstance(where, str):
         where = [where]
     if isinstance(where, Mapping):
-        return tuple(_condition(key, "=", str(value)) for key, value in where.items())
+        return tuple(_condition(key, "=", _written(key, value)) for key, value in where.items())
     return tuple(_parse(text) for text in where)
+
+
+def _written(key: str, value: str | float) -> str:
+    if not isinstance(value, str | int | float):
+        raise ConfigError(
+            f"the condition on {key!r} has {value!r}, which is neither text nor number",
+            'give one value, or conditions as texts: ["year>=2020", "year<=2024"]',
+        )
+    return str(int(value) if isinstance(value, bool) else value)
 
 
 def _parse(text: str) -> Condition:

@@ -7,11 +7,19 @@ from ragkit.filters import Condition, parse_where
 
 
 def test_a_mapping_compares_for_equality() -> None:
-    """A value of any type is compared as it is written."""
-    assert parse_where({"year": 2024, "author": "Иванов"}) == (
+    """A number is compared as it is written, yes and no as they are stored."""
+    assert parse_where({"year": 2024, "author": "Иванов", "signed": True}) == (
         Condition("year", "=", "2024"),
         Condition("author", "=", "Иванов"),
+        Condition("signed", "=", "1"),
     )
+
+
+@pytest.mark.parametrize("value", [["a", "b"], None])
+def test_a_value_that_nothing_could_equal_is_refused(value: object) -> None:
+    """It would find nothing, and say nothing."""
+    with pytest.raises(ConfigError, match=r"'author' has .* which is neither text nor number"):
+        parse_where({"author": value})  # type: ignore[dict-item] # as a caller without types may
 
 
 @pytest.mark.parametrize(

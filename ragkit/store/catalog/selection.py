@@ -66,7 +66,7 @@ class Selection:
     def _check_kind(self, condition: Condition) -> None:
         """Words and globs are compared with words alone: a key that has none, and numbers, was meant otherwise."""
         key, is_word = condition.key, condition.way == "glob" or condition.number is None
-        if key == "source" or condition.way == "=" or not is_word:
+        if key == "source" or not is_word:
             return
         words, numbers = (  # SQLite puts every number before every text
             self._db.execute(
@@ -77,7 +77,7 @@ class Selection:
         if numbers and not words:
             raise ConfigError(
                 f"{key!r} holds numbers only, and {condition.value!r} is none",
-                f"compare it with a number, as in {key}>=10",
+                f"compare it with a number, as in {key}>=10; yes is 1 and no is 0",
             )
 
     def _count(self, selected: str, most: int) -> int:

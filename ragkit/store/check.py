@@ -197,6 +197,6 @@ def _codes(catalog: Catalog, folder: Path) -> Iterator[Finding | str]:
 
 def _files(catalog: Catalog, folder: Path) -> Iterator[Finding | str]:
     named = {info.name for info in catalog.vectors.segments()}
-    stray = sum(path.name not in named for path in folder.iterdir())
+    stray = sum(path.name not in named for path in folder.glob("*"))  # none where the folder is missing
     left = f"; {stray} that an interrupted run left, which the next one deletes" if stray else ""
     yield f"{count(len(named), 'segment file')}, which the catalog names{left}"

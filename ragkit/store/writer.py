@@ -75,6 +75,7 @@ class Writer:
         try:
             self._catalog = Catalog(folder, write=True)
             try:
+                self._vectors.mkdir(mode=0o700, exist_ok=True)  # a copy may leave an empty folder out
                 if not self._catalog.generation():
                     keep_names(folder)  # before the first commit
                 self._sweep()

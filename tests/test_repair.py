@@ -266,6 +266,19 @@ def test_pages_that_cannot_be_read_are_read_around(sound: Path, tmp_path: Path, 
     assert len(lost) <= (cells if kind in LEAVES else 1) or page in ROOTS
 
 
+def test_rows_that_nobody_can_count_are_not_counted(index: Path) -> None:
+    """Where the beginning of a table is gone: there may have been none."""
+    with closing(sqlite3.connect(index / "catalog.sqlite")) as db:
+        page, size = db.execute(
+            "SELECT rootpage, (SELECT page_size FROM pragma_page_size) FROM sqlite_master WHERE name = 'failure'"
+        ).fetchone()
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with (index / "catalog.sqlite").open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    assert "all rows about files without text were lost: ragkit index FOLDER" in wrong(mended(index))
+
+
 def test_a_reader_from_before_sees_the_new_catalog(index: Path) -> None:
     """It looks whether the file is still the one it opened."""
     with open_rag(index) as reader:

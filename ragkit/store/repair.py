@@ -182,7 +182,8 @@ class _Repair:
             self._new.close()
         for table, what in (("failure", "files without text"), ("root", "folders")):
             if lost := self._old.lost.get(table, 0):
-                self._lose("catalog", f"{lost} rows about {what} were lost", _AGAIN)
+                number = "all" if table in self._old.unreadable else lost
+                self._lose("catalog", f"{number} rows about {what} were lost", _AGAIN)
         if self._old.lost_settings:
             self._note("catalog", f"settings that were lost: {', '.join(map(repr, self._old.lost_settings))}")
         return self._findings

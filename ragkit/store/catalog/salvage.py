@@ -40,12 +40,14 @@ SETTINGS = (  # the names that settings can have, beside recipes
 class Salvage:
     """A damaged catalog. `lost` counts, table by table, rows that do not hold or cannot be read.
 
-    `lost_settings` are their names, as far as those can be read.
+    `lost_settings` are their names, as far as those can be read. Of tables that are `unreadable` nobody knows how many
+    rows they had: what is counted as lost are the places where one could be.
     """
 
     def __init__(self, folder: Path, scratch: Path) -> None:
         self.lost: dict[str, int] = {}
         self.lost_settings: list[str] = []
+        self.unreadable: set[str] = set()
         self._path = folder / "catalog.sqlite"
         db = self._opened(self._path) or self._opened(_with_new_beginning(self._path, scratch), patched=True)
         if db is None:
@@ -105,6 +107,8 @@ class Salvage:
             found = self._all(f"SELECT coalesce(max({key}), 0) FROM {table} NOT INDEXED")[0][0]
             return max(int(found), int(said or 0))
         except _FAULTS:
+            if not said:
+                self.unreadable.add(table)
             return int(said or (_UNKNOWN_FEW if table in ("root", "failure", "segment") else _UNKNOWN))
 
     def _ranges(

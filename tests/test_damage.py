@@ -93,6 +93,8 @@ def test_a_missing_folder_of_segments_is_a_finding(tmp_path: Path) -> None:
         faults = [finding for finding in rag.check() if not finding.ok]
     assert {finding.subject for finding in faults} == {"vectors"}
     assert "is missing" in faults[0].message
+    with colour_rag(tmp_path / "index") as rag, pytest.raises(IndexCorrupt, match=r"seg-.* is missing"):
+        rag.search("green")
 
 
 def test_a_check_beside_a_writer_raises_no_alarm(sound: Path, tmp_path: Path) -> None:

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from ragkit.errors import ConfigError, IndexLocked, StoreError
+from ragkit.errors import ConfigError, IndexCorrupt, IndexLocked, StoreError
 from ragkit.store.catalog import Catalog
 from ragkit.store.catalog.chunks import WAITS
 from ragkit.store.catalog.rows import unreadable
 from ragkit.store.catalog.schema import FORMAT
 from ragkit.store.lexical import LexicalUnusable
 from ragkit.store.retrieval import View, repeats_the_words, retrieve
-from ragkit.store.segments import map_segment, tail_block, unit_rows
+from ragkit.store.segments import CURE, map_segment, tail_block, unit_rows
 from ragkit.store.sizes import APPROXIMATE_FROM, LEAST_RECALL, Sizes
 from ragkit.store.vectors import VectorSet
 from ragkit.store.wordindex import delete as delete_word_index
@@ -309,9 +309,16 @@ class LocalStore:
         """A connection inside a snapshot, with the vectors and the words that belong to it."""
         with self._catalog() as catalog:
             behind_is_fine = in_memory_only = False
+            replaced: set[str] = set()
             for attempt in range(_ATTEMPTS):
                 with catalog.snapshot() as generation:
-                    view = self._view_of(catalog, generation, behind_is_fine, in_memory_only)
+                    try:
+                        view = self._view_of(catalog, generation, behind_is_fine, in_memory_only)
+                    except FileNotFoundError as error:  # a compaction has replaced a segment since the snapshot began
+                        if error.filename in replaced:  # and this one began later
+                            raise IndexCorrupt(f"{error.filename} is missing", CURE) from error
+                        replaced.add(error.filename)
+                        continue
                     if view is not None:
                         yield catalog, view
                         return
@@ -327,7 +334,10 @@ class LocalStore:
         raise StoreError(f"the word index of {self.path} does not keep up with the catalog", "run: ragkit doctor")
 
     def _view_of(self, catalog: Catalog, generation: int, behind_is_fine: bool, in_memory_only: bool) -> View | None:
-        """The view of this snapshot; None where the word index must catch up first, or is ahead of the snapshot."""
+        """The view of this snapshot; None where the word index must catch up first, or is ahead of the snapshot.
+
+        Raises FileNotFoundError for a segment that is not there.
+        """
         view = self._view
         if view is not None and view.generation == view.at == generation:
             return view
@@ -342,10 +352,7 @@ class LocalStore:
             words, at = in_memory(catalog, generation), generation
         if words is None or at > generation or (at < generation and not behind_is_fine):
             return None
-        try:
-            vectors = _vectors(catalog, self.path, self._least_recall)
-        except FileNotFoundError:  # a compaction has replaced a segment since the snapshot began
-            return None
+        vectors = _vectors(catalog, self.path, self._least_recall)
         meta = catalog.meta()
         model, dimension = meta.get("embedding_model", ""), int(meta.get("dimension", 0))
         self._view = view = View(generation, at, model, dimension, vectors, words)

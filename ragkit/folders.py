@@ -1,7 +1,7 @@
 """Walking a folder and opening what is in it, safely: regular files below it and nothing else.
 
-Hidden files and folders are passed over. What cannot be read is a problem with a name, never left out in
-silence. It knows nothing of formats, except that NAME.meta.json belongs to NAME.
+Hidden files and folders are passed over, and so are indexes. What cannot be read is a problem with a name, never left
+out in silence. It knows nothing of formats, except that NAME.meta.json belongs to NAME.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ _BY_NAMES = {os.open, os.stat} <= os.supports_dir_fd and os.scandir in os.suppor
 _BLOCK = 1 << 20
 _PORTION = 512  # of what a folder holds that is looked at at once
 _LONGEST_SIDECAR = 1 << 20  # bytes
+_INDEX = {"catalog.sqlite", "writer.lock"}  # every index holds these, and no folder of documents
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,8 @@ def _listing(place: _Place, prefix: str, below: str, only: tuple[str, ...] = ())
         while names is None or done < len(names.every):
             with _folder(place.root, below) as folder:
                 names = names or _names(folder, only)
+                if below and _INDEX.issubset(names.every):
+                    return
                 portion = names.every[done : done + _PORTION]
                 found = [each for name in portion if (each := _entry(name, folder, names, place, prefix, below))]
             done += _PORTION

@@ -10,6 +10,7 @@ import pytest
 
 from ragkit.errors import LoadError
 from ragkit.folders import FoundFile, find, opened, walk
+from ragkit.store.local import LocalStore
 
 
 def found(folder: Path, max_file_size: int = 1000) -> dict[str, FoundFile]:
@@ -40,6 +41,15 @@ def test_hidden_files_and_sidecars_are_no_documents(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links and pipes are made as POSIX makes them")
+def test_an_index_holds_no_documents(tmp_path: Path) -> None:
+    """Whichever it is: one with another name lies in the folder as well as the one in use."""
+    (tmp_path / "kite.txt").write_text("A kite.")
+    with LocalStore(tmp_path / "notes" / "my-index").writing():
+        pass
+    (tmp_path / "notes" / "catalog.sqlite").write_text("no index by itself")
+    assert list(found(tmp_path)) == ["kite.txt", "notes/catalog.sqlite"]
+
+
 def test_links_pipes_and_sockets_are_named_not_opened(tmp_path: Path) -> None:
     """A link within the folder loses nothing and is silent; every other oddity has its reason."""
     folder = tmp_path / "docs"

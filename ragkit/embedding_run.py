@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
+from typing import cast
 
 from ragkit.budget import Budget
 from ragkit.errors import BudgetExceeded, ConfigError, IndexMismatch, StoreError
@@ -30,6 +31,19 @@ SAME = 0.999
 WORD_INDEX_SECONDS = 30.0  # during a long run readers see what was committed at least this often
 
 _Texts = Iterator[tuple[bytes, str] | None]  # each with its key; None where the next one is not there yet
+
+
+def _rows(found: object) -> FloatMatrix:
+    """What somebody's own embedder gave, as an array (n, d). Raises StoreError where it cannot be one."""
+    import numpy as np  # a dry run needs none
+
+    try:
+        rows = np.asarray(found, np.float32)
+    except (TypeError, ValueError) as error:
+        raise StoreError(f"the embedder gave no rows of numbers: {error}", "return one row for each text") from error
+    if rows.ndim != 2:
+        raise StoreError(f"the embedder gave an array of shape {rows.shape}", "return one row for each text")
+    return cast("FloatMatrix", rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +169,7 @@ class EmbeddingRun:
                 self._embed_by(self._service, batches, dict(enumerate(batch)))
         else:
             for batch in _gathered(texts, EMBED_BATCH):
-                self._store(list(batch), self._embedder.embed_documents(list(batch.values())))
+                self._store(list(batch), _rows(self._embedder.embed_documents(list(batch.values()))))
                 self._awaited.difference_update(batch)
                 self.commit_if_due(len(batch))
                 self._arrived()

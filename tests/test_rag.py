@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ from toys import ColourEmbedder, Says, colour_rag
 
 import ragkit
 from ragkit.answers import Status, Verification
-from ragkit.errors import ConfigError, IndexMismatch, IndexNotFound
+from ragkit.errors import ConfigError, IndexMismatch, IndexNotFound, StoreError
 from ragkit.rag import RAG
 from ragkit.types import Document
 
@@ -90,6 +90,28 @@ def test_conditions_choose_documents_everywhere(rag: RAG) -> None:
     assert rag.ask("Where does the red kite circle?", where={"source": "house.txt"}).status is Status.REFUSED
     (citation,) = rag.ask("Where does the red kite circle?", where={"source": "trips/*"}).citations
     assert citation.source == "trips/kite.txt"
+
+
+class ListEmbedder:
+    """Hands out lists, as many libraries do; of the text "torn" one that is shorter than the others."""
+
+    model = "lists/1"
+
+    def embed_documents(self, texts: Sequence[str]) -> list[list[float]]:
+        return [[1.0, float(len(text))][: 1 if text == "torn" else 2] for text in texts]
+
+    def embed_query(self, text: str) -> list[float]:
+        return [1.0, float(len(text))]
+
+
+def test_an_embedder_may_give_lists(tmp_path: Path) -> None:
+    """What cannot be rows of numbers is an error of ours, and nothing of it is stored."""
+    with ragkit.open(tmp_path / "index", embedder=ListEmbedder()) as rag:  # type: ignore[arg-type] # without types
+        rag.add([Document("a", "kite"), Document("b", "a red kite")])
+        assert rag.search("kites", 1, mode="dense")[0].chunk.source == "a"
+        with pytest.raises(StoreError, match="no rows of numbers"):
+            rag.add([Document("c", "torn"), Document("d", "whole")])
+        assert [info.source for info in rag.documents()] == ["a", "b"]
 
 
 def test_before_the_first_write_there_is_no_index(empty: RAG) -> None:

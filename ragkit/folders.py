@@ -118,9 +118,10 @@ def _listing(place: _Place, prefix: str, below: str, only: tuple[str, ...] = ())
     try:
         while names is None or done < len(names.every):
             with _folder(place.root, below) as folder:
-                names = names or _names(folder, only)
-                if below and _INDEX.issubset(names.every):
-                    return
+                if names is None:
+                    names = _names(folder, only)
+                    if below and _INDEX.issubset(names.every):
+                        return
                 portion = names.every[done : done + _PORTION]
                 found = [each for name in portion if (each := _entry(name, folder, names, place, prefix, below))]
             done += _PORTION

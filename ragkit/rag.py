@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ragkit.reports import DocumentInfo, Finding, IndexReport, IndexStatus, Progress
     from ragkit.rerankers.ordering import Ordering
     from ragkit.routing import Abilities
+    from ragkit.types import FloatVector
     from ragkit.uploads import Uploads
 
 
@@ -203,7 +204,7 @@ class RAG:
         else:
             # By name, not by protocol: importing the protocols costs a search more than this line.
             self._store.check_model(self._embedder.model, getattr(self._embedder, "preparation", None))
-            vector = self._embedder.embed_query(query)  # (d,)
+            vector = self._vector(query)
             words = query if mode == "hybrid" else ""
             hits = self._store.search(words, vector, k=wanted, conditions=conditions, model=self._embedder.model)
         return self._ordering(query, hits, k) if self._ordering else hits
@@ -344,6 +345,12 @@ class RAG:
 
         return None if is_offline(self._embedder.model) else level(self._store.vectors(SAMPLE)[1])
 
+    def _vector(self, query: str) -> FloatVector:
+        """The vector of a query, (d,), by an embedder that may hand out lists."""
+        import numpy as np
+
+        return np.asarray(self._embedder.embed_query(query), np.float32)
+
     def _chat_model(self, purpose: str) -> ChatModel:
         if self._chat is None:
             raise ConfigError(f"no chat model is configured that could {purpose}", NO_CHAT_MODEL)
@@ -385,7 +392,7 @@ class RAG:
         vector = None
         if query.strip():
             self._store.check_model(self._embedder.model)
-            vector = self._embedder.embed_query(query)  # (d,)
+            vector = self._vector(query)
             hits = self._store.search(query, vector, k=k, model=self._embedder.model)
         places = {hit.id: place for place, hit in enumerate(hits, 1)}
         chunks, vectors = self._store.vectors(most, places)

@@ -109,6 +109,7 @@ def test_an_embedder_may_give_lists(tmp_path: Path) -> None:
     with ragkit.open(tmp_path / "index", embedder=ListEmbedder()) as rag:  # type: ignore[arg-type] # without types
         rag.add([Document("a", "kite"), Document("b", "a red kite")])
         assert rag.search("kites", 1, mode="dense")[0].chunk.source == "a"
+        assert rag.map("kites", 1).at is not None
         with pytest.raises(StoreError, match="no rows of numbers"):
             rag.add([Document("c", "torn"), Document("d", "whole")])
         assert [info.source for info in rag.documents()] == ["a", "b"]

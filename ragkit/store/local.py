@@ -130,7 +130,7 @@ class LocalStore:
         Conditions are exact: whenever k passages fulfil them and a leg can score them, k are returned. Raises
         IndexMismatch where the index was moved to another model than `model` since the vector was made.
         """
-        unit = None if vector is None else unit_rows(np.asarray(vector, np.float32)[None])[0]
+        unit = None if vector is None else unit_rows(vector[None, :])[0]
 
         def find(catalog: Catalog, view: View) -> list[Hit]:
             if unit is not None and (model or view.model, len(unit)) != (view.model, view.dimension):

@@ -211,18 +211,19 @@ class _Coding:
         blocks = [map_segment(self.folder / "vectors", info) for info in segments]
         kinds, own = _queries(blocks)
         queries = cast("FloatMatrix", np.concatenate(kinds))
-        ends = np.cumsum([len(kind) for kind in kinds])[:-1]
+        between, far = len(kinds[0]), len(kinds[0]) + len(kinds[1])  # where the second and the third kind begin
         nearest = self._nearest(blocks, queries, own)
         stretches = tuple(map(self._mapped, about.parts))
         about = replace(about, measured=sum(part.rows for part in about.parts))
-        gaps = self._gaps(stretches, queries, nearest)
+        # Questions that are far from all count in what is found, and choose no margin: half of each is chance.
+        gaps = self._gaps(stretches, queries[:far], nearest[:, :far])
         enough = min(1.0, least_recall + _SPARE)
-        for margin, rescored in _efforts(np.split(gaps, ends)[:2]):
+        for margin, rescored in _efforts(np.split(gaps, [between])):
             about = replace(about, margin=margin, rescored=rescored)
             codes = Codes(about, self.coder, self.lists, stretches)
             found = np.array([np.isin(nearest[:, i], codes.candidates(query, 11)) for i, query in enumerate(queries)])
             # The kind of question of which the least is found counts.
-            about = replace(about, recall=float(min(kind.mean() for kind in np.split(found, ends))))
+            about = replace(about, recall=float(min(kind.mean() for kind in np.split(found, [between, far]))))
             if about.recall >= enough:
                 break
         return about

@@ -94,15 +94,14 @@ class VectorSet:
     def _rows_of(self, within: IntVector) -> Iterable[VectorBlock]:
         """The rows of a filter. Of one that is asked for again, as long as it is the last, they are kept together."""
         last, kept = self._last
-        if len(within) > _WHOLE:
-            return _taken(self._blocks(), within)
+        taken = _taken(self._blocks(), within)
         if last is not within:
             kept = None
-        elif kept is None and (pieces := [(each.ids, each.rows.copy()) for each in _taken(self._blocks(), within)]):
+        elif kept is None and len(within) <= _WHOLE and (pieces := [(each.ids, each.rows.copy()) for each in taken]):
             ids, rows = (np.concatenate(column) for column in zip(*pieces, strict=True))
             kept = VectorBlock(ids, cast("HalfMatrix", rows))
         self._last = within, kept
-        return [kept] if kept else _taken(self._blocks(), within)
+        return [kept] if kept else taken
 
     def _near(self, query: FloatVector, n: int) -> tuple[IntVector, FloatVector]:
         """Of the blocks that no codes cover."""

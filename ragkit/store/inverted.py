@@ -20,9 +20,10 @@ from ragkit.errors import StoreError
 _MARKER = "marker_v6"
 _HEAP = 64_000_000  # bytes for each writer, which it takes as it needs them: fewer and larger segments are smaller ones
 _MOST_CLAUSES = 400  # distinct terms of one query; the rest are the commonest, which say least
-_FEW = 2000  # documents: up to so many are named in the query; of more, the best of all are looked through first
 _LOOKED_THROUGH = 30  # times as many as are wanted, before each document is named after all
-_NAMED = 500  # ids: up to so many are named one by one, which takes half of what a set of them does; more are a set
+# Ids are named one by one where they are not more than one in so many, at 4 us each: for a set of them tantivy reads
+# most of what it has of all ids, at .08 us each.
+_NAMED = 24
 _NESTED = 128  # terms: of up to so many each is looked up for itself; of more there would be too many levels
 _SOUGHT = 2000  # documents: up to so many are looked up in each term's list; of more, the lists are gone through
 _ALIKE = 1.00001  # times a score: sums of the same numbers in another order differ by less
@@ -195,8 +196,8 @@ class _Mirror:
 class Asked:
     """One query to one part, always over the same snapshot.
 
-    A score is what all of `weights` and the best of each of `best_of` give. `choosing` are the terms that `chosen`
-    goes by.
+    A score is what all of `weights` and the best of each of `best_of` give. `choosing` are the terms that `best` goes
+    by.
     """
 
     def __init__(
@@ -216,24 +217,27 @@ class Asked:
             for alternatives in best_of:
                 query = tantivy.Query.disjunction_max_query([query for _, query in self._as_clauses(alternatives)])
                 self._clauses.append((tantivy.Occur.Should, query))
-            self.chooses_by_all = choosing is None or (not best_of and choosing == weights)
+            self._chooses_by_all = choosing is None or (not best_of and choosing == weights)
             self._choosing = self._clauses if choosing is None else self._as_clauses(choosing)
 
-    def chosen(self, k: int, documents: Collection[int] | None) -> list[Row]:
-        """The k best by the terms that choose, of the given documents where some are given.
+    def best(self, k: int, documents: Collection[int] | None) -> list[Row]:
+        """The k best by the terms that choose, of the given documents where some are given, with their scores.
 
-        Where these find fewer, by all terms: a score is that of the terms that were gone by.
+        By all terms where those find fewer, and in few documents: there it takes no longer.
         """
+        if documents is not None and len(documents) <= _SOUGHT:
+            return self._inside("document", documents, self._clauses, k)
         found = self._best(self._choosing, k, documents)
-        if len(found) < k and not self.chooses_by_all:
-            found = self._best(self._clauses, k, documents)
-        return found
+        if self._chooses_by_all:
+            return found
+        if len(found) < k:
+            return self._best(self._clauses, k, documents)
+        return self.within("chunk", [id for id, _, _ in found])
 
     def _best(self, clauses: Clauses, k: int, documents: Collection[int] | None) -> list[Row]:
         if documents is None:
             return self._rows(self._hits(tantivy.Query.boolean_query(clauses), k))
-        likely = len(documents) * _LOOKED_THROUGH > self._searcher.num_docs  # that so many hold k of theirs
-        if likely and len(documents) > _FEW:
+        if len(documents) * _LOOKED_THROUGH > self._searcher.num_docs:  # it is likely that so many hold k of theirs
             found = self._among_the_best(clauses, k, frozenset(documents))
             if found is not None:
                 return found
@@ -271,11 +275,14 @@ class Asked:
         return self._rows([hit for hit in self._hits(query, k) if hit[0] > 0])
 
     def _one_of(self, field: str, ids: Collection[int]) -> tantivy.Query:
-        if len(ids) <= _NAMED:
+        if len(ids) * _NAMED <= self._searcher.num_docs:
             each = [
                 (tantivy.Occur.Should, tantivy.Query.term_query(self._schema, field, id, "basic")) for id in sorted(ids)
             ]
-            query = tantivy.Query.boolean_query(each)
+            # In groups: of thousands side by side each would be asked for what is next, over and over.
+            query = tantivy.Query.boolean_query(
+                [(tantivy.Occur.Should, tantivy.Query.boolean_query(group)) for group in _groups(each)]
+            )
         else:
             query = tantivy.Query.term_set_query(self._schema, field, list(ids))
         return tantivy.Query.const_score_query(query, 0.0)
@@ -324,9 +331,13 @@ def _one_by_one(clauses: Clauses) -> tantivy.Query:
     Beside each other tantivy would go through thousands of documents around every one of those. In groups, since each
     level takes 8 kB of a thread's stack, which may have no more than 256 kB, and copies what is inside.
     """
+    return _nested([(tantivy.Occur.Should, _nested(group)) for group in _groups(clauses)])
+
+
+def _groups(clauses: Clauses) -> list[Clauses]:
+    """As many as there are in each."""
     size = math.isqrt(len(clauses)) + 1
-    groups = [clauses[start : start + size] for start in range(0, len(clauses), size)]
-    return _nested([(tantivy.Occur.Should, _nested(group)) for group in groups])
+    return [clauses[start : start + size] for start in range(0, len(clauses), size)]
 
 
 def _nested(clauses: Clauses) -> tantivy.Query:

@@ -152,10 +152,7 @@ class LexicalIndex:
             return []
         chunks, sections = self._asked(query)
         wanted = max(_LEAST_CHOSEN, _CHOSEN * k)
-        found = chunks.chosen(wanted, None if documents is None else frozenset(documents))
-        if not chunks.chooses_by_all:
-            found = chunks.within("chunk", [id for id, _, _ in found])
-        scores = _scored(sections, found)
+        scores = _scored(sections, chunks.best(wanted, documents))
         return sorted(scores.items(), key=lambda hit: (-hit[1], hit[0]))[:k]
 
     def score(self, query: str, chunk_ids: Sequence[int]) -> dict[int, float]:

@@ -31,7 +31,7 @@ from benchmarks.suite.given import make
 from benchmarks.suite.growing import write_growth
 from benchmarks.suite.machine import description
 from benchmarks.suite.rounds import ROOT, Plan, measure, save
-from ragkit.store.sizes import APPROXIMATE_FROM, BULK_ROWS, SEAL_ROWS
+from ragkit.store.sizes import APPROXIMATE_FROM, SEAL_ROWS
 
 
 def main() -> None:
@@ -86,7 +86,7 @@ def one(options: argparse.Namespace, folder: Path, size: int, kind: str, say: Ca
         shutil.copy(place / "ragkit.log", Path(tempfile.gettempdir()) / "ragkit-growth.log")
         sys.exit(f"ragkit {state}; all it said is in {tempfile.gettempdir()}/ragkit-growth.log")
     about = vars(given.about) | {"text_bytes": given.text_bytes}
-    store = {"bulk": BULK_ROWS, "seal": SEAL_ROWS, "codes": APPROXIMATE_FROM}
+    store = {"seal": SEAL_ROWS, "codes": APPROXIMATE_FROM}
     seconds = time.perf_counter() - began
     return {"machine": machine, "given": about, "store": store, "engines": engines, "seconds": seconds}
 

@@ -32,7 +32,7 @@ from ragkit.types import Chunk, Document, FloatMatrix
 
 NAMES, LINES = 12, 3  # documents, and chunks of each
 MODEL, DIMENSION = "crowd/1", 8
-SIZES = Sizes(seal=60, bulk=100, kept_unused=40, small=300, most_small=3)
+SIZES = Sizes(seal=60, kept_unused=40, small=300, most_small=3)
 
 
 def here(version: int) -> set[str]:

@@ -34,7 +34,7 @@ from ragkit.store.wordindex import delete as delete_word_index
 from ragkit.types import Document, FloatMatrix, FloatVector, Hit
 
 DIMENSION = 32
-SIZES = Sizes(seal=400, bulk=300)
+SIZES = Sizes(seal=400)
 APPROXIMATE_FROM = 300
 WORDS = (
     *("договор", "залог", "срок", "аренда", "датчик", "река", "лодка", "склад"),

@@ -37,7 +37,7 @@ from ragkit.store.sizes import Sizes
 
 SLOTS, BATCH = 3, 8  # requests at once, texts in each
 CHUNK = 200  # characters
-SIZES = Sizes(seal=60, bulk=90, kept_unused=40, small=500, most_small=3, dead_words=60)
+SIZES = Sizes(seal=60, kept_unused=40, small=500, most_small=3, dead_words=60)
 CODES_FROM = 150  # vectors
 WORDS = ["река", "лодка", "берег", "договор", "залог", "срок", "аренда", "склад", "датчик", "warranty", "sensor"]
 LOST_UNTIL_MENDED = {"word index", "codes", "files"}  # caches that are behind, a segment that nothing names yet

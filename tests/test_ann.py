@@ -273,7 +273,7 @@ def test_codes_follow_the_index(place: Path) -> None:
 
 def test_vectors_that_wait_in_the_tail_count(tmp_path: Path) -> None:
     """Codes of those that are sealed are worth it once there are many vectors, wherever they lie."""
-    sizes = Sizes(seal=1500, bulk=1000)
+    sizes = Sizes(seal=1000)
     store = LocalStore(tmp_path / "index", approximate_from=1800, sizes=sizes)
     fill(store, clustered(1000, seed=1), "a")
     assert opened(tmp_path / "index") is None
@@ -306,7 +306,7 @@ def test_making_codes_that_is_broken_off_leaves_those_before(place: Path) -> Non
 
 def test_codes_outlive_the_merging_of_segments(tmp_path: Path) -> None:
     """A merged segment has the rows of others, and their codes: none is made again."""
-    sizes = Sizes(seal=500, bulk=100, most_small=4, small=2000)
+    sizes = Sizes(seal=500, most_small=4, small=2000)
     store = LocalStore(tmp_path / "index", approximate_from=4000, sizes=sizes)
     for i in range(4):
         fill(store, clustered(1000, seed=i), f"{i}")

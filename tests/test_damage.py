@@ -128,7 +128,7 @@ def test_a_damaged_word_index_changes_no_kind_of_error(sound: Path, tmp_path: Pa
 def test_a_damaged_segment_is_not_rewritten(tmp_path: Path) -> None:
     """Merged into another it would get a right checksum: it stays as it is, and the check goes on finding it."""
     index = tmp_path / "index"
-    store = LocalStore(index, sizes=Sizes(bulk=50, most_small=2))
+    store = LocalStore(index, sizes=Sizes(seal=50, most_small=2))
 
     def fill(name: str) -> None:
         chunks = [Chunk(name, 2 * i, 2 * i + 1, "x") for i in range(60)]

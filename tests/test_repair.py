@@ -359,14 +359,14 @@ def test_waiting_chunks_take_no_part_in_nearness(index: Path) -> None:
 
 def test_a_repair_ends_as_every_writer_of_the_store_does(tmp_path: Path) -> None:
     """With the sizes that the store was given: small segments are merged where it has too many."""
-    many = LocalStore(tmp_path / "index", sizes=Sizes(seal=2, bulk=2, most_small=100))
+    many = LocalStore(tmp_path / "index", sizes=Sizes(seal=2, most_small=100))
     for n in range(6):
         with many.writing() as writer:
             writer.set_model("m/1", 4)
             writer.add_vectors([f"{n} {i}".encode() for i in range(3)], np.eye(3, 4, dtype=np.float32))
     many.close()
     assert len(list((tmp_path / "index" / "vectors").iterdir())) == 6
-    few = LocalStore(tmp_path / "index", sizes=Sizes(seal=2, bulk=2, most_small=3))
+    few = LocalStore(tmp_path / "index", sizes=Sizes(seal=2, most_small=3))
     few.repair(lambda _: [], lambda *_: b"")
     few.close()
     assert len(list((tmp_path / "index" / "vectors").iterdir())) == 1

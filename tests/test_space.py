@@ -16,7 +16,7 @@ from ragkit.store.wordindex import lexical_path, shrink
 from ragkit.types import Chunk, Document
 
 DOCUMENTS, KEPT = 1500, 75
-SIZES = Sizes(seal=400, bulk=500, kept_unused=50, small=5000, most_small=4)
+SIZES = Sizes(seal=400, kept_unused=50, small=5000, most_small=4)
 SMALL = Sizes(dead_words=3)
 
 

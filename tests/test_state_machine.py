@@ -30,7 +30,7 @@ HALF = 1e-3  # what half precision changes of a cosine in few dimensions, at mos
 COLOURS = st.lists(st.sampled_from(["red", "green", "blue", "plain"]), min_size=1, max_size=6)
 PARTS = st.lists(COLOURS, min_size=1, max_size=4)
 GROUPS = st.integers(1, 3)
-SIZES = Sizes(seal=6, bulk=10, kept_unused=2, small=60, most_small=3, dead_words=3)
+SIZES = Sizes(seal=6, kept_unused=2, small=60, most_small=3, dead_words=3)
 CHUNK = 60  # characters; a part of a text is more than half of it, so that each part is a chunk
 # Two models whose cosines are the same, because the second only adds zeros: a move must change no answer.
 EMBEDDERS = (ColourEmbedder(), PaidEmbedder("seven/1", dimension=7))

@@ -287,11 +287,11 @@ def test_many_vectors_are_sealed_and_merged(index: Path) -> None:
         for batch in range(18):
             rag.add(
                 Document(f"{batch}/{i}", f"{'red ' * (i % 5)}{'green ' * (i % 3)} {batch} {i}")
-                for i in range(writer_module.BULK_ROWS)
+                for i in range(writer_module.SEAL_ROWS)
             )
         assert 1 <= len(list((index / "vectors").iterdir())) <= 16
         assert all(finding.ok for finding in rag.check())
-        assert rag.status().vectors == 18 * writer_module.BULK_ROWS
+        assert rag.status().vectors == 18 * writer_module.SEAL_ROWS
         (best,) = rag.search("red red red red green green 7 14", 1)
         assert best.scores["dense"] > 0.99
 
@@ -335,7 +335,7 @@ def test_vectors_of_a_run_that_stopped_wait_for_the_next(index: Path, rag: RAG) 
 def test_a_changed_byte_is_found_and_named(index: Path, part: str) -> None:
     """In text, in a chunk's place, in a record, in a vector; by the check, and where it is read, by the reading."""
     with colour_rag(index) as rag:
-        rag.add(Document(f"{i}", f"red house {i}") for i in range(writer_module.BULK_ROWS if "file" in part else 10))
+        rag.add(Document(f"{i}", f"red house {i}") for i in range(writer_module.SEAL_ROWS if "file" in part else 10))
         assert all(finding.ok for finding in rag.check())
     if part == "segment file":
         (path,) = (index / "vectors").iterdir()

@@ -12,7 +12,7 @@ from ragkit.store.local import LocalStore
 from ragkit.store.sizes import Sizes
 from ragkit.types import Chunk, Document, Preparation
 
-SIZES = Sizes(seal=40, bulk=30, kept_unused=20, small=200, most_small=4)
+SIZES = Sizes(seal=40, kept_unused=20, small=200, most_small=4)
 
 
 def unused(index: Path) -> tuple[int, int]:

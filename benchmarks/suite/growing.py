@@ -159,10 +159,7 @@ def _curves(curve: list[Point]) -> str:
         "codes, and a search looks at every vector, in half precision."
     )
     for store in {tuple(each.store.values()): each.store for each in curve if each.store}.values():
-        note += (
-            f" The file begins with {store['bulk']:,} vectors in one commit or {store['seal']:,} that wait, codes with "
-            f"{store['codes']:,}."
-        )
+        note += f" The file begins with {store['seal']:,} vectors, codes with {store['codes']:,}."
     return table(head, rows) + "\n\n" + note
 
 

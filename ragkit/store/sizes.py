@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SEAL_ROWS = 4096
-BULK_ROWS = 2048
+SEAL_ROWS = 1024
 # Vectors from which codes choose what a search looks at: until then to import what reads codes takes a new process
 # longer than to multiply all rows.
 APPROXIMATE_FROM = 10_000
@@ -16,8 +15,8 @@ LEAST_RECALL = 0.99  # of the ten nearest; where codes were measured to find les
 class Sizes:
     """In vectors, but `most_small`, which is in segments, and `dead_words`, which is in chunks."""
 
-    seal: int = SEAL_ROWS  # the tail is sealed at this length: it is read whole at every open
-    bulk: int = BULK_ROWS  # a commit of this many goes straight into a segment
+    # So many that wait in the catalog become a segment: they are read whole at every open, and have no codes.
+    seal: int = SEAL_ROWS
     kept_unused: int = 8192  # vectors that no chunk uses are kept for reuse: this many, or as many as are used
     small: int = 65_536  # segments are merged up to this length
     most_small: int = 16  # once there are more small ones than this

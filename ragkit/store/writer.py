@@ -30,14 +30,14 @@ from ragkit.store.lexical import LexicalUnusable
 from ragkit.store.lock import WriterLock
 from ragkit.store.moving import move
 from ragkit.store.segments import SegmentInfo, VectorBlock, stored_rows, unit_rows
-from ragkit.store.sizes import APPROXIMATE_FROM, BULK_ROWS, LEAST_RECALL, SEAL_ROWS, Sizes
+from ragkit.store.sizes import APPROXIMATE_FROM, LEAST_RECALL, SEAL_ROWS, Sizes
 from ragkit.store.wordindex import catch_up, shrink
 from ragkit.types import Chunk, Document, FloatMatrix, FloatVector, Preparation
 
 if TYPE_CHECKING:
     from ragkit.store.coding import Background
 
-__all__ = ["BULK_ROWS", "SEAL_ROWS", "Writer"]
+__all__ = ["SEAL_ROWS", "Writer"]
 
 _T = TypeVar("_T")
 
@@ -319,20 +319,14 @@ class Writer:
         if self._discard or not self._catalog.in_transaction:
             return
         with self._guarded():
-            self._store_pending()
+            sealed = self._store_pending()
             if self._changed:
                 self._catalog.next_generation()
                 self._catalog.set_meta("changed", iso(time.time_ns()))
             self._catalog.commit()
-            sealed = sum(len(block.ids) for block in self._pending) >= self._sizes.bulk
             # Only now: an interrupt before this leaves them to the next commit, beside the names they belong to.
             self._pending = []
             self._changed = False
-        if self._catalog.vectors.tail_rows() >= self._sizes.seal:
-            with self._guarded():
-                seal(self._catalog, self._vectors)
-                self._catalog.commit()
-            sealed = True
         if sealed:
             self._code_meanwhile()
 
@@ -411,14 +405,18 @@ class Writer:
         make = self._making_codes(segments)
         self._background = Background(lambda go_on: make(go_on=go_on))
 
-    def _store_pending(self) -> None:
-        rows = sum(len(block.ids) for block in self._pending)
-        if rows >= self._sizes.bulk:
+    def _store_pending(self) -> bool:
+        """In the catalog, or where enough have come together in a file of their own, which is told."""
+        if not self._pending:
+            return False
+        rows = self._catalog.vectors.tail_rows() + sum(len(block.ids) for block in self._pending)
+        if rows >= self._sizes.seal:
             seal(self._catalog, self._vectors, self._pending)
-        elif rows:
-            for blocks in by_model(self._pending, self._catalog.spans()):
-                together = np.concatenate([block.rows for block in blocks])
-                self._catalog.vectors.add_tail(int(blocks[0].ids[0]), len(together), together.tobytes())
+            return True
+        for blocks in by_model(self._pending, self._catalog.spans()):
+            together = np.concatenate([block.rows for block in blocks])
+            self._catalog.vectors.add_tail(int(blocks[0].ids[0]), len(together), together.tobytes())
+        return False
 
     def _sweep(self) -> None:
         """Delete segment files that no commit names: a crash left them."""

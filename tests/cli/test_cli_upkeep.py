@@ -165,7 +165,7 @@ def test_status_tells_how_vectors_are_found(cli: Cli, shelf: Path, tmp_path: Pat
     """Exactly, in a small index; by codes in a large one, with the recall that was measured."""
     assert "exact" in cli("status", "-i", shelf).out
     vectors = np.random.default_rng(0).standard_normal((500, 64)).astype(np.float32)
-    with LocalStore(tmp_path / "large", approximate_from=400, sizes=Sizes(bulk=100)).writing() as writer:
+    with LocalStore(tmp_path / "large", approximate_from=400, sizes=Sizes(seal=100)).writing() as writer:
         writer.set_model("given/1", 64)
         writer.add_vectors([str(i).encode() for i in range(500)], vectors)
     status = cli("status", "-i", tmp_path / "large", "--json").json

@@ -21,7 +21,7 @@ from ragkit.store.sizes import Sizes
 from ragkit.store.writer import Writer
 from ragkit.types import Chunk, Document, FloatMatrix
 
-SIZES = Sizes(seal=12, bulk=24, kept_unused=8, small=200, most_small=3)
+SIZES = Sizes(seal=12, kept_unused=8, small=200, most_small=3)
 CODES_FROM = 60  # vectors
 OLD, NEW = "first/1", "second/1"  # models
 DIMENSION = 16
@@ -172,12 +172,12 @@ def publish(writer: Writer) -> None:
 
 
 def life() -> list[Step]:
-    """The whole script: sealing, bulk loads, replacing, removing, merging, dropping, moving to another model."""
+    """The whole script: sealing, replacing, removing, merging, dropping, moving to another model."""
     s = _Script()
     s.put("a.txt", 1, 4)
     s.put("b.txt", 1, 3)
     s.put("c.txt", 1, 6)  # the tail is long enough now: sealed
-    s.put("d.txt", 1, 30, 600)  # straight into a segment; more than one piece of text
+    s.put("d.txt", 1, 30, 600)  # a segment by itself; more than one piece of text
     s.put("e.txt", 1, 2, 30, publish)
     s.run += 1
     s.put("a.txt", 2, 5)

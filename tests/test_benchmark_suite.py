@@ -159,7 +159,8 @@ def test_the_suite_measures_ragkit_and_the_limit(measured: dict[str, Any]) -> No
     engines = measured["engines"]
     for name in ("numpy", "ragkit"):
         assert "state" not in engines[name]
-        least = 1 if name == "numpy" else 0.97  # rows in half precision may change places with the next one
+        # Two that are equal to seven digits may change places on another processor; in half precision, more.
+        least = 0.99 if name == "numpy" else 0.97
         for what in ("all", *WANTED):
             assert fmean(engines[name]["search"][what]["rounds"][0]["right"]) >= least, (name, what)
         assert fmean(engines[name]["change"]["after"]["right"]) >= least

@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,12 @@ def _no_real_services() -> None:
     """A key that happens to be set must never be used, or paid with, by a test."""
     for name in [name for name in os.environ if name.startswith(("RAGKIT_", "GIGACHAT_", "OPENAI_"))]:
         del os.environ[name]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interrupts_are_heard() -> None:
+    """A shell starts what runs in its background with Ctrl-C ignored, and every process that a test starts with it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TypeAlias
 
 from ragkit.errors import ConfigError
@@ -43,6 +45,22 @@ class Condition:
     def __str__(self) -> str:
         """As a person writes it."""
         return f"{self.key}{self.op.replace('glob', '=')}{self.value}"
+
+
+def spellings(name: str) -> list[str]:
+    """A name as it is given, and as other systems write it: й is one character, or и and its breve on macOS."""
+    return list(dict.fromkeys([name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))]))
+
+
+def meant(source: str, names: Iterable[str]) -> list[str]:
+    """Those of the names that a source may stand for: itself in any spelling, or else what it matches as a glob.
+
+    A name comes before a pattern, for a file may be called lease[1].pdf.
+    """
+    spelt = spellings(source)
+    known = list(names)
+    itself = [name for name in known if name in spelt]
+    return itself or [name for name in known if any(fnmatchcase(name, each) for each in spelt)]
 
 
 def parse_where(where: Where | None) -> tuple[Condition, ...]:

@@ -170,12 +170,12 @@ class RAG:
         with self._store.writing() as writer:
             return Ingest(writer, self._embedder, self._chunker).documents(documents, self._store.path)
 
-    def remove(self, source: str) -> int:
-        """Take out a document, or all that a glob matches; gives how many.
+    def remove(self, *sources: str) -> int:
+        """Take out documents, by their sources or by globs; gives how many.
 
         A file that stays in its folder comes back with the next run over the folder.
         """
-        return self._store.remove(source)
+        return self._store.remove(*sources)
 
     def search(self, query: str, k: int = 10, *, mode: str = "hybrid", where: Where | None = None) -> list[Hit]:
         """The k best passages, best first; neighbours in one document come as one, up to 2400 characters.

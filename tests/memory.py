@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from ragkit.errors import ConfigError, IndexMismatch, IndexNotFound, StoreError
-from ragkit.filters import Condition
+from ragkit.filters import Condition, meant
 from ragkit.ranking import merge_neighbours
 from ragkit.reports import DocumentInfo, FileStamp, Finding, IndexStatus, Known, Problem, Root
 from ragkit.types import Chunk, Document, FloatMatrix, FloatVector, Hit, Preparation
@@ -225,9 +225,9 @@ class MemoryStore:
             raise IndexNotFound(f"there is no index at {self.path}")
         return self.state
 
-    def remove(self, source: str) -> int:
+    def remove(self, *sources: str) -> int:
         every = self._state().entries
-        names = [source] if source in every else [name for name in every if fnmatchcase(name, source)]
+        names = {name for source in sources for name in meant(source, every)}
         with self.writing() as writer:
             return sum(writer.remove(name) for name in names)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from fnmatch import fnmatchcase
 from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from ragkit.errors import ConfigError, RagkitError
+from ragkit.filters import meant
 from ragkit.numbers import count, number
 from ragkit.types import Usage
 from ragkit_cli import payload
@@ -199,8 +199,8 @@ def remove_command(
         named = _named(rag, sources)
         if not (dry_run or yes or _agreed(named)):
             named = []
-        for source in [] if dry_run else named:
-            rag.remove(source)
+        if named and not dry_run:
+            rag.remove(*named)
     if as_json:
         out_json("remove", {"dry_run": dry_run, "removed": named})
     for source in [] if as_json else named:
@@ -213,11 +213,11 @@ def remove_command(
 
 
 def _named(rag: RAG, sources: tuple[str, ...]) -> list[str]:
-    """What is meant, each once, in the order given: a name before a pattern, for a file may be called lease[1].pdf."""
+    """What is meant, each once, in the order given."""
     listed = [info.source for info in rag.documents()]  # files that gave nothing among them
     found: dict[str, None] = {}
     for source in sources:
-        names = [source] if source in listed else [name for name in listed if fnmatchcase(name, source)]
+        names = meant(source, listed)
         if not names:
             raise NotIndexed(f"{source!r} is not in the index, and nothing was removed", "see what is: ragkit list")
         found.update(dict.fromkeys(names))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from ragkit.errors import ConfigError, IndexCorrupt, IndexLocked, StoreError
+from ragkit.filters import spellings
 from ragkit.store.catalog import Catalog
 from ragkit.store.catalog.chunks import WAITS
 from ragkit.store.catalog.rows import unreadable
@@ -90,12 +91,12 @@ class LocalStore:
             except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
                 raise unreadable(path / "catalog.sqlite", error) from error
 
-    def remove(self, source: str) -> int:
-        """Take out a document, or all whose source a glob matches; gives how many."""
+    def remove(self, *sources: str) -> int:
+        """Take out documents, by their sources or by globs; gives how many."""
         with self._catalog():  # raises IndexNotFound: removing makes no index
             pass
         with self.writing() as writer:
-            return sum(writer.remove(name) for name in writer.matching(source))
+            return sum(writer.remove(name) for name in {name for source in sources for name in writer.matching(source)})
 
     def check_model(self, model: str, preparation: Preparation | None = None) -> None:
         """Raise IndexMismatch where another model made the vectors.
@@ -154,10 +155,10 @@ class LocalStore:
     def document(self, source: str) -> Document:
         """The whole document as it was indexed. Raises ConfigError where there is none of that name."""
         with self._catalog() as catalog, catalog.snapshot() as at:
-            document = catalog.documents.get(at, source)
-        if document is None:
-            raise ConfigError(f"{source!r} is not in the index", "see what is: ragkit list")
-        return document
+            for name in spellings(source):
+                if document := catalog.documents.get(at, name):
+                    return document
+        raise ConfigError(f"{source!r} is not in the index", "see what is: ragkit list")
 
     def neighbours(self, id: int, before: int, after: int) -> list[tuple[int, Chunk]]:
         """A chunk with those around it, in order. Raises ConfigError for an id that is not in the index."""

@@ -11,7 +11,6 @@ import base64
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar
 import numpy as np
 
 from ragkit.errors import StoreError
+from ragkit.filters import meant
 from ragkit.ranking import is_offline
 from ragkit.reports import FileStamp, Known, Problem, Root
 from ragkit.store.catalog import Catalog, Savepoint
@@ -121,9 +121,7 @@ class Writer:
     def matching(self, source: str) -> list[str]:
         """The sources that are this one, or that the glob matches, files that failed among them; in order."""
         documents = self._catalog.documents
-        if documents.has(source):
-            return [source]
-        return sorted(name for name in documents.sources() if fnmatchcase(name, source))
+        return [source] if documents.has(source) else sorted(meant(source, documents.sources()))
 
     def stored(self, keys: Iterable[bytes]) -> set[bytes]:
         """Which of these keys have a vector."""

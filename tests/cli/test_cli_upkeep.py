@@ -6,6 +6,7 @@ import json
 import shutil
 import sqlite3
 import sys
+import unicodedata
 from contextlib import closing
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from shell import LEASE, MANUAL, Cli, dialogue, process
 
+import ragkit
 from ragkit.store.local import LocalStore
 from ragkit.store.sizes import Sizes
 
@@ -91,6 +93,34 @@ def test_a_condition_may_be_a_name_with_brackets(cli: Cli, tmp_path: Path) -> No
     for condition in ("source=lease[1].md", "case=A[7]", "case=A*", "source=lease*"):
         run = cli("list", "-w", condition)
         assert [row.split()[0] for row in run.out.splitlines()] == ["lease[1].md"], condition
+
+
+@pytest.mark.parametrize(("stored", "typed"), [("NFD", "NFC"), ("NFC", "NFD"), ("NFD", "NFD")])
+def test_a_name_is_found_however_its_letters_are_written(cli: Cli, tmp_path: Path, stored: str, typed: str) -> None:
+    """macOS writes й of a file's name as two characters, a keyboard types one; as a name and in a pattern."""
+    (tmp_path / "docs").mkdir()
+    name = unicodedata.normalize(stored, "район.md")
+    (tmp_path / "docs" / name).write_text(LEASE, "utf-8")
+    (tmp_path / "docs" / "kettle.md").write_text(MANUAL, "utf-8")
+    cli("index", tmp_path / "docs")
+    here = unicodedata.normalize(typed, "район.md")
+    for condition in (here, here.replace("он", "*"), f"*{here[2:]}"):
+        assert [row.split()[0] for row in cli("list", "-w", f"source={condition}").out.splitlines()] == [name]
+        assert [row.split()[0] for row in cli("list", "-w", f"source!={condition}").out.splitlines()] == ["kettle.md"]
+        assert cli("remove", condition, "--dry-run").out == f"{name}\n"
+    assert LEASE.splitlines()[0] in cli("show", here).out
+    assert cli("remove", here, "-y").out == f"{name}\n"
+    assert [row.split()[0] for row in cli("list").out.splitlines()] == ["kettle.md"]
+
+
+def test_many_documents_are_removed_at_once(tmp_path: Path) -> None:
+    """In one commit, which an interrupt cannot break in two."""
+    with ragkit.open(tmp_path / "index") as rag:
+        rag.add(ragkit.Document(name, name) for name in ("a/1", "a/2", "b", "c"))
+        before = rag.status().generation
+        assert rag.remove("a/*", "a/1", "b", "nothing") == 3
+        assert rag.status().generation == before + 1
+        assert [info.source for info in rag.documents()] == ["c"]
 
 
 def test_a_file_that_failed_can_be_removed(cli: Cli, docs: Path) -> None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ragkit.filters import Condition
+from ragkit.filters import Condition, spellings
 
 _PATTERN = re.compile(r"[*?[]")
 _TEXT, _NUMBER = " AND value >= ''", " AND value < ''"
@@ -37,18 +37,30 @@ def clauses(conditions: Sequence[Condition]) -> tuple[list[Clause], Values]:
     found: list[Clause] = []
     values: Values = {}
     for i, condition in enumerate(conditions):
-        values[f"k{i}"], values[f"v{i}"] = condition.key, condition.value
+        values[f"k{i}"] = condition.key
         if condition.number is not None:
             values[f"f{i}"] = condition.number
-        if condition.way == "glob":
-            start = _PATTERN.split(condition.value, maxsplit=1)[0]
-            values[f"a{i}"], values[f"z{i}"] = start, start + _LAST
-        found.append(_of_source(condition, i) if condition.key == "source" else _of_attribute(condition, i))
+        if condition.key == "source":
+            named = spellings(condition.value) if condition.way in ("=", "glob") else [condition.value]
+            spelt = [f"{i}_{j}" for j in range(len(named))]
+            for name, value in zip(spelt, named, strict=True):
+                values |= _parameters(condition, value, name)
+            found.append(_of_source(condition, spelt))
+        else:
+            values |= _parameters(condition, condition.value, str(i))
+            found.append(_of_attribute(condition, i))
     return found, values
 
 
-def _of_source(condition: Condition, i: int) -> Clause:
-    test = _compared("source", condition, i)
+def _parameters(condition: Condition, value: str, name: str) -> Values:
+    if condition.way != "glob":
+        return {f"v{name}": value}
+    start = _PATTERN.split(value, maxsplit=1)[0]
+    return {f"v{name}": value, f"a{name}": start, f"z{name}": start + _LAST}
+
+
+def _of_source(condition: Condition, spelt: Sequence[str]) -> Clause:
+    test = f"({' OR '.join([_compared('source', condition, name) for name in spelt])})"
     selected = f"""SELECT id FROM document WHERE removed IS NULL AND {test}
         UNION ALL SELECT id FROM document WHERE removed > :at AND {test}"""
     return Clause(selected, condition.negated, f"SELECT 1 FROM document WHERE id = {{}} AND {test}")
@@ -60,7 +72,7 @@ def _of_attribute(condition: Condition, i: int) -> Clause:
     SQLite puts every number before every text. An index is used for one comparison only, so none is needless.
     """
     op = condition.way
-    ways = [f"{_compared('value', condition, i)}{_TEXT if op.startswith('<') else ''}"]
+    ways = [f"{_compared('value', condition, str(i))}{_TEXT if op.startswith('<') else ''}"]
     if condition.number is not None and op != "glob":
         ways.append(f"value {op} :f{i}{_NUMBER if op.startswith('>') else ''}")
     rows = [f"FROM attribute WHERE {KEY.format(f':k{i}')} AND {way}" for way in ways]
@@ -73,8 +85,8 @@ def _of_attribute(condition: Condition, i: int) -> Clause:
     return Clause(selected, condition.negated, test)
 
 
-def _compared(column: str, condition: Condition, i: int) -> str:
+def _compared(column: str, condition: Condition, name: str) -> str:
     if condition.way != "glob":
-        return f"{column} {condition.way} :v{i}"
+        return f"{column} {condition.way} :v{name}"
     # What looks like a pattern may be a name as well: a file may be called lease[1].pdf.
-    return f"{column} BETWEEN :a{i} AND :z{i} AND ({column} GLOB :v{i} OR {column} = :v{i})"
+    return f"{column} BETWEEN :a{name} AND :z{name} AND ({column} GLOB :v{name} OR {column} = :v{name})"

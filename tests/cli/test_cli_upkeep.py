@@ -113,6 +113,19 @@ def test_a_name_is_found_however_its_letters_are_written(cli: Cli, tmp_path: Pat
     assert [row.split()[0] for row in cli("list").out.splitlines()] == ["kettle.md"]
 
 
+def test_status_tells_which_folders_are_not_there(
+    cli: Cli, docs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that was renamed is another one; each is shown as it is reached from here, wherever the index lies."""
+    index = tmp_path / "kept" / "index"
+    cli("index", docs, "-i", index)
+    docs.rename(tmp_path / "letters")
+    cli("index", tmp_path / "letters", "-i", index)
+    monkeypatch.chdir(tmp_path)
+    folders = next(line for line in cli("status", "-i", index).out.splitlines() if line.startswith("folders"))
+    assert folders.split("  ")[-1].strip() == "docs (not there; its documents stay until they are removed), letters"
+
+
 def test_many_documents_are_removed_at_once(tmp_path: Path) -> None:
     """In one commit, which an interrupt cannot break in two."""
     with ragkit.open(tmp_path / "index") as rag:

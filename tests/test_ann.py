@@ -206,10 +206,11 @@ def test_arrays_of_any_content_only_choose_other_candidates(place: Path, tmp_pat
     body = bytearray(path.read_bytes())
     chance = np.random.default_rng(0)
     body[-50_000:] = chance.integers(0, 256, 50_000, dtype=np.uint8).tobytes()
-    body[64:80] = (1 << 60).to_bytes(8, "little") + (-5).to_bytes(8, "little", signed=True)  # ids of no vector
-    path.write_bytes(body)
     with closing(Catalog(place)) as catalog:
         about, centre, centroids = read_about(place, catalog.identity())
+    ids_at = 8 * (about.lists + 1)
+    body[ids_at : ids_at + 16] = np.array([1 << 60, -5], "<i8").tobytes()  # ids of no vector
+    path.write_bytes(body)
     trusted = replace(about, parts=(replace(about.parts[0], crc=zlib.crc32(body)),))
     write_about(place, trusted, centre, centroids)
     assert opened(place) is not None
@@ -245,14 +246,15 @@ def shifted(data: bytes) -> bytes:
     return changed + struct.pack("<I", zlib.crc32(changed))
 
 
-@pytest.mark.parametrize("starts", [[1, ROWS], [0, ROWS + 1], [0, -1]])
-def test_lists_that_lie_outside_of_a_part_are_refused(place: Path, starts: list[int]) -> None:
+@pytest.mark.parametrize(("at", "start"), [(0, 1), (-1, ROWS + 1), (-1, -1), (1, ROWS + 1), (-2, -1)])
+def test_lists_that_lie_outside_of_a_part_are_refused(place: Path, at: int, start: int) -> None:
     """faiss would read there whatever is."""
     [path] = (place / "ann").glob("part-*")
-    body = np.array(starts, "<i8").tobytes() + path.read_bytes()[16:]
-    path.write_bytes(body)
     with closing(Catalog(place)) as catalog:
         about, centre, centroids = read_about(place, catalog.identity())
+    body = bytearray(path.read_bytes())
+    np.frombuffer(body, "<i8", about.lists + 1)[at] = start
+    path.write_bytes(body)
     write_about(place, replace(about, parts=(replace(about.parts[0], crc=zlib.crc32(body)),)), centre, centroids)
     assert opened(place) is None
 

@@ -37,6 +37,7 @@ _LENGTH = struct.Struct("<I")  # of the JSON before the arrays; and the crc32 of
 _ALIGNED = 64  # bytes: a whole number of them stands before the centres
 _PART = re.compile(r"part-[0-9a-f]{32}")
 _TIMES = 10  # candidates for each that is wanted: so the hundredth nearest is found as well as the first ten
+_ALL = 1.5  # times as many as are wanted: of so few codes tell no faster than their rows which are nearest
 _COMPARED = 1 << 22  # rows times lists at once: 16 MB of float32
 MOVED = 65_536  # rows of a part that are written at once: 9 MB at 1024 dimensions
 _READ_THROUGH = 16_000_000  # bytes of a part up to which opening compares its checksum; above, only `check` does
@@ -128,9 +129,14 @@ class Codes:
     def candidates(self, query: FloatVector, n: int) -> IntVector:
         """Ids among which the `n` nearest are, ascending."""
         wanted = min(max(_TIMES * n, self.about.rescored), len(self))
-        found = self.coder.nearest(self._near(query, wanted), query, wanted)
+        near = list(self._near(query, wanted))
+        if sum(len(ids) for ids, _ in near) <= _ALL * wanted:
+            found = np.concatenate([ids for ids, _ in near])
+        else:
+            found = self.coder.nearest(near, query, wanted)
         found.sort()
-        return found[np.diff(found, prepend=-1) > 0]  # np.unique hashes them, which takes twice as long
+        once = np.append(True, found[1:] > found[:-1])  # np.unique hashes them, which takes twice as long
+        return cast("IntVector", found[once])
 
     def _near(self, query: FloatVector, wanted: int) -> Iterator[tuple[IntVector, CodeMatrix]]:
         """The lists within the margin of the nearest one, and more where they hold too little."""
@@ -142,8 +148,8 @@ class Codes:
 
     def _stretches(self, lists: IntVector) -> Iterator[tuple[IntVector, CodeMatrix]]:
         """What these lists hold, ascending; neighbours at once."""
-        breaks = np.flatnonzero(np.diff(lists) > 1) + 1
-        firsts, lasts = lists[np.r_[0, breaks]], lists[np.r_[breaks - 1, len(lists) - 1]]
+        apart = lists[1:] > lists[:-1] + 1
+        firsts, lasts = lists[np.append(True, apart)], lists[np.append(apart, True)]
         for part in self.parts:
             for low, high in zip(part.starts[firsts].tolist(), part.starts[lasts + 1].tolist(), strict=True):
                 yield part.ids[low:high], part.codes[low:high]

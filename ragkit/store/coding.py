@@ -42,7 +42,6 @@ from ragkit.types import FloatMatrix, IntVector
 if TYPE_CHECKING:
     from ragkit.store.ann import CodeMatrix, Coder
 
-_LISTED = 65_536  # rows from which lists are worth their search; below, every code is looked at, in a millisecond
 _LISTS = 6  # times the square root of the rows: with more to assign rows takes longest, with fewer to search them
 _OUTGROWN = 2  # times the rows that lists were made for; of fewer lists than there are clusters many are searched
 _SAMPLED = 8192  # rows, for the centre
@@ -91,7 +90,7 @@ def update_codes(
     try:
         about, centre, centroids = read_about(folder, identity)
         kept = [(part, map_part(folder, part, *about.shape)) for part in about.parts]
-        if about.dimension != segments[0].dimension or rows > _OUTGROWN * max(_LISTED, (about.lists / _LISTS) ** 2):
+        if about.dimension != segments[0].dimension or rows > _OUTGROWN * (about.lists / _LISTS) ** 2:
             raise CodesUnusable("the index has outgrown them")
     except CodesUnusable:
         _build(folder, identity, segments, least_recall, go_on)
@@ -131,8 +130,8 @@ def _build(
     blocks = [map_segment(folder / "vectors", info) for info in segments]
     sample, _ = _spread(blocks, _SAMPLED)
     centre = sample.mean(axis=0, dtype=np.float32)
-    lists = int(_LISTS * rows**0.5) if rows >= _LISTED else 1
-    centroids = _trained(folder, blocks, lists, go_on) if lists > 1 else centre[None, :]
+    lists = min(rows, int(_LISTS * rows**0.5))
+    centroids = _trained(folder, blocks, lists, go_on)
     coding = _Coding(folder, Coder(centre), Lists(centroids), go_on)
     parts = tuple(coding.encode(segments))
     about = About(identity, len(centre), lists, 0.0, 1, 0.0, 0, frozenset(info.key for info in segments), parts)

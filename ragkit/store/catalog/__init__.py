@@ -135,10 +135,10 @@ class Catalog:
 
     def check_model(self, model: str, dimension: int | None = None) -> bool:
         """Whether this model made the vectors; False where there are none yet. Raises IndexMismatch for another."""
-        meta = self.meta()
-        if "embedding_model" not in meta:
+        made_by = self._meta.get("embedding_model")
+        if made_by is None:
             return False
-        made_by, made_in = meta["embedding_model"], int(meta["dimension"])
+        made_in = int(self._meta.get("dimension") or 0)
         if made_by != model or (dimension is not None and made_in != dimension):
             now = model if dimension is None else f"{model} (dimension {dimension})"
             back = "EMBED_PROVIDER=offline" if is_offline(made_by) else f"EMBED_MODEL={made_by.partition('?')[0]}"

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from functools import cached_property
 
+from ragkit.errors import IndexCorrupt
 from ragkit.store.catalog.rows import crc, damaged
 
 # Characters in one row. A passage is cut out of one or two of them, at 40 to 90 µs each. Encyclopaedic Russian takes
@@ -111,10 +112,8 @@ def unpacked(
     id: int, body: str | bytes, check: int, dictionary: Callable[[], Dictionary | None] = _no_dictionary
 ) -> str:
     """The text of a stored piece. Raises IndexCorrupt where it is not what was written, or where its words are gone."""
-    document, n = divmod(id, _PIECES)
-    fault = damaged(f"text piece {n} of document {document}")
     if not isinstance(body, str | bytes) or piece_crc(id, body) != check:
-        raise fault
+        raise _damaged(id)
     if isinstance(body, str):
         return body
     encoding = body[:1]
@@ -122,12 +121,17 @@ def unpacked(
     if encoding in (_UTF_8.upper(), _REFERENCES.upper()):
         encoding, words = encoding.lower(), dictionary()
         if words is None:
-            raise fault
+            raise _damaged(id)
         unpacking = zlib.decompressobj(_BARE, zdict=words.words)
     try:
         text = _decoded(encoding, unpacking.decompress(body[1:], _MOST))
     except (zlib.error, ValueError) as error:  # the checksum is right: somebody else made it
-        raise fault from error
+        raise _damaged(id) from error
     if not unpacking.eof or len(text) > PIECE:
-        raise fault
+        raise _damaged(id)
     return text
+
+
+def _damaged(id: int) -> IndexCorrupt:
+    document, n = divmod(id, _PIECES)
+    return damaged(f"text piece {n} of document {document}")

@@ -2,11 +2,12 @@
 
     python -m benchmarks.memory 8 80
     python -m benchmarks.memory 8:20 80:20 0.3:1000 3:10000
+    python -m benchmarks.memory 500:100:pdf 50000:10000:pdf
 
-Each folder is so many megabytes of text in so many files; files of 300 kB where no number is said. `ragkit index` goes
-over it in a process of its own, offline, and is looked at every 20 ms; then again, when nothing has changed. Mapped
-files are not counted, and the parser processes apart. What was measured before stays in results/memory.json, and
-results/memory.md is written from it; `--here` only prints.
+Each folder is so many megabytes of text in so many files; files of 300 kB where no number is said. PDFs have a page of
+text, and all the rest of them is a picture. `ragkit index` goes over it in a process of its own, offline, and is looked
+at every 20 ms; then again, when nothing has changed. Mapped files are not counted, and the parser processes apart.
+What was measured before stays in results/memory.json, and results/memory.md is written from it; `--here` only prints.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from datetime import date
 from pathlib import Path
@@ -31,7 +33,9 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 USUAL_FILE = 0.3  # megabytes
 IN_A_FOLDER = 1000  # files
-HEAD = ["text, MB", "files", "peak, MB", "after the run, MB", "parsers, MB", "again, MB", "CPU, s", "again, CPU s"]
+PAGE = 1500  # characters of a PDF's text
+PICTURE = random.Random(1).randbytes(1 << 20)
+HEAD = ["MB", "files", "peak, MB", "after the run, MB", "parsers, MB", "again, MB", "CPU, s", "again, CPU s"]
 CHILD = """
 import sys
 from pathlib import Path
@@ -62,13 +66,41 @@ class Writing:
         return "".join(parts)
 
 
-def fill(folder: Path, megabytes: float, files: int) -> int:
+def pdf(text: str, length: int) -> bytes:
+    """A page of that text, and a grey picture that makes the file about so many bytes long."""
+    said = "".join([f"({line}) Tj T*\n" for line in textwrap.wrap(text, 90)])
+    page = f"BT /F 10 Tf 12 TL 40 800 Td\n{said}ET q 500 0 0 200 40 40 cm /P Do Q".encode("ascii")
+    rows = max(1, (length - len(page) - 1000) // 1024)
+    picture = (PICTURE * (rows // 1024 + 1))[: rows * 1024]
+    kind = f"/Type /XObject /Subtype /Image /Width 1024 /Height {rows} /ColorSpace /DeviceGray /BitsPerComponent 8 "
+    resources = "/Resources << /Font << /F 5 0 R >> /XObject << /P 6 0 R >> >>"
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R {resources} >>".encode(),
+        b"<< /Length %d >>\nstream\n%b\nendstream" % (len(page), page),
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+        b"<< %b/Length %d >>\nstream\n%b\nendstream" % (kind.encode(), len(picture), picture),
+    ]
+    parts, places = [b"%PDF-1.4\n"], []
+    for n, body in enumerate(objects, 1):
+        places.append(sum(map(len, parts)))
+        parts.append(b"%d 0 obj\n%b\nendobj\n" % (n, body))
+    table = "".join([f"{place:010} 00000 n \n" for place in places])
+    size = f"{len(objects) + 1}"
+    end = f"xref\n0 {size}\n0000000000 65535 f \n{table}trailer\n<< /Size {size} /Root 1 0 R >>\n"
+    return b"".join([*parts, f"{end}startxref\n{sum(map(len, parts))}\n%%EOF\n".encode()])
+
+
+def fill(folder: Path, megabytes: float, files: int, kind: str) -> int:
     """Write the files, and give their bytes."""
     writing, size = Writing(), 0
+    each = round(megabytes * 1e6 / files)
     for n in range(files):
         place = folder / f"{n // IN_A_FOLDER:04}"
         place.mkdir(parents=True, exist_ok=True)
-        size += (place / f"{n:07}.txt").write_text(writing.text(n, round(megabytes * 1e6 / files)), "utf-8")
+        content = pdf(writing.text(n, PAGE), each) if kind == "pdf" else writing.text(n, each).encode()
+        size += (place / f"{n:07}.{kind}").write_bytes(content)
     return size
 
 
@@ -113,14 +145,14 @@ def _cpu() -> float:
     return ended.ru_utime + ended.ru_stime
 
 
-def measure(megabytes: float, files: int, work: Path | None) -> dict[str, Any]:
+def measure(megabytes: float, files: int, kind: str, work: Path | None) -> dict[str, Any]:
     """A run over a new folder, and one more."""
     machine = {**description(), "date": date.today().isoformat()}
     with tempfile.TemporaryDirectory(dir=work) as place:
         folder, index = Path(place, "docs"), Path(place, "index")
-        size = fill(folder, megabytes, files)
+        size = fill(folder, megabytes, files, kind)
         first, again = run(folder, index), run(folder, index)
-    return {"bytes": size, "files": files, "machine": machine, "first": first, "again": again}
+    return {"bytes": size, "files": files, "kind": kind, "machine": machine, "first": first, "again": again}
 
 
 def row(measured: dict[str, Any]) -> list[str]:
@@ -128,7 +160,7 @@ def row(measured: dict[str, Any]) -> list[str]:
     sizes = [first["peak"], first["after"], first["parsers"], again["peak"]]
     return [
         number(measured["bytes"] / 1e6),
-        f"{measured['files']:,}",
+        f"{measured['files']:,} {measured['kind']}",
         *(f"{size / 1e6:,.0f}" for size in sizes),
         *(number(each["cpu"]) for each in (first, again)),
     ]
@@ -145,7 +177,8 @@ def page(every: list[dict[str, Any]]) -> str:
             f"Written by `python -m benchmarks.memory`. {' to '.join(dict.fromkeys([dates[0], dates[-1]]))}, "
             f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']:.0f} GB, {machine['system']}, "
             f"Python {machine['python']}; 1 thread for each process; load at the beginning of a run {min(loads)} to "
-            f"{max(loads)}. Offline embedder, default settings; txt files in folders of {IN_A_FOLDER:,}.",
+            f"{max(loads)}. Offline embedder, default settings; files in folders of {IN_A_FOLDER:,}. A PDF has a page "
+            f"of {PAGE:,} characters, and the rest of it is a picture.",
             "Memory is what `ragkit index` holds of its own; the system may drop mapped files, which are not in it. "
             "*Again* is a second run, over the same folder.",
             table(HEAD, [row(each) for each in every]),
@@ -153,21 +186,26 @@ def page(every: list[dict[str, Any]]) -> str:
     )
 
 
+def _what(measured: dict[str, Any]) -> tuple[bool, bool, int, int]:
+    """By which folders are told apart and put in order: PDFs last, and before them what has many small files."""
+    size, files = measured["bytes"], measured["files"]
+    return measured["kind"] == "pdf", files > size / 1e4, size, files
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folders", nargs="+", metavar="MB[:FILES]")
+    parser.add_argument("folders", nargs="+", metavar="MB[:FILES[:pdf]]")
     parser.add_argument("--here", action="store_true", help="print, and write no results")
     parser.add_argument("--work", type=Path, help="where the folders and indexes are made")
     arguments = parser.parse_args()
     results = RESULTS / "memory.json"
     known = json.loads(results.read_text("utf-8")) if results.exists() else []
     for each in arguments.folders:
-        megabytes, _, files = each.partition(":")
-        found = measure(float(megabytes), int(files or max(1, round(float(megabytes) / USUAL_FILE))), arguments.work)
+        megabytes, files, kind = [*each.split(":"), "", ""][:3]
+        wanted = int(files or max(1, round(float(megabytes) / USUAL_FILE)))
+        found = measure(float(megabytes), wanted, kind or "txt", arguments.work)
         print("  ".join(f"{name} {cell}" for name, cell in zip(HEAD, row(found), strict=True)), flush=True)
-        same = (found["bytes"], found["files"])
-        known = [before for before in known if (before["bytes"], before["files"]) != same]
-        known = sorted([*known, found], key=lambda each: (each["files"] > each["bytes"] / 1e4, each["bytes"]))
+        known = sorted([*(before for before in known if _what(before) != _what(found)), found], key=_what)
         if not arguments.here:
             results.write_text(json.dumps(known, indent=1) + "\n", "utf-8")
             (RESULTS / "memory.md").write_text(page(known) + "\n", "utf-8")

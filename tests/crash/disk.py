@@ -115,6 +115,8 @@ class Disk:
             case "C":
                 self._files[record.number] = made = File()
                 self._name(record.path, made)
+            case "O":  # in no folder: of it nothing is left
+                self._files[record.number] = File()
             case "M":
                 self._name(record.path, Folder())
             case "W":

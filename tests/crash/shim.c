@@ -166,11 +166,12 @@ static long opens(long number, const long *a) {
     long flags = at ? a[2] : number == SYS_creat ? O_CREAT | O_WRONLY | O_TRUNC : a[1];
     absolute(at ? a[0] : AT_FDCWD, (const char *)(at ? a[1] : a[0]), path, sizeof path);
     if (!below(path)) return shim_call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-    int there = !CALL(SYS_access, path, F_OK, 0), made = flags & O_CREAT && !there;
+    int nameless = (flags & O_TMPFILE) == O_TMPFILE;
+    int there = !CALL(SYS_access, path, F_OK, 0), made = nameless || (flags & O_CREAT && !there);
     if (falls(OPEN, path, -1, 0, 0, 0)) return -now.error;
     if ((made || flags & O_TRUNC) && falls(MAKE, path, -1, 0, 0, 0)) return -now.error;
     long fd = shim_call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-    if (fd >= 0 && made) note('C', path, "", inode(fd), 0, 0, 0, 0);
+    if (fd >= 0 && made) note(nameless ? 'O' : 'C', path, "", inode(fd), 0, 0, 0, 0);
     if (fd >= 0 && !made && flags & O_TRUNC) note('T', path, "", inode(fd), 0, 0, 0, 0);
     return fd;
 }

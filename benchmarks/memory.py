@@ -168,15 +168,19 @@ def row(measured: dict[str, Any]) -> list[str]:
 
 def page(every: list[dict[str, Any]]) -> str:
     """The whole page."""
-    machine = every[-1]["machine"]
-    dates = sorted({each["machine"]["date"] for each in every})
-    loads = [each["machine"]["load"] for each in every]
+    machines = [each["machine"] for each in every]
+    dates = sorted({machine["date"] for machine in machines})
+    loads = [machine["load"] for machine in machines]
+    kinds = dict.fromkeys(
+        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']:.0f} GB, {machine['system']}, "
+        f"Python {machine['python']}"
+        for machine in machines
+    )
     return "\n\n".join(
         [
             "# Memory of an indexing run",
             f"Written by `python -m benchmarks.memory`. {' to '.join(dict.fromkeys([dates[0], dates[-1]]))}, "
-            f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']:.0f} GB, {machine['system']}, "
-            f"Python {machine['python']}; 1 thread for each process; load at the beginning of a run {min(loads)} to "
+            f"{'; later '.join(kinds)}; 1 thread for each process; load at the beginning of a run {min(loads)} to "
             f"{max(loads)}. Offline embedder, default settings; files in folders of {IN_A_FOLDER:,}. A PDF has a page "
             f"of {PAGE:,} characters, and the rest of it is a picture.",
             "Memory is what `ragkit index` holds of its own; the system may drop mapped files, which are not in it. "

@@ -279,13 +279,15 @@ def test_growth_asks_for_the_largest_size_of_both_kinds() -> None:
 def test_growth_is_written_of_all_sizes_in_its_file(measured: dict[str, Any], tmp_path: Path) -> None:
     """In the order of sizes, whenever each was measured; cells that are empty are explained."""
     sizes = {rows: {**measured, "given": measured["given"] | {"rows": rows}} for rows in (3000, 300)}
-    sizes[300]["machine"] = measured["machine"] | {"date": "2101-02-03"}
+    sizes[300]["machine"] = measured["machine"] | {"date": "2101-02-03", "processor": "Abacus"}
     sizes[300]["store"] = {"seal": 4000, "codes": 9000}
     (tmp_path / "growth.json").write_text(json.dumps({f"clustered {rows} x 32": each for rows, each in sizes.items()}))
     write_growth(tmp_path, plots=find_spec("matplotlib") is not None)
     text = (tmp_path / "growth.md").read_text("utf-8")
     assert "| what | of | 300 | 3,000 | exponent |" in text
     assert f"{measured['machine']['date']} and 2101-02-03" in text
+    assert "Abacus, " in text.partition(" (300 clustered); ")[0]
+    assert "(3,000 clustered); 1 thread" in text
     assert "The file begins with 4,000 vectors, codes with 9,000." in text
     assert (tmp_path / "growth.png").exists() == (find_spec("matplotlib") is not None)
 

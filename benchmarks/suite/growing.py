@@ -99,12 +99,12 @@ def write_growth(results: Path, *, plots: bool = True) -> None:
 
 
 def page(curve: list[Point], others: list[Point]) -> str:
-    machine = (curve or others)[-1].machine
+    threads = (curve or others)[-1].machine["threads"]
     days = " and ".join(sorted({point.machine["date"] for point in [*curve, *others]}))
     blocks = [
         "# How ragkit grows",
-        f"Written by `python -m benchmarks.growth`. {days}, {machine['processor']}, {machine['cores']} "
-        f"cores, {machine['memory_gb']:.0f} GB, {machine['threads']} thread for each process. Each document is a chunk "
+        f"Written by `python -m benchmarks.growth`. {days}, {_machines([*curve, *others])}; {threads} thread for each "
+        "process. Each document is a chunk "
         "of 300 to 800 characters with a vector that is given, so embedding costs nothing.",
         "![](growth.png)",
         "## Targets",
@@ -115,6 +115,18 @@ def page(curve: list[Point], others: list[Point]) -> str:
         _approximate([*curve, *others]),
     ]
     return "\n\n".join(blocks) + "\n"
+
+
+def _machines(points: list[Point]) -> str:
+    """The machine; of several each with the sizes that were measured on it."""
+    sizes: dict[str, list[str]] = {}
+    for each in points:
+        found = each.machine
+        name = f"{found['processor']}, {found['cores']} cores, {found['memory_gb']:.0f} GB"
+        sizes.setdefault(name, []).append(f"{each.rows:,} {each.kind}")
+    if len(sizes) == 1:
+        return next(iter(sizes))
+    return "; ".join(f"{name} ({', '.join(measured)})" for name, measured in sizes.items())
 
 
 def of_growth(curve: list[Point], others: list[Point]) -> list[Target]:

@@ -174,6 +174,21 @@ def test_half_of_many_documents_are_looked_through(wide: LexicalIndex, documents
     assert_as_good(wide, query, found, list(documents))
 
 
+@pytest.mark.parametrize("share", [1, 2, 7, 30])
+@pytest.mark.parametrize("query", ["бвгд мнбв гдмн", "редкое", "редкое вгдм"])
+@pytest.mark.parametrize("k", [1, 10, 200])
+def test_documents_that_are_tested_are_those_that_are_named(wide: LexicalIndex, share: int, query: str, k: int) -> None:
+    """It does not matter whether a search is told which documents there are, or asks."""
+    documents = frozenset(range(0, 5001, share))
+    assert wide.search_among(query, k, documents.intersection) == wide.search(query, k, documents)
+
+
+def test_documents_that_are_tested_for_nothing_are_to_be_named(crowd: LexicalIndex) -> None:
+    """The best of all are not theirs, so the search gives up; where it has seen all, it has not."""
+    assert crowd.search_among(vocabulary(0), 10, lambda _: ()) is None
+    assert crowd.search_among(vocabulary(300), 10, lambda _: ()) == []
+
+
 def test_documents_that_are_far_from_the_best_are_found_too(wide: LexicalIndex) -> None:
     """Of 2500 documents none is among the best of all: looking through those is given up, and nothing is lost."""
     everything = [chunk for chunk, _ in wide.search("бвгд мнбв гдмн", 5000)]

@@ -14,6 +14,7 @@ from ragkit.types import Chunk, Document, FloatMatrix, FloatVector
 
 COUNT = 3000
 DIMENSION = 16
+BULK = "bulk.md"  # has so many chunks that documents are few only where they are less than one in eight
 
 
 def values(i: int) -> dict[str, str | int | float]:
@@ -39,9 +40,11 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStore]:
     store = LocalStore(tmp_path_factory.mktemp("selection") / "index")
     with store.writing() as writer:
         writer.set_model("given/1", DIMENSION)
-        keys = [f"{i:032d}".encode() for i in range(COUNT)]
-        writer.add_vectors(keys, vectors())
-        for i, key in enumerate(keys):
+        keys = [f"{i:032d}".encode() for i in range(COUNT + 1)]
+        writer.add_vectors(keys, np.concatenate([vectors(), -QUERY[None, :]]))
+        bulk = [Chunk(BULK, 0, 5, "ясень")] * 140_000
+        writer.replace(Document(BULK, "ясень", "bulk"), bulk, [keys[COUNT]] * len(bulk))
+        for i, key in enumerate(keys[:COUNT]):
             text = f"клён номер {i}" if i % 7 else f"дуб номер {i}"
             source = f"{'wood' if i % 5 else 'park'}/{i}[1].md"
             document = Document(source, text, f"{i}", metadata=values(i))
@@ -107,7 +110,18 @@ def test_a_filtered_search_gives_what_fulfils_its_conditions_and_is_nearest(
         hits = store.search("", QUERY, k=10, conditions=conditions)
         assert [hit.chunk.source for hit in hits] == expected(kept)
     listed = sorted(f"{'wood' if i % 5 else 'park'}/{i}[1].md" for i in kept)
-    assert [info.source for info in store.documents(conditions)] == listed
+    assert [info.source for info in store.documents(conditions) if info.source != BULK] == listed
+
+
+@pytest.mark.parametrize(
+    ("where", "few"), [("hundredth=7", True), ("hundredth<12", True), ("half=1", False), ("half!=1", False)]
+)
+def test_up_to_one_document_in_eight_is_few(store: LocalStore, where: str, few: bool) -> None:
+    """Those are listed, and each of their vectors is looked at; of others candidates are tested."""
+    catalog = Catalog(store.path)
+    with catalog.snapshot() as at:
+        assert catalog.documents.selection(at, parse_where([where])).is_few == few
+    catalog.close()
 
 
 def test_words_find_all_that_fulfils_conditions(store: LocalStore) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ragkit import words
 from ragkit.store import vocabulary, weights
-from ragkit.store.inverted import Asked, Change, InvertedIndex, LexicalUnusable, Row, dead_share
+from ragkit.store.inverted import Among, Asked, Change, InvertedIndex, LexicalUnusable, Row, dead_share
 from ragkit.store.vocabulary import Vocabulary
 
 __all__ = ["SECTION_CHUNKS", "LexicalIndex", "LexicalUnusable"]
@@ -22,6 +22,7 @@ __all__ = ["SECTION_CHUNKS", "LexicalIndex", "LexicalUnusable"]
 SECTION_CHUNKS = 8  # at most, about 5 000 characters; 4 gain a little less, 16 a little more
 _CHOSEN = 2  # times as many as are wanted are chosen by words, and then put in order
 _LEAST_CHOSEN = 200  # of 13 sets none ranks better with more
+_LOOKED_THROUGH = 64  # times as many, for documents that are tested one by one
 
 # Each with whether it counts how often a term stands in a text: of pairs it says nothing.
 _CHUNK_FIELDS = {"terms": True, "pairs": False, "stops": True}
@@ -151,9 +152,16 @@ class LexicalIndex:
         if k <= 0 or (documents is not None and not documents):
             return []
         chunks, sections = self._asked(query)
-        wanted = max(_LEAST_CHOSEN, _CHOSEN * k)
-        scores = _scored(sections, chunks.best(wanted, documents))
-        return sorted(scores.items(), key=lambda hit: (-hit[1], hit[0]))[:k]
+        return _best(sections, chunks.best(_chosen(k), documents), k)
+
+    def search_among(self, query: str, k: int, among: Among) -> list[tuple[int, float]] | None:
+        """The same of those documents that `among` leaves of the ones it is given.
+
+        None where so few of the best chunks of all are theirs that it is quicker to say which documents they are.
+        """
+        chunks, sections = self._asked(query)
+        found = chunks.best_among(_chosen(k), among, _LOOKED_THROUGH * _chosen(k))
+        return None if found is None else _best(sections, found, k)
 
     def score(self, query: str, chunk_ids: Sequence[int]) -> dict[int, float]:
         """The score that `search` gives each of these chunks, 0.0 where nothing matches."""
@@ -203,6 +211,15 @@ class _Section:
     def write(self, writer: Change) -> None:
         if self.chunks:
             writer.add({"section": self.id, "document": self.document}, {"grams": " ".join(self._grams)})
+
+
+def _chosen(k: int) -> int:
+    """How many are chosen by words, of which k are the best."""
+    return max(_LEAST_CHOSEN, _CHOSEN * k)
+
+
+def _best(sections: Asked, found: Sequence[Row], k: int) -> list[tuple[int, float]]:
+    return sorted(_scored(sections, found).items(), key=lambda hit: (-hit[1], hit[0]))[:k]
 
 
 def _scored(sections: Asked, found: Sequence[Row]) -> dict[int, float]:

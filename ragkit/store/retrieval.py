@@ -23,7 +23,6 @@ _ALONE = 40  # of one leg that is compared with no other
 _MULTIPLIED = 4096  # vectors that repeat the words are looked at up to so many: some 10 ms of a new process
 _WIDER = 4  # times as many are looked at where too few of them may be returned
 _FIRST = 2.5  # times as many where conditions that many documents fulfil choose among them: enough for half of all
-_MOST = 2 * FEW  # times as many at most: then the documents are listed after all
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +56,12 @@ def retrieve(
     by_words = repeats_the_words(view.model, len(view.vectors))
     wanted = max(CANDIDATES if query and vector is not None else _ALONE, 4 * k)
     while True:
-        if selection and selection.is_listed and not len(selection.documents()):
+        if selection and selection.is_few and not len(selection.documents()):
             return []
         legs: dict[str, dict[int, float]] = {}
         vectors: dict[int, int] = {}
         if query:
-            legs["lexical"] = _words(catalog, view, query, wanted, selection)
+            legs["lexical"] = _words(view, query, wanted, selection)
         if vector is not None and by_words and len(legs.get("lexical", ())) >= wanted:
             legs["dense"] = {}  # what the words found has its cosines all the same
         elif vector is not None:
@@ -82,28 +81,22 @@ def repeats_the_words(model: str, vectors: int) -> bool:
     return is_offline(model) and vectors > _MULTIPLIED
 
 
-def _words(catalog: Catalog, view: View, query: str, wanted: int, selection: Selection | None) -> dict[int, float]:
+def _words(view: View, query: str, wanted: int, selection: Selection | None) -> dict[int, float]:
     """Score by chunk id of the `wanted` best, or of all that share something with the query, best first."""
-    n = int(_FIRST * wanted)
-    while selection and not selection.is_listed:
-        if n > _MOST * wanted:
-            selection.documents()
-            break
-        found = view.words.search(query, n)
-        inside = catalog.chunks.selected([id for id, _ in found], selection)
-        best = [pair for pair in found if pair[0] in inside]
-        if len(best) >= wanted or len(found) < n:
-            return dict(best[:wanted])
-        n *= _WIDER
-    documents = None if selection is None else selection.documents().tolist()
-    return dict(view.words.search(query, wanted, documents))
+    if selection is None:
+        return dict(view.words.search(query, wanted))
+    if not selection.is_few:
+        found = view.words.search_among(query, wanted, selection.among)
+        if found is not None:
+            return dict(found)
+    return dict(view.words.search(query, wanted, selection.documents().tolist()))
 
 
 def _dense(
     catalog: Catalog, view: View, vector: FloatVector, wanted: int, selection: Selection | None
 ) -> tuple[dict[int, float], dict[int, int]]:
     """Cosine by chunk id of the nearest living chunks: `wanted` of them, or all that there are; and their vectors."""
-    within = selection.vectors() if selection and selection.is_listed else None
+    within = selection.vectors() if selection and selection.is_few else None
     n = wanted if within is not None or not selection else int(_FIRST * wanted)
     while True:
         nearest = dict(view.vectors.top(vector, n, within))
@@ -112,9 +105,10 @@ def _dense(
         if len(chunks) >= wanted or n >= total:  # some vectors belong to no living chunk
             best = sorted(((chunk, nearest[v]) for chunk, v in chunks), key=lambda pair: (-pair[1], pair[0]))
             return dict(best[:wanted]), dict(chunks)
-        n *= _WIDER
-        if selection and within is None and n > _MOST * wanted:
-            within, n = selection.vectors(), wanted
+        if selection and within is None and FEW * len(chunks) < n:
+            within, n = selection.vectors(), wanted  # codes find what is nearest, and less surely what is farther
+        else:
+            n *= _WIDER
 
 
 def _complete(

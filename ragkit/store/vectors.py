@@ -86,7 +86,7 @@ class VectorSet:
 
     def _among(self, query: FloatVector, n: int, within: IntVector) -> tuple[IntVector, FloatVector]:
         multiplied = self._codes is None and len(within) <= _MULTIPLIED
-        if not multiplied and _SPARSE * len(within) > len(self):
+        if not multiplied and len(within) > _WHOLE and _SPARSE * len(within) > len(self):
             return _scan(self._blocks(), query, n, within)
         rows = self._rows_of(within)
         return _scores(rows, query) if multiplied else _scan(rows, query, n, None)

@@ -173,11 +173,6 @@ class ChunkTable:
         values = {**(selection.values if selection else {}), "ids": id_array(vectors), "at": at}
         return self._db.execute(sql, values).fetchall()
 
-    def selected(self, ids: Iterable[int], selection: Selection) -> set[int]:
-        """Those of these chunks whose documents are selected."""
-        sql = f"SELECT c.id FROM chunk c WHERE c.id IN (SELECT value FROM json_each(:ids)) AND {selection.sql}"
-        return {row[0] for row in self._db.execute(sql, {**selection.values, "ids": id_array(ids)})}
-
     def vectors(self, ids: Iterable[int]) -> dict[int, int]:
         """Vector id by chunk id."""
         return dict(

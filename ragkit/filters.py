@@ -53,13 +53,13 @@ def spellings(name: str) -> list[str]:
 
 
 def meant(source: str, names: Iterable[str]) -> list[str]:
-    """Those of the names that a source may stand for: itself in any spelling, or else what it matches as a glob.
+    """Those of the names that a source may stand for: itself, or else in another spelling, or else as a glob.
 
     A name comes before a pattern, for a file may be called lease[1].pdf.
     """
     spelt = spellings(source)
     known = list(names)
-    itself = [name for name in known if name in spelt]
+    itself = [name for name in known if name == source] or [name for name in known if name in spelt]
     return itself or [name for name in known if any(fnmatchcase(name, each) for each in spelt)]
 
 

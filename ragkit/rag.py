@@ -367,7 +367,10 @@ class RAG:
                 raise named from error
 
     def documents(self, where: Where | None = None) -> list[DocumentInfo]:
-        """What is in the index, by source; without conditions also the files that gave nothing, with the reason."""
+        """What is in the index, by source; and the files that gave nothing, with the reason.
+
+        Conditions look at what is known of such a file: its `source`, `type` and `modified`.
+        """
         return self._store.documents(parse_where(where))
 
     def document(self, source: str) -> Document:

@@ -20,7 +20,7 @@ from ragkit.errors import ConfigError, IndexMismatch, IndexNotFound, StoreError
 from ragkit.filters import Condition, meant
 from ragkit.ranking import merge_neighbours
 from ragkit.reports import DocumentInfo, FileStamp, Finding, IndexStatus, Known, Problem, Root
-from ragkit.types import Chunk, Document, FloatMatrix, FloatVector, Hit, Preparation
+from ragkit.types import Chunk, Document, FloatMatrix, FloatVector, Hit, Metadata, Preparation
 
 
 @dataclass
@@ -260,22 +260,18 @@ class MemoryStore:
 
     def documents(self, conditions: Sequence[Condition] = ()) -> list[DocumentInfo]:
         infos = {entry.document.source: info(entry) for entry in self._matching(conditions)}
-        for source, (_, stamp, problems) in ({} if conditions else self._state().failures).items():
+        for source, (_, stamp, problems) in self._state().failures.items():
+            if source not in infos and (source in self._state().entries or not fulfils({"source": source}, conditions)):
+                continue
             infos[source] = replace(infos.get(source, DocumentInfo(source, size=stamp.size)), problems=tuple(problems))
         return [infos[source] for source in sorted(infos)]
 
     def _matching(self, conditions: Sequence[Condition]) -> list[Entry]:
-        """Equality and globs are all that is compared here."""
-        chosen = []
-        for entry in self._state().entries.values():
-            values = {"source": entry.document.source, **entry.document.metadata}
-            tests = [
-                fnmatchcase(str(values.get(c.key)), c.value) if c.op == "glob" else str(values.get(c.key)) == c.value
-                for c in conditions
-            ]
-            if all(tests):
-                chosen.append(entry)
-        return chosen
+        return [
+            entry
+            for entry in self._state().entries.values()
+            if fulfils({"source": entry.document.source, **entry.document.metadata}, conditions)
+        ]
 
     def document(self, source: str) -> Document:
         if source not in self._state().entries:
@@ -341,3 +337,11 @@ def info(entry: Entry) -> DocumentInfo:
 
 def words(text: str) -> list[str]:
     return re.findall(r"\w+", text.lower())
+
+
+def fulfils(values: Metadata, conditions: Sequence[Condition]) -> bool:
+    """Equality and globs are all that is compared here."""
+    return all(
+        fnmatchcase(str(values.get(c.key)), c.value) if c.op == "glob" else str(values.get(c.key)) == c.value
+        for c in conditions
+    )

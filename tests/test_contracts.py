@@ -476,7 +476,7 @@ def test_a_discarding_writer_changes_nothing(store: protocols.Store) -> None:
 
 
 def test_a_failure_is_listed_until_the_file_gives_text(store: protocols.Store) -> None:
-    """Beside the version that was there before, if there was one; not where conditions are given."""
+    """Beside the version that was there before, if there was one; under conditions where its name fulfils them."""
     problem = Problem("it is damaged", "save it anew")
     with store.writing() as writer:
         writer.fail("broken", None, FileStamp(size=7), [problem])
@@ -486,7 +486,8 @@ def test_a_failure_is_listed_until_the_file_gives_text(store: protocols.Store) -
     assert (listed["broken"].chunks, listed["broken"].problems) == (0, (problem,))
     assert (listed["flag"].chunks, listed["flag"].problems) == (1, (problem,))
     assert store.status().failed == 2
-    assert [i.source for i in store.documents([Condition("source", "glob", "*b*")])] == ["boat"]
+    assert [i.source for i in store.documents([Condition("source", "glob", "*b*")])] == ["boat", "broken"]
+    assert [i.source for i in store.documents([Condition("source", "=", "flag")])] == ["flag"]
     with store.writing() as writer:
         write(writer, "broken", "It is red again.")
         writer.remove("flag")

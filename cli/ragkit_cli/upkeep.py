@@ -62,7 +62,7 @@ def _folder(index: str, root: str) -> str:
     from pathlib import Path  # 3 ms that help need not pay
 
     folder = Path(index).resolve().parent / root
-    gone = "" if folder.exists() else " (not there; its documents stay until they are removed)"
+    gone = "" if folder.is_dir() else " (not there; its documents stay until they are removed)"
     return f"{near_path(str(folder))}{gone}"
 
 

@@ -92,11 +92,16 @@ class LocalStore:
                 raise unreadable(path / "catalog.sqlite", error) from error
 
     def remove(self, *sources: str) -> int:
-        """Take out documents, by their sources or by globs; gives how many."""
+        """Take out documents, by their sources or by globs; gives how many. Folders that hold none are forgotten."""
         with self._catalog():  # raises IndexNotFound: removing makes no index
             pass
         with self.writing() as writer:
-            return sum(writer.remove(name) for name in {name for source in sources for name in writer.matching(source)})
+            named = {name for source in sources for name in writer.matching(source)}
+            removed = sum(writer.remove(name) for name in named)
+            for root in writer.roots() if named else ():
+                if not any(True for of in (writer.listed, writer.failures) for _ in of(root.id)):
+                    writer.remove_root(root)
+            return removed
 
     def check_model(self, model: str, preparation: Preparation | None = None) -> None:
         """Raise IndexMismatch where another model made the vectors.
@@ -148,7 +153,7 @@ class LocalStore:
         return (self.path / "catalog.sqlite").exists()
 
     def documents(self, conditions: Sequence[Condition] = ()) -> list[DocumentInfo]:
-        """The documents that fulfil the conditions, by source; without conditions, files that failed too."""
+        """The documents that fulfil the conditions, by source, and the files that failed: by name and time these."""
         with self._catalog() as catalog, catalog.snapshot() as at:
             return catalog.documents.infos(at, conditions)
 

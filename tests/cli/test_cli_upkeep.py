@@ -124,6 +124,45 @@ def test_status_tells_which_folders_are_not_there(
     monkeypatch.chdir(tmp_path)
     folders = next(line for line in cli("status", "-i", index).out.splitlines() if line.startswith("folders"))
     assert folders.split("  ")[-1].strip() == "docs (not there; its documents stay until they are removed), letters"
+    docs.write_text("a file in its place", "utf-8")
+    assert "docs (not there" in cli("status", "-i", index).out
+
+
+def test_a_folder_of_which_nothing_is_left_is_forgotten(cli: Cli, docs: Path, tmp_path: Path) -> None:
+    """So names without a prefix are free for the next one; one of which something is left stays."""
+    index = tmp_path / "index"
+    cli("index", docs, "-i", index)
+    docs.rename(tmp_path / "letters")
+    cli("remove", "contracts/*", "-y", "-i", index)
+    assert "docs (not there" in cli("status", "-i", index).out
+    cli("remove", "*", "-y", "-i", index)
+    assert "none" in next(line for line in cli("status", "-i", index).out.splitlines() if line.startswith("folders"))
+    cli("index", tmp_path / "letters", "-i", index)
+    assert "contracts/lease.md" in cli("list", "-i", index).out.split()
+
+
+@pytest.mark.parametrize("condition", ["source=*.doc", "type=doc", "source!=*.md", "modified>2001-01-01", "title!=x"])
+def test_files_that_could_not_be_read_fulfil_conditions_too(cli: Cli, shelf: Path, condition: str) -> None:
+    """By their name and time; a key that they lack is no reason to fulfil a condition, nor to break one with !=."""
+    assert "letter.doc" in cli("list", "--failed", "-w", condition, "-i", shelf).out
+
+
+@pytest.mark.parametrize("condition", ["source=*.md", "type!=doc", "modified<2001-01-01", "media_type>a", "title=x"])
+def test_files_that_could_not_be_read_break_conditions_too(cli: Cli, shelf: Path, condition: str) -> None:
+    assert "letter.doc" not in cli("list", "--failed", "-w", condition, "-i", shelf).out
+
+
+def test_a_name_comes_before_another_that_looks_the_same(cli: Cli, tmp_path: Path) -> None:
+    """Both may lie in one folder."""
+    (tmp_path / "docs").mkdir()
+    names = [unicodedata.normalize(form, "район.md") for form in ("NFC", "NFD")]
+    for name in names:
+        (tmp_path / "docs" / name).write_text(LEASE, "utf-8")
+    if len(list((tmp_path / "docs").iterdir())) < len(names):
+        pytest.skip("this file system takes them for one name")
+    cli("index", tmp_path / "docs")
+    for name in names:
+        assert cli("remove", name, "--dry-run").out == f"{name}\n"
 
 
 def test_many_documents_are_removed_at_once(tmp_path: Path) -> None:

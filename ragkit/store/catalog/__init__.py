@@ -22,7 +22,7 @@ from ragkit.store.catalog.chunks import ChunkTable
 from ragkit.store.catalog.documents import DocumentTable
 from ragkit.store.catalog.meta import MetaTable
 from ragkit.store.catalog.models import Spans
-from ragkit.store.catalog.rows import DAMAGED_HINT, attribute_of, crc, damaged, unreadable
+from ragkit.store.catalog.rows import DAMAGED_HINT, attribute_of, crc, damaged, unread_attribute, unreadable
 from ragkit.store.catalog.schema import APPLICATION_ID, FORMAT, address, create, is_ours, keep_log
 from ragkit.store.catalog.vectors import VectorTable
 from ragkit.store.segments import sync_folder
@@ -263,6 +263,7 @@ def _prepare(db: sqlite3.Connection, path: Path, *, write: bool) -> None:
     db.execute("PRAGMA cell_size_check=ON")
     db.execute(f"PRAGMA cache_size=-{_CACHE}")
     db.create_function("attribute_of", 4, attribute_of, deterministic=True)
+    db.create_function("unread_attribute", 3, unread_attribute, deterministic=True)
     if path.stat().st_size == 0:
         raise unreadable(path, ValueError("it is empty"))
     if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:

@@ -26,10 +26,20 @@ class Clause:
     selected: str
     negated: bool
     _test: str
+    _unread: str
 
     def holds(self, document: str) -> str:
         """The expression that is true where the document whose id that column holds fulfils the condition."""
-        return f"{'NOT ' if self.negated else ''}EXISTS ({self._test.format(document)})"
+        return f"{self._sign}EXISTS ({self._test.format(document)})"
+
+    @property
+    def holds_unread(self) -> str:
+        """The expression that is true where a row of the table of failures fulfils it, of which little is known."""
+        return f"{self._sign}({self._unread})"
+
+    @property
+    def _sign(self) -> str:
+        return "NOT " if self.negated else ""
 
 
 def clauses(conditions: Sequence[Condition]) -> tuple[list[Clause], Values]:
@@ -63,7 +73,7 @@ def _of_source(condition: Condition, spelt: Sequence[str]) -> Clause:
     test = f"({' OR '.join([_compared('source', condition, name) for name in spelt])})"
     selected = f"""SELECT id FROM document WHERE removed IS NULL AND {test}
         UNION ALL SELECT id FROM document WHERE removed > :at AND {test}"""
-    return Clause(selected, condition.negated, f"SELECT 1 FROM document WHERE id = {{}} AND {test}")
+    return Clause(selected, condition.negated, f"SELECT 1 FROM document WHERE id = {{}} AND {test}", test)
 
 
 def _of_attribute(condition: Condition, i: int) -> Clause:
@@ -77,12 +87,14 @@ def _of_attribute(condition: Condition, i: int) -> Clause:
         ways.append(f"value {op} :f{i}{_NUMBER if op.startswith('>') else ''}")
     rows = [f"FROM attribute WHERE {KEY.format(f':k{i}')} AND {way}" for way in ways]
     selected = " UNION ALL ".join([f"SELECT document AS id {row}" for row in rows])
+    either = " OR ".join([f"({way})" for way in ways])
     if op == "=":
         test = " UNION ALL ".join([f"SELECT 1 {row} AND document = {{0}}" for row in rows])
     else:  # no index leads to a document's value, but its own row has it; the limit has it asked for once
         value = f"SELECT attribute_of(:k{i}, source, record, mtime_ns) AS value FROM document WHERE id = {{0}} LIMIT 1"
-        test = f"SELECT 1 FROM ({value}) WHERE {' OR '.join(f'({way})' for way in ways)}"
-    return Clause(selected, condition.negated, test)
+        test = f"SELECT 1 FROM ({value}) WHERE {either}"
+    unread = f"EXISTS (SELECT 1 FROM (SELECT unread_attribute(:k{i}, source, mtime_ns) AS value) WHERE {either})"
+    return Clause(selected, condition.negated, test, unread)
 
 
 def _compared(column: str, condition: Condition, name: str) -> str:

@@ -296,26 +296,27 @@ class DocumentTable:
         return len(ids)
 
     def infos(self, at: int, conditions: Sequence[Condition] = ()) -> list[DocumentInfo]:
-        """The documents that fulfil the conditions, by source; without conditions, the failed files as well."""
-        columns = "source, sha256, size, mtime_ns, indexed, characters, chunks, record, layout, problems, crc"
-        if conditions:
-            rows = self._db.execute(
-                f"SELECT {columns} FROM document WHERE id IN (SELECT value FROM json_each(?))",
-                (id_array(self.selection(at, conditions).documents().tolist()),),
-            )
-        else:
-            rows = self._db.execute(f"SELECT {columns} FROM document WHERE {ALIVE}", {"at": at})
-        infos = [info_from(*row) for row in rows]
-        if not conditions:
-            from ragkit.reports import DocumentInfo  # no search needs it
+        """The documents and the failed files that fulfil the conditions, by source."""
+        from ragkit.reports import DocumentInfo  # no search needs it
 
-            living = {info.source for info in infos}
-            failed = self._db.execute("SELECT source, size, mtime_ns, problems FROM failure").fetchall()
-            infos += [
-                DocumentInfo(source, size=size, modified=iso(mtime_ns), problems=problems_from(problems))
-                for source, size, mtime_ns, problems in failed
-                if source not in living
-            ]
+        columns = "source, sha256, size, mtime_ns, indexed, characters, chunks, record, layout, problems, crc"
+        values: dict[str, object] = {"at": at}
+        chosen = unread = "true"
+        if conditions:
+            selection = self.selection(at, conditions)
+            values |= selection.values | {"ids": id_array(selection.documents().tolist())}
+            chosen, unread = "id IN (SELECT value FROM json_each(:ids))", selection.sql_unread
+        rows = self._db.execute(f"SELECT {columns} FROM document WHERE {ALIVE} AND {chosen}", values)
+        infos = [info_from(*row) for row in rows]
+        failed = self._db.execute(
+            f"SELECT source, size, mtime_ns, problems FROM failure f WHERE {unread}"
+            f" AND NOT EXISTS (SELECT 1 FROM document WHERE source = f.source AND {ALIVE})",
+            values,
+        )
+        infos += [
+            DocumentInfo(source, size=size, modified=iso(mtime_ns), problems=problems_from(problems))
+            for source, size, mtime_ns, problems in failed
+        ]
         return sorted(infos, key=lambda info: info.source)
 
     def get(self, at: int, source: str) -> Document | None:

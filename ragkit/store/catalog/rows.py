@@ -167,6 +167,11 @@ def attribute_of(key: str, source: str, record: str, mtime_ns: int) -> str | int
     return metadata[key] if key in metadata else attributes_of(source, record, mtime_ns).get(key)
 
 
+def unread_attribute(key: str, source: str, mtime_ns: int) -> str | int | float | None:
+    """The same of a file that gave nothing: what its name and time tell."""
+    return attributes(source, "", {}, mtime_ns).get(key) or None
+
+
 def info_from(
     source: str,
     sha256: str | bytes,

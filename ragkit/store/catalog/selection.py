@@ -25,7 +25,8 @@ _QUICKLY_LISTED = 16_384  # chunks, at .7 us each for their documents and 1.5 fo
 class Selection:
     """Not to be used outside the snapshot that it was made in. `at` is the generation to look at.
 
-    `documents` is how many there are in all. `sql` tests the column `c.document`, with the parameters `values`.
+    `documents` is how many there are in all. `sql` tests the column `c.document`, `sql_unread` a row of the table of
+    failures, with the parameters `values`.
     Raises ConfigError where numbers would be compared with a word: none could fulfil that.
     """
 
@@ -36,6 +37,7 @@ class Selection:
         self._clauses, found = clauses(conditions)
         self.values: Values = {**found, "at": at}
         self.sql = " AND ".join(clause.holds("c.document") for clause in self._clauses)
+        self.sql_unread = " AND ".join(clause.holds_unread for clause in self._clauses)
         self._documents: IntVector | None = None
         self._vectors: IntVector | None = None
         chunks = self._db.execute("SELECT max(id) FROM chunk").fetchone()[0] or 1  # what a count would take long for

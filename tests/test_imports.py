@@ -33,7 +33,8 @@ SEARCH = HELP | named(
     ragkit="assembly embedders filters rag ranking secret services settings store types words",
     ragkit__embedders="offline",
     ragkit__settings="values",
-    ragkit__store="catalog inverted lexical local retrieval segments sizes sums vectors vocabulary weights wordindex",
+    ragkit__store="""catalog depth inverted lexical local retrieval segments sizes sums vectors vocabulary weights
+        wordindex""",
     ragkit__store__catalog="chunks conditions documents meta models pieces rows schema selection vectors",
     ragkit_cli="answers options passages",
 )

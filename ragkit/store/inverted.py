@@ -15,13 +15,12 @@ from pathlib import Path
 import tantivy
 
 from ragkit.errors import StoreError
+from ragkit.store import depth
 
 # In the name of a field, so that an index made by another version of the analyser does not open.
 _MARKER = "marker_v6"
 _HEAP = 64_000_000  # bytes for each writer, which it takes as it needs them: fewer and larger segments are smaller ones
 _MOST_CLAUSES = 400  # distinct terms of one query; the rest are the commonest, which say least
-_FIRST = 2.5  # times as many as are wanted are looked through for those of a filter: enough for half of all
-_SPARE = 1.3  # times as many again as the first ones let expect
 # Documents are looked for among the best of all, at .5 us for each that is looked at, before they are named.
 _LOOKED_THROUGH = 4
 # Ids are named one by one where they are not more than one in so many, at 4 us each: for a set of them tantivy reads
@@ -256,7 +255,7 @@ class Asked:
     def _among_the_best(self, clauses: Clauses, k: int, among: Among, most: int) -> list[Row] | None:
         """The k best of these documents, sought among as many of all as the share of the first ones tells."""
         query = tantivy.Query.boolean_query(clauses)
-        n = int(_FIRST * k)
+        n = depth.first(k)
         while n <= most:
             hits = self._hits(query, n)
             with _as_store_errors("cannot read the word index"):
@@ -266,7 +265,7 @@ class Asked:
             inside = [hit for hit, document in zip(hits, held, strict=True) if document in wanted]
             if len(inside) >= k or len(hits) < n:
                 return self._rows(inside[:k])
-            n = max(2 * n, int(_SPARE * k * n / max(1, len(inside))))
+            n = depth.next_after(n, k, len(inside))
         return None
 
     def within(self, field: str, ids: Collection[int]) -> list[Row]:

@@ -10,6 +10,7 @@ import numpy as np
 from ragkit.errors import StoreError
 from ragkit.filters import Condition
 from ragkit.ranking import dense_weight, fuse, is_offline, merge_neighbours
+from ragkit.store import depth
 from ragkit.store.catalog import Catalog
 from ragkit.store.catalog.chunks import WAITS, ChunkRow
 from ragkit.store.catalog.rows import damaged
@@ -22,7 +23,6 @@ CANDIDATES = 100  # of each leg, at least: the legs' scores are compared over th
 _ALONE = 40  # of one leg that is compared with no other
 _MULTIPLIED = 4096  # vectors that repeat the words are looked at up to so many: some 10 ms of a new process
 _WIDER = 4  # times as many are looked at where too few of them may be returned
-_FIRST = 2.5  # times as many where conditions that many documents fulfil choose among them: enough for half of all
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +97,23 @@ def _dense(
 ) -> tuple[dict[int, float], dict[int, int]]:
     """Cosine by chunk id of the nearest living chunks: `wanted` of them, or all that there are; and their vectors."""
     within = selection.vectors() if selection and selection.is_few else None
-    n = wanted if within is not None or not selection else int(_FIRST * wanted)
+    n = depth.first(wanted) if selection and within is None else wanted
+    nearest: dict[int, float] = {}
+    chunks: list[tuple[int, int]] = []
     while True:
-        nearest = dict(view.vectors.top(vector, n, within))
-        chunks = catalog.chunks.with_vectors(view.at, nearest, selection)
+        found = dict(view.vectors.top(vector, n, within))
+        chunks += catalog.chunks.with_vectors(view.at, found.keys() - nearest.keys(), selection)
+        nearest |= found
         total = len(view.vectors) if within is None else len(within)
         if len(chunks) >= wanted or n >= total:  # some vectors belong to no living chunk
             best = sorted(((chunk, nearest[v]) for chunk, v in chunks), key=lambda pair: (-pair[1], pair[0]))
             return dict(best[:wanted]), dict(chunks)
-        if selection and within is None and FEW * len(chunks) < n:
+        if not selection or within is not None:
+            n *= _WIDER
+        elif FEW * len(chunks) < n:
             within, n = selection.vectors(), wanted  # codes find what is nearest, and less surely what is farther
         else:
-            n *= _WIDER
+            n = depth.next_after(n, wanted, len(chunks))
 
 
 def _complete(

@@ -13,7 +13,7 @@ def _part(each: Figures) -> str:
     return percent(each.replace / each.build) if each.replace and each.build and each.role != "limit" else ""
 
 
-FILTERS = {"half": "50 %", "hundredth": "1 %", "rare": "0.01 %"}
+FILTERS = {"half": "50 %", "twentieth": "5 %", "hundredth": "1 %", "rare": "0.01 %"}
 COLUMNS: dict[str, Callable[[Figures], str]] = {
     "p50 ms": lambda each: number(each.asked["all"].p50),
     "p99 ms": lambda each: number(each.asked["all"].p99),
@@ -22,6 +22,7 @@ COLUMNS: dict[str, Callable[[Figures], str]] = {
     "recall@10": lambda each: "–" if each.words else share(each.asked["all"].right),
     "text, metadata": lambda each: "yes" if each.complete else "no" if each.role != "limit" else "none kept",
     "filtered 50 %": lambda each: filtered(each.asked.get("half"), words=each.words),
+    "filtered 5 %": lambda each: filtered(each.asked.get("twentieth"), words=each.words),
     "filtered 1 %": lambda each: filtered(each.asked.get("hundredth"), words=each.words),
     "filtered 0.01 %": lambda each: filtered(each.asked.get("rare"), words=each.words),
     "build s": lambda each: number(each.build),

@@ -21,8 +21,8 @@ Array = np.ndarray[Any, Any]
 K = 10
 BLOCK = 8192  # rows that are made at once: nothing here grows with their number
 # A value of each field and the share of the rows that have it: 50 %, 1 %, 0.01 %.
-FIELDS = {"half": 2, "hundredth": 100, "rare": 10_000}
-WANTED = {"half": 1, "hundredth": 7, "rare": 7}
+FIELDS = {"half": 2, "twentieth": 20, "hundredth": 100, "rare": 10_000}
+WANTED = {"half": 1, "twentieth": 7, "hundredth": 7, "rare": 7}
 DELETED = 42  # rows whose "hundredth" is this are deleted: 1 %
 REPLACED = range(3)  # rows that change, one after another
 _SYLLABLES = ("ка ло ми на ро та ве ди со пу", "ra to ne li sa do ve mi po ku")
@@ -113,7 +113,7 @@ class Given:
 
 
 def metadata(id: int) -> dict[str, int]:
-    """The three fields of a row."""
+    """The fields of a row."""
     return {name: id % share for name, share in FIELDS.items()}
 
 

@@ -181,14 +181,15 @@ def _slope(value: float | None) -> str:
 
 def _approximate(points: list[Point]) -> str:
     rows = []
+    fields = [field for field in FILTERS if any(field in each.ragkit.asked for each in points)]
     for each in points:
         dense, exact = each.ragkit.asked["all"], each.p50("numpy-mapped")
         taken = [number(exact), number(dense.p50), number(dense.p99), number(dense.cpu), times(each.faster)]
-        filters = [filtered(each.ragkit.asked.get(field)) for field in FILTERS]
+        filters = [filtered(each.ragkit.asked.get(field)) for field in fields]
         own = [mb(each.ragkit.own), mb(each.engines["ragkit-hybrid"].own), str(each.machine["load"])]
         rows.append([f"{each.rows:,} {each.kind}", *taken, share(dense.right), *filters, *own])
     head = ["vectors", "exact p50 ms", "dense p50 ms", "p99 ms", "CPU ms", "exact over dense", "recall@10"]
-    head += [*(f"filtered {name}" for name in FILTERS.values()), "MB dense", "MB hybrid", "load"]
+    head += [*(f"filtered {FILTERS[field]}" for field in fields), "MB dense", "MB hybrid", "load"]
     note = (
         "Exact: numpy over the same rows in a mapped file, vectors only. Filtered: median ms, times unfiltered, which "
         "is the median of the ratios of rounds, and the share of the hits that are right. Recall@10 and right are "

@@ -18,7 +18,7 @@ from ragkit_cli.exits import DONE, FAILED, PARTLY
 from ragkit_cli.hints import with_index
 from ragkit_cli.options import index_option, json_option, open_index, quiet_option, settings, where_option
 from ragkit_cli.passages import print_document, print_neighbours
-from ragkit_cli.render import columns, one_line, out, out_json, problem, say, size
+from ragkit_cli.render import aligned, one_line, out, out_json, problem, say, size, widths_of
 from ragkit_cli.reports import print_report
 
 if TYPE_CHECKING:
@@ -100,8 +100,8 @@ def index_command(
                     print_report(reports[-1], dry_run=dry_run, quiet=quiet, verbose=verbose)
     finally:
         if as_json and reports:
-            found = [payload.of_report(report) for report in reports]
-            out_json("index", {"index": str(chosen.index), "dry_run": dry_run, "folders": found})
+            folders = map(payload.of_report, reports)
+            out_json("index", {"index": str(chosen.index), "dry_run": dry_run, "folders": folders})
     if not (as_json or dry_run) and any(report.new + report.changed + report.unchanged for report in reports):
         say(with_index('Next: ragkit ask "your question"'), quiet=quiet)
     return DONE if all(report.complete for report in reports) else PARTLY
@@ -126,13 +126,15 @@ def list_command(where: tuple[str, ...], failed: bool, index: str | None, as_jso
     if failed:
         found = [info for info in found if info.problems]
     if as_json:
-        out_json("list", {"documents": [payload.of_info(info) for info in found]})
+        out_json("list", {"documents": map(payload.of_info, found)})
         return DONE
-    troubles = [f"{one_line(info.source)}   {problem(each)}" for info in found for each in info.problems]
-    for line in troubles if failed else columns([_row(info) for info in found]):
-        out(line)
-    for line in [] if failed else troubles:
-        say(line, quiet=quiet)
+    widths = [] if failed else widths_of(map(_row, found))
+    for info in [] if failed else found:
+        out(aligned(_row(info), widths))
+    tell = out if failed else partial(say, quiet=quiet)
+    for info in found:
+        for each in info.problems:
+            tell(f"{one_line(info.source)}   {problem(each)}")
     say(count(len(found), "document") + (" with problems" if failed else ""), quiet=quiet)
     return DONE
 

@@ -125,7 +125,7 @@ def of_report(report: IndexReport) -> Json:
         "estimated": report.estimated,
         "complete": report.complete,
         "seconds": report.seconds,
-        "files": [of_file(each) for each in report.files],
+        "files": map(of_file, report.files),
     }
 
 

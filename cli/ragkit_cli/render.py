@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, TextIO
 
@@ -72,11 +73,40 @@ def say(text: str, *, quiet: bool = False) -> None:
 
 
 def out_json(schema: str, payload: Mapping[str, object]) -> None:
-    """One JSON object on one line, named with its schema."""
-    out(to_json({"schema": f"ragkit.{schema}/1", **payload}))
+    """One JSON object on one line, named with its schema.
+
+    An iterator in it is a list that is written while it is made: there may be a million files to tell of.
+    """
+    try:
+        for part in _json_parts({"schema": f"ragkit.{schema}/1", **payload}):
+            sys.stdout.write(part)
+    except BrokenPipeError as error:
+        raise OutputClosed from error
+    out()
 
 
-def to_json(value: Mapping[str, object]) -> str:
+def _json_parts(value: object) -> Iterator[str]:
+    """The JSON of a value in pieces. Iterators stand in dicts, and in what iterators give."""
+    comma = ""
+    if isinstance(value, Iterator):
+        yield "["
+        for each in value:
+            yield comma
+            yield from _json_parts(each)
+            comma = ", "
+        yield "]"
+    elif isinstance(value, dict) and any(isinstance(each, Iterator) for each in value.values()):
+        yield "{"
+        for key, each in value.items():
+            yield f"{comma}{to_json(key)}: "
+            yield from _json_parts(each)
+            comma = ", "
+        yield "}"
+    else:
+        yield to_json(value)
+
+
+def to_json(value: object) -> str:
     """JSON that is readable in Russian and safe on a terminal."""
     import json  # 3 ms, for machines only
 
@@ -178,17 +208,29 @@ def problem(what: Problem) -> str:
     return one_line(f"{page}{what.reason}" + (f"; {with_index(what.cure)}" if what.cure else ""))
 
 
-def columns(rows: Iterable[Sequence[str]], *, indent: str = "", widest: int = 48) -> list[str]:
-    """Rows with all columns but the last padded to line up; a cell wider than `widest` does not move the others."""
+def columns(rows: Iterable[Sequence[str]], *, indent: str = "") -> list[str]:
+    """Rows with all columns but the last padded to line up."""
     rows = list(rows)
-    last = max((len(row) for row in rows), default=0) - 1
-    widths = [min(widest, max(len(row[i]) for row in rows if len(row) > i)) for i in range(last)]
-    return [
-        (indent + "".join(f"{cell:<{width}}   " for cell, width in zip(row, widths, strict=False)) + row[-1]).rstrip()
-        if len(row) > last
-        else (indent + "   ".join(row)).rstrip()
-        for row in rows
-    ]
+    widths = widths_of(rows)
+    return [aligned(row, widths, indent=indent) for row in rows]
+
+
+def widths_of(rows: Iterable[Sequence[str]], *, widest: int = 48) -> list[int]:
+    """What each column but the last needs; a cell wider than `widest` does not move the others."""
+    widths: list[int] = []
+    for row in rows:
+        widths += [0] * (len(row) - len(widths))
+        for i, cell in enumerate(row):
+            widths[i] = max(widths[i], min(widest, len(cell)))
+    return widths[:-1]
+
+
+def aligned(row: Sequence[str], widths: Sequence[int], *, indent: str = "") -> str:
+    """One row of a table whose columns but the last are so wide. A row with fewer cells is no part of it."""
+    if len(row) <= len(widths):
+        return (indent + "   ".join(row)).rstrip()
+    padded = [f"{cell:<{width}}   " for cell, width in zip(row, widths, strict=False)]
+    return (indent + "".join(padded) + row[-1]).rstrip()
 
 
 def width() -> int:

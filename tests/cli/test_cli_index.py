@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from shell import MANUAL, Cli
 
 from ragkit.file_reports import FileReports
-from ragkit.reports import FileReport, FileStatus, Problem
-from ragkit_cli.reports import troubles
+from ragkit.reports import FileReport, FileStatus, IndexReport, Problem
+from ragkit_cli import payload
+from ragkit_cli.render import out_json
+from ragkit_cli.reports import print_report, troubles
 
 
 def test_index_reports_counts_troubles_and_the_next_command(cli: Cli, docs: Path, tmp_path: Path) -> None:
@@ -82,12 +87,23 @@ def test_many_troubles_are_told_by_their_kinds() -> None:
     ]
 
 
-def test_ten_times_as_many_troubles_take_no_more_memory() -> None:
+@pytest.mark.parametrize(
+    "tell",
+    [
+        lambda report: troubles(report.files),
+        lambda report: print_report(report, dry_run=False, quiet=True, verbose=True),
+        lambda report: out_json("index", {"folders": map(payload.of_report, [report])}),
+    ],
+    ids=["troubles", "verbose", "json"],
+)
+def test_telling_of_ten_times_as_many_files_takes_no_more_memory(tell: Callable[[IndexReport], object]) -> None:
     """Beside the reports themselves, which are packed."""
     peaks = []
-    for files in (many_failed(2000), many_failed(20_000)):
-        tracemalloc.start()
-        troubles(files)
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
+        for files in (many_failed(500), many_failed(5000)):
+            report = IndexReport("docs", ".ragkit", failed=len(files), files=files)
+            tracemalloc.start()
+            tell(report)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
     assert peaks[1] < 1.5 * peaks[0]

@@ -23,14 +23,17 @@ _NAME = "sums.json"
 _READ = 1 << 20  # bytes at once: files have hundreds of millions
 _LONGEST_FOOTER = 1 << 12  # bytes; tantivy's has about 100
 _PARTS = ("chunks", "sections", "words")
-_LISTS = ("meta.json", ".managed.json")  # replaced by every commit; all other files are written once
+_COMMITS = "meta.json"  # the segments that count; replaced by every commit
+_OWN_FILES = ".managed.json"  # what may be deleted one day; replaced before a file is made, and after some are deleted
+_LISTS = (_COMMITS, _OWN_FILES)  # all other files are written once
+_UNFINISHED = ".tmp"  # what the names of lists begin with until they are whole
 _FOOTER = re.compile(rb'"crc":(\d+)\}')
 _CURE = "it is made again from the catalog when the index is next used"
 
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """The generation of the note, and the parts whose list of files is no longer the one that was noted."""
+    """The generation of the note, and the parts whose list of segments is no longer the one that was noted."""
 
     generation: int
     other_lists: frozenset[str]
@@ -38,12 +41,12 @@ class Noted:
     def compare(self, path: Path, generations: Mapping[str, int]) -> None:
         """Raise LexicalUnusable where the parts, which say that they are at these generations, are not what was noted.
 
-        A list of files may differ where a part is newer: a writer is just noting it, or could not any more. Words are
-        not written at each generation, so a part may be older whose list is the one that was noted.
+        A list of segments may differ where a part is newer: a writer is just noting it, or could not any more. Words
+        are not written at each generation, so a part may be older whose list is the one that was noted.
         """
         for part, generation in generations.items():
             if generation <= self.generation and part in self.other_lists:
-                raise LexicalUnusable(f"the list of files of {path / part} differs from its checksum", _CURE)
+                raise LexicalUnusable(f"the list of segments of {path / part} differs from its checksum", _CURE)
 
 
 def note(catalog: Catalog, path: Path, generation: int) -> None:
@@ -55,6 +58,9 @@ def note(catalog: Catalog, path: Path, generation: int) -> None:
         before = _read(path)["files"]
     except LexicalUnusable:
         before = {}
+    for part in _PARTS:
+        for unfinished in (path / part).glob(_UNFINISHED + "*"):  # by a death
+            unfinished.unlink()
     files = {}
     for name, stat in _files(path):
         known = before.get(name)
@@ -104,9 +110,11 @@ def verify(catalog: Catalog, path: Path, *, thorough: bool = False) -> Noted:
             if thorough and not _is_whole(path / name):
                 raise LexicalUnusable(f"{path / name} differs from the checksum at its end", _CURE)
         elif (thorough or known[:3] != _stamp(stat)) and _crc(path / name) != known[3]:
-            if not name.endswith(_LISTS):
+            part, _, file = name.partition("/")
+            if file == _COMMITS:
+                lists.add(part)
+            elif file != _OWN_FILES or not _names_all(path / name, said["files"]):
                 raise LexicalUnusable(f"{path / name} differs from its checksum", _CURE)
-            lists.add(name.partition("/")[0])
     return Noted(noted, frozenset(lists))
 
 
@@ -136,10 +144,25 @@ def _files(path: Path) -> Iterator[tuple[str, os.stat_result]]:
         try:
             with os.scandir(path / part) as entries:
                 for entry in entries:
-                    if not entry.name.endswith(".lock"):
+                    if not entry.name.endswith(".lock") and not entry.name.startswith(_UNFINISHED):
                         yield f"{part}/{entry.name}", entry.stat(follow_symlinks=False)
         except FileNotFoundError:  # a writer has replaced the index, or deleted a file of an older commit
             continue
+
+
+def _names_all(own_files: Path, noted: Iterable[str]) -> bool:
+    """Whether tantivy's list of its own files still names those that were noted, but for what is deleted.
+
+    A writer adds to it as it goes, long before the commit: that others are named says nothing. Their names are taken
+    out after they are gone.
+    """
+    folder = own_files.parent
+    try:
+        named = set(json.loads(b"".join(_pieces(own_files))))
+    except (OSError, ValueError, TypeError):
+        return False
+    files = [file for part, _, file in (name.partition("/") for name in noted) if part == folder.name]
+    return all(file in named or file == _OWN_FILES or not (folder / file).exists() for file in files)
 
 
 def _stamp(stat: os.stat_result) -> list[int]:

@@ -15,7 +15,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ragkit.budget import Budget
@@ -279,30 +279,38 @@ class Ingest:
         self._show()
 
     def _finish(self) -> None:
-        """Let searches find all of it: of a large run that is a good part of the work."""
-        if not self._dry_run:
-            self._show(finishing=True)
-            self._writer.publish()
+        """Let searches find all of it: of a run of less than a minute that is a good part of the work."""
+        if self._dry_run:
+            return
+        began = time.monotonic()
 
-    def _show(self, *, finishing: bool = False) -> None:
+        def tell(done: int = 0, total: int = 0) -> None:
+            seconds = time.monotonic() - began
+            now = self._progress()
+            self._tell(replace(now, finishing=True, findable=done, to_find=total, finishing_seconds=seconds))
+
+        tell()
+        self._writer.publish(tell)
+
+    def _show(self) -> None:
+        self._tell(self._progress())
+
+    def _progress(self) -> Progress:
         spent = self._run.spent
         # Of those that wait, the share that is here: chunks are about as long in all of them, and never does it sink.
         share = 1 - self._run.lacking / max(1, self._waiting["chunks"], self._run.lacking)
         self._bytes = max(self._bytes, self._counts["bytes"] + int(self._waiting["bytes"] * share))
-        self._tell(
-            Progress(
-                self._counts["files"],
-                self._total,
-                self._counts["chunks"],
-                self._source,
-                spent.total_tokens,
-                spent.cost,
-                self._counts["pages"],
-                self._bytes,
-                self._total_bytes,
-                time.monotonic() - self._began,
-                finishing,
-            )
+        return Progress(
+            self._counts["files"],
+            self._total,
+            self._counts["chunks"],
+            self._source,
+            spent.total_tokens,
+            spent.cost,
+            self._counts["pages"],
+            self._bytes,
+            self._total_bytes,
+            time.monotonic() - self._began,
         )
 
     def _note(self, report: FileReport) -> None:

@@ -285,8 +285,11 @@ class Writer(Protocol):
 
     def commit(self) -> None: ...
 
-    def publish(self) -> None:
-        """Let searches see what was committed, at a time when bringing caches up to date is worth it."""
+    def publish(self, tell: Callable[[int, int], None] | None = None) -> None:
+        """Let searches see what was committed, at a time when bringing caches up to date is worth it.
+
+        `tell` is told now and then how many chunks of how many they find by now.
+        """
         ...
 
 

@@ -126,8 +126,10 @@ class Progress:
 
     `tokens` and `cost` are what was billed so far; where documents are moved to another model they stand for files.
     `pages` are those of the files that have pages. `bytes` of `total_bytes` are done with: files that had to be opened,
-    and of those that are being embedded the share that is. `seconds` is the time since the run began. When it is
-    `finishing`, all is stored, and what remains is to let searches find it by words and by codes.
+    and of those that are being embedded the share that is. `seconds` is the time since the run began.
+
+    When it is `finishing`, all is stored, and what remains is to let searches find it: `findable` of `to_find` chunks
+    are in the word index, after `finishing_seconds` of that.
     """
 
     files: int
@@ -141,16 +143,24 @@ class Progress:
     total_bytes: int = 0
     seconds: float = 0.0
     finishing: bool = False
+    findable: int = 0
+    to_find: int = 0
+    finishing_seconds: float = 0.0
 
     @property
     def left(self) -> float | None:
-        """About how many seconds are left; None while nothing tells.
+        """About how many seconds are left, first of reading and then of finishing; None while nothing tells.
 
         What is left goes on as what was done went, byte for byte: files differ in length too much to be counted. Of
         documents that are moved no bytes are known, and they are counted.
         """
-        done, total = (self.bytes, self.total_bytes) if self.total_bytes else (self.files, self.total)
-        return self.seconds * (total - done) / done if done and not self.finishing else None
+        if self.finishing:
+            done, total, seconds = self.findable, self.to_find, self.finishing_seconds
+        elif self.total_bytes:
+            done, total, seconds = self.bytes, self.total_bytes, self.seconds
+        else:
+            done, total, seconds = self.files, self.total, self.seconds
+        return seconds * (total - done) / done if done else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,7 +203,7 @@ class MemoryWriter:
         if not self._discard:
             self._store.state = copy.deepcopy(self._now)
 
-    def publish(self) -> None:
+    def publish(self, tell: Callable[[int, int], None] | None = None) -> None:
         """Searches look at the state itself."""
 
 

@@ -299,7 +299,8 @@ def test_progress_counts_to_the_number_of_files(desk: Desk) -> None:
         desk.write(f"{name}.txt", RED)
     seen: list[Progress] = []
     desk.rag.index_folder(desk.docs, progress=seen.append)
-    assert [p.finishing for p in seen] == [False] * (len(seen) - 1) + [True]
+    assert [p.finishing for p in seen] == [False] * (len(seen) - 4) + [True] * 4
+    assert [(p.findable, p.to_find) for p in seen if p.finishing] == [(0, 0), (1, 3), (2, 3), (3, 3)]
     told = [(p.files, p.total, p.source) for p in seen]
     assert list(dict.fromkeys(told)) == [(1, 3, "a.txt"), (2, 3, "b.txt"), (3, 3, "c.txt")]
     assert told == sorted(told)

@@ -240,8 +240,11 @@ def test_progress_tells_of_bytes_pages_and_time(tmp_path: Path) -> None:
     with rag_of(tmp_path, Service(), Threads(), slots=4) as rag:
         rag.index_folder(docs, progress=seen.append)
         assert [now.bytes for now in seen] == sorted(now.bytes for now in seen)
-        assert (seen[-2].bytes, seen[-2].total_bytes, seen[-2].left) == (size, size, 0)
-        assert (seen[-1].bytes, seen[-1].finishing, seen[-1].left) == (size, True, None)
+        read, finishing = [[now for now in seen if now.finishing is last] for last in (False, True)]
+        assert (read[-1].bytes, read[-1].total_bytes, read[-1].left) == (size, size, 0)
+        assert (finishing[0].bytes, finishing[0].left) == (size, None)
+        assert (finishing[-1].bytes, finishing[-1].left) == (size, 0)
+        assert finishing[-1].findable == finishing[-1].to_find == rag.status().chunks
         assert {now.total_bytes for now in seen} == {size}
         assert all(now.seconds > 0 for now in seen)
 
@@ -252,3 +255,4 @@ def test_time_left_goes_by_bytes() -> None:
     assert Progress(5, 10, 0, seconds=10).left == 10
     assert Progress(1, 10, 0, total_bytes=400, seconds=10).left is None
     assert Progress(9, 9, 0, seconds=10, finishing=True).left is None
+    assert Progress(9, 9, 0, seconds=10, finishing=True, findable=1, to_find=4, finishing_seconds=2).left == 6

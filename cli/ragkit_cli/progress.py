@@ -49,25 +49,21 @@ def bar(path: str, *, wanted: bool, currency: str = "") -> Iterator[Callable[[Pr
         console=Console(stderr=True),
         transient=True,
     )
+    reading = f"Reading {_shortened(near_path(path))}"
     with shown:
-        task = shown.add_task(f"Reading {_shortened(near_path(path))}", total=None, files="", left="")
+        task = shown.add_task(reading, total=None, files="", left="")
 
         def report(progress: Progress) -> None:
-            # Bytes move the bar, where there are some: files differ in length.
-            done, total = progress.bytes, progress.total_bytes
-            if not total:
-                done, total = progress.files, progress.total
             shown.line = details(progress, currency)
             if progress.finishing:
-                shown.update(task, description="Bringing the index up to date", total=None, left="")
-                return
-            shown.update(
-                task,
-                completed=done,
-                total=total,
-                files=f"{number(progress.files)}/{number(progress.total)}",
-                left=time_left(progress),
-            )
+                what, done, total = "Making it searchable", progress.findable, progress.to_find or None
+            # Bytes move the bar, where there are some: files differ in length.
+            elif progress.total_bytes:
+                what, done, total = reading, progress.bytes, progress.total_bytes
+            else:
+                what, done, total = reading, progress.files, progress.total
+            files = f"{number(progress.files)}/{number(progress.total)}"
+            shown.update(task, description=what, completed=done, total=total, files=files, left=time_left(progress))
 
         yield report
 
@@ -86,7 +82,8 @@ def details(progress: Progress, currency: str = "") -> str:
 
 def time_left(progress: Progress) -> str:
     """2:05 left, 1:02:05 left; empty while it is too early to tell."""
-    if progress.left is None or progress.seconds < _SOON:
+    passed = progress.finishing_seconds if progress.finishing else progress.seconds
+    if progress.left is None or passed < _SOON:
         return ""
     minutes, seconds = divmod(round(progress.left), 60)
     hours, minutes = divmod(minutes, 60)

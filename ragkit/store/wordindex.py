@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ragkit.store import sums
 from ragkit.store.catalog import Catalog
 from ragkit.store.lexical import LexicalIndex, LexicalUnusable
 from ragkit.store.sizes import Sizes
+
+Tell = Callable[[int, int], None]  # how many chunks of how many are in
 
 
 def lexical_path(catalog: Catalog) -> Path:
@@ -28,7 +30,7 @@ def open_words(catalog: Catalog, *, thorough: bool = False) -> LexicalIndex:
     return index
 
 
-def catch_up(catalog: Catalog) -> None:
+def catch_up(catalog: Catalog, tell: Tell | None = None) -> None:
     """Bring the word index on disk to the catalog's generation. Only the holder of the writer's lock may."""
     generation, path = catalog.generation(), lexical_path(catalog)
     try:
@@ -37,7 +39,7 @@ def catch_up(catalog: Catalog) -> None:
         if seen < int(catalog.meta().get("purged", 0)):
             raise LexicalUnusable("what went since its last update is not known any more", "it is made again")
         if seen < generation:
-            _update(index, catalog, seen, generation)
+            _update(index, catalog, seen, generation, tell)
         if index.generation == generation:
             if not sums.is_noted(path, generation):
                 sums.note(catalog, path, generation)
@@ -45,7 +47,7 @@ def catch_up(catalog: Catalog) -> None:
     except LexicalUnusable:
         pass  # a cache: what is wrong with it does not matter, it is made again
     delete(catalog.path.parent)
-    _update(LexicalIndex.create(path), catalog, 0, generation)
+    _update(LexicalIndex.create(path), catalog, 0, generation, tell)
     sums.note(catalog, path, generation)
 
 
@@ -98,17 +100,22 @@ def in_memory(catalog: Catalog, at: int) -> LexicalIndex:
     return index
 
 
-def _update(index: LexicalIndex, catalog: Catalog, since: int, at: int) -> None:
+def _update(index: LexicalIndex, catalog: Catalog, since: int, at: int, tell: Tell | None = None) -> None:
     came, went = catalog.documents.changes(since, at)
-    index.update(add=_rows(catalog, came), remove_documents=went, generation=at)
+    index.update(add=_rows(catalog, came, tell), remove_documents=went, generation=at)
 
 
-def _rows(catalog: Catalog, documents: Iterable[int]) -> Iterator[tuple[int, int, str]]:
+def _rows(catalog: Catalog, documents: Sequence[int], tell: Tell | None) -> Iterator[tuple[int, int, str]]:
     """(chunk id, document id, text in context) of every chunk of these document versions."""
     from ragkit.positions import contextual_text  # few searches need it
 
+    total = sum(map(catalog.documents.chunk_count, documents)) if tell else 0
+    done = 0
     for document in documents:
         title = catalog.documents.title(document)
         for portion in catalog.chunks.portions(document):
             for stored in portion:
                 yield stored.id, document, contextual_text(title, stored.chunk)
+            done += len(portion)
+            if tell:
+                tell(done, total)

@@ -31,7 +31,7 @@ from ragkit.store.lock import WriterLock
 from ragkit.store.moving import move
 from ragkit.store.segments import SegmentInfo, VectorBlock, stored_rows, unit_rows
 from ragkit.store.sizes import APPROXIMATE_FROM, LEAST_RECALL, SEAL_ROWS, Sizes
-from ragkit.store.wordindex import catch_up, shrink
+from ragkit.store.wordindex import Tell, catch_up, shrink
 from ragkit.types import Chunk, Document, FloatMatrix, FloatVector, Preparation
 
 if TYPE_CHECKING:
@@ -328,11 +328,11 @@ class Writer:
         if sealed:
             self._code_meanwhile()
 
-    def publish(self) -> None:
+    def publish(self, tell: Tell | None = None) -> None:
         """Let readers see what was committed so far."""
         return_large()
         try:
-            catch_up(self._catalog)
+            catch_up(self._catalog, tell)
         except OSError as error:
             raise LexicalUnusable(
                 f"cannot write the word index: {error}", "it is made again from the catalog when the index is next used"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ragkit.reports import Progress
 from ragkit_cli.progress import details, time_left
 
@@ -24,3 +26,6 @@ def test_time_left_is_told_when_something_can_be_said() -> None:
     assert time_left(Progress(0, 100, 0, seconds=60.0)) == ""
     assert time_left(Progress(4, 100, 0, seconds=5.0)) == "2:00 left"
     assert time_left(Progress(1, 100, 0, seconds=60.0)) == "1:39:00 left"
+    found = Progress(9, 9, 0, seconds=60.0, finishing=True, findable=20, to_find=100, finishing_seconds=5.0)
+    assert time_left(found) == "0:20 left"
+    assert time_left(replace(found, finishing_seconds=1.0)) == ""

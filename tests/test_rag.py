@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from toys import ColourEmbedder, Says, colour_rag
 
@@ -12,7 +13,7 @@ import ragkit
 from ragkit.answers import Status, Verification
 from ragkit.errors import ConfigError, IndexMismatch, IndexNotFound, StoreError
 from ragkit.rag import RAG
-from ragkit.types import Document
+from ragkit.types import Document, FloatMatrix
 
 NOTES = {
     "house.txt": "The red house stands by the river. Its door is 2 metres high.",
@@ -235,6 +236,23 @@ def test_words_need_no_model(rag: RAG) -> None:
         with pytest.raises(IndexMismatch, match=r"colours/1 .* shapes/1"):
             stranger.search("shore", mode=mode)
     stranger.close()
+
+
+def test_an_embedder_whose_vectors_were_refused_leaves_no_trace(tmp_path: Path) -> None:
+    """Another one, of another dimension, may follow; the first one is not what the index was made with."""
+
+    class Broken(ColourEmbedder):
+        def embed_documents(self, texts: Sequence[str]) -> FloatMatrix:
+            return np.full((len(texts), 3), np.nan, np.float32)
+
+    index = tmp_path / "index"
+    document = Document("red.txt", "The red house.")
+    with colour_rag(index, Broken()) as rag, pytest.raises(StoreError, match="not a number"):
+        rag.add([document])
+    with colour_rag(index) as rag:
+        assert rag.add([document]).new == 1
+        assert sources(rag, "red") == ["red.txt"]
+        assert all(finding.ok for finding in rag.check())
 
 
 def test_one_file_of_a_folder_is_indexed_by_its_path(empty: RAG, tmp_path: Path) -> None:

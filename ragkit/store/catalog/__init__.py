@@ -140,6 +140,8 @@ class Catalog:
             return False
         made_in = int(self._meta.get("dimension") or 0)
         if made_by != model or (dimension is not None and made_in != dimension):
+            if not self.vectors.count():  # its first ones were refused
+                return False
             now = model if dimension is None else f"{model} (dimension {dimension})"
             back = "EMBED_PROVIDER=offline" if is_offline(made_by) else f"EMBED_MODEL={made_by.partition('?')[0]}"
             cure = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from contextlib import closing
 from pathlib import Path
 from types import FrameType
 
@@ -52,6 +53,27 @@ def test_removing_most_documents_gives_their_space_back(tmp_path: Path) -> None:
     assert {hit.chunk.source for hit in store.search("n7", None, k=1)} == {"7"}
     assert len(store.search("", chance.normal(size=128).astype(np.float32), k=1000)) == KEPT
     store.close()
+
+
+def test_vectors_that_become_a_segment_leave_no_room_behind_in_the_catalog(tmp_path: Path) -> None:
+    """They wait there, committed, until there are enough of them."""
+    index = tmp_path / "index"
+    chance = np.random.default_rng(1)
+    sizes = []
+    for vectors in (399, 401):
+        store = LocalStore(index, sizes=Sizes(seal=400, free=4096))
+        with store.writing() as writer:
+            writer.set_model("m", 1024)
+            for n in range(vectors):
+                text = f"{vectors} {n}"
+                writer.add_vectors([text.encode()], chance.normal(size=(1, 1024)).astype(np.float32))
+                writer.replace(Document(text, text), [Chunk(text, 0, len(text), text)], [text.encode()])
+        sizes.append(size(index / "catalog.sqlite"))
+        store.close()
+    assert sizes[0] > 399 * 2048
+    assert sizes[1] < sizes[0] - 200 * 2048
+    with closing(LocalStore(index)) as store:
+        assert [finding.message for finding in store.check() if not finding.ok] == []
 
 
 def test_a_death_while_the_word_index_is_made_anew_costs_nothing(tmp_path: Path) -> None:

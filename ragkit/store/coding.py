@@ -139,7 +139,10 @@ def _build(
 
 
 def _trained(folder: Path, blocks: Sequence[VectorBlock], lists: int, go_on: Callable[[], bool]) -> FloatMatrix:
-    """The centres of so many lists, from rows spread over the blocks: copied to a file, for they may be many."""
+    """The centres of so many lists, in half precision, from rows spread over the blocks.
+
+    These are copied to a file, for they may be many.
+    """
     step = max(1, sum(len(block.ids) for block in blocks) // (_TRAINED_ON * lists))
     (folder / "ann").mkdir(mode=0o700, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder / "ann") as file:
@@ -149,7 +152,8 @@ def _trained(folder: Path, blocks: Sequence[VectorBlock], lists: int, go_on: Cal
         rows = cast("HalfMatrix", np.memmap(file, "<f2", mode="r").reshape(-1, blocks[0].rows.shape[1]))
         sample = VectorBlock(np.arange(len(rows)), rows)
         first = wide(rows[np.arange(lists) * len(rows) // lists])
-        return centroids(first, lambda: _watched(float_rows(sample, _AT_ONCE), go_on))
+        found = centroids(first, lambda: _watched(float_rows(sample, _AT_ONCE), go_on))
+        return wide(cast("HalfMatrix", found.astype("<f2")))
 
 
 @dataclass(frozen=True, slots=True)

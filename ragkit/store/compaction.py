@@ -62,7 +62,7 @@ def compact(catalog: Catalog, folder: Path, sizes: Sizes) -> Rewritten:
         catalog.begin()
         catalog.remove_meta("given_up")
         catalog.commit()
-    if purged or len(drop):
+    if purged or len(drop) or catalog.free_space() > sizes.free:
         catalog.release_space()
     return rewritten
 

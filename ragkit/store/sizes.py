@@ -13,7 +13,7 @@ LEAST_RECALL = 0.99  # of the ten nearest; where codes were measured to find les
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """In vectors, but `most_small`, which is in segments, and `dead_words`, which is in chunks."""
+    """In vectors, but `most_small`, which is in segments, `dead_words`, which is in chunks, and `free`, in bytes."""
 
     # So many that wait in the catalog become a segment: they are read whole at every open, and have no codes.
     seal: int = SEAL_ROWS
@@ -21,4 +21,5 @@ class Sizes:
     small: int = 65_536  # segments are merged up to this length
     most_small: int = 16  # once there are more small ones than this
     beside: int = 65_536  # once so many are sealed, codes of them are made while the run goes on
+    free: int = 1 << 18  # what vectors leave in the catalog that became a segment: so much stays for the next ones
     dead_words: int = 1000  # what is gone may stay in the word index: so many, or as many as are there

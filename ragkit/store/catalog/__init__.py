@@ -113,6 +113,11 @@ class Catalog:
         finally:
             self._db.execute(f"PRAGMA busy_timeout={1000 * _WAIT}")
 
+    def free_space(self) -> int:
+        """How many bytes of the file are pages of deleted rows."""
+        (pages,), (size,) = (self._db.execute(f"PRAGMA {name}").fetchone() for name in ("freelist_count", "page_size"))
+        return int(pages * size)
+
     def release_space(self) -> None:
         """Give the pages of deleted rows back to the disk."""
         self._db.executescript("PRAGMA incremental_vacuum")  # `execute` ends it after the first page

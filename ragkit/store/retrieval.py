@@ -141,7 +141,7 @@ def _complete(
             raise _lost(catalog, [id for id in missing if id not in names])
         waiting = [id for id in missing if names[id] == WAITS]
         missing = [id for id in missing if names[id] != WAITS]
-        cosines = view.vectors.scores(vector, _ascending({names[id] for id in missing}))
+        cosines = view.vectors.scores(vector, _ascending({names[id] for id in missing})) if missing else {}
         if lost := [id for id in missing if names[id] not in cosines]:
             raise damaged(f"the vector of chunk {lost[0]}")
         full["dense"] = {**legs["dense"], **{id: cosines[names[id]] for id in missing}}

@@ -12,6 +12,7 @@ import re
 import sys
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,8 @@ def note(catalog: Catalog, path: Path, generation: int) -> None:
         before = {}
     for part in _PARTS:
         for unfinished in (path / part).glob(_UNFINISHED + "*"):  # by a death
-            unfinished.unlink()
+            with suppress(OSError):  # it takes room, and nobody reads it
+                unfinished.unlink()
     files = {}
     for name, stat in _files(path):
         known = before.get(name)

@@ -18,7 +18,7 @@ from ragkit_cli.exits import DONE, FAILED, PARTLY
 from ragkit_cli.hints import with_index
 from ragkit_cli.options import index_option, json_option, open_index, quiet_option, settings, where_option
 from ragkit_cli.passages import print_document, print_neighbours
-from ragkit_cli.render import aligned, one_line, out, out_json, problem, say, size, widths_of
+from ragkit_cli.render import one_line, out, out_json, problem, say, size, table
 from ragkit_cli.reports import print_report
 
 if TYPE_CHECKING:
@@ -128,9 +128,8 @@ def list_command(where: tuple[str, ...], failed: bool, index: str | None, as_jso
     if as_json:
         out_json("list", {"documents": map(payload.of_info, found)})
         return DONE
-    widths = [] if failed else widths_of(map(_row, found))
-    for info in [] if failed else found:
-        out(aligned(_row(info), widths))
+    for line in () if failed else table(found, _row):
+        out(line)
     tell = out if failed else partial(say, quiet=quiet)
     for info in found:
         for each in info.problems:

@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 import click
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ragkit.reports import Problem
     from ragkit.types import Chunk, Usage
 
+_T = TypeVar("_T")
 WIDTH_OF_A_PIPE = 100  # columns where there is no terminal to ask
 
 # Controls (colours, cursor, title, clipboard) and marks that turn the direction of text around, in a document or
@@ -210,27 +211,27 @@ def problem(what: Problem) -> str:
 
 def columns(rows: Iterable[Sequence[str]], *, indent: str = "") -> list[str]:
     """Rows with all columns but the last padded to line up."""
-    rows = list(rows)
-    widths = widths_of(rows)
-    return [aligned(row, widths, indent=indent) for row in rows]
+    return list(table(list(rows), list, indent=indent))
 
 
-def widths_of(rows: Iterable[Sequence[str]], *, widest: int = 48) -> list[int]:
-    """What each column but the last needs; a cell wider than `widest` does not move the others."""
+def table(
+    items: Iterable[_T], row: Callable[[_T], Sequence[str]], *, indent: str = "", widest: int = 48
+) -> Iterator[str]:
+    """The same, of the `row` of each item, which is made twice rather than kept: there may be a million.
+
+    A cell wider than `widest` does not move the others, and a row with fewer cells stands for itself.
+    """
     widths: list[int] = []
-    for row in rows:
-        widths += [0] * (len(row) - len(widths))
-        for i, cell in enumerate(row):
+    for cells in map(row, items):
+        widths += [0] * (len(cells) - len(widths))
+        for i, cell in enumerate(cells):
             widths[i] = max(widths[i], min(widest, len(cell)))
-    return widths[:-1]
-
-
-def aligned(row: Sequence[str], widths: Sequence[int], *, indent: str = "") -> str:
-    """One row of a table whose columns but the last are so wide. A row with fewer cells is no part of it."""
-    if len(row) <= len(widths):
-        return (indent + "   ".join(row)).rstrip()
-    padded = [f"{cell:<{width}}   " for cell, width in zip(row, widths, strict=False)]
-    return (indent + "".join(padded) + row[-1]).rstrip()
+    for cells in map(row, items):
+        if len(cells) < len(widths):
+            yield (indent + "   ".join(cells)).rstrip()
+        else:
+            padded = [f"{cell:<{width}}   " for cell, width in zip(cells[:-1], widths, strict=False)]
+            yield (indent + "".join(padded) + cells[-1]).rstrip()
 
 
 def width() -> int:

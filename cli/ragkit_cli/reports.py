@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ragkit.numbers import count, number
 from ragkit_cli.hints import with_index
-from ragkit_cli.render import aligned, columns, near_path, one_line, out, problem, spent, widths_of
+from ragkit_cli.render import columns, near_path, one_line, out, problem, spent, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,9 +28,8 @@ def print_report(report: IndexReport, *, dry_run: bool, quiet: bool, verbose: bo
         if report.usage.total_tokens:
             out(_bill(report, dry_run=dry_run))
     if verbose:
-        widths = widths_of(map(_row, report.files))
-        for each in report.files:  # made twice rather than held: there may be a million
-            out(aligned(_row(each), widths, indent="  "))
+        for line in table(report.files, _row, indent="  "):
+            out(line)
     for line in troubles(report.files):
         out(line)
 

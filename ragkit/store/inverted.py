@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 import tantivy
 
@@ -35,6 +36,7 @@ _CURE = "it is made again from the catalog when the index is next used"
 Row = tuple[int, int, float]  # chunk id, section id, score
 Weights = Mapping[tuple[str, str], float]  # (field, term) -> weight
 Clauses = list[tuple[tantivy.Occur, tantivy.Query]]
+_Found = TypeVar("_Found", list[Row], list[Row] | None)
 Among = Callable[[Collection[int]], Collection[int]]  # of some documents those that a search may return
 
 
@@ -230,20 +232,18 @@ class Asked:
         """
         if documents is not None and len(documents) <= _SOUGHT:
             return self._inside("document", documents, self._clauses, k)
-        found = self._best(self._choosing, k, documents)
-        if self._chooses_by_all:
-            return found
-        if len(found) < k:
-            return self._best(self._clauses, k, documents)
-        return self.within("chunk", [id for id, _, _ in found])
+        return self._chosen(lambda clauses: self._best(clauses, k, documents), k)
 
     def best_among(self, k: int, among: Among, most: int) -> list[Row] | None:
         """The same of the documents that `among` leaves; None where the `most` best of all do not hold so many."""
-        found = self._among_the_best(self._choosing, k, among, most)
+        return self._chosen(lambda clauses: self._among_the_best(clauses, k, among, most), k)
+
+    def _chosen(self, find: Callable[[Clauses], _Found], k: int) -> _Found | list[Row]:
+        found = find(self._choosing)
         if found is None or self._chooses_by_all:
             return found
         if len(found) < k:
-            return self._among_the_best(self._clauses, k, among, most)
+            return find(self._clauses)
         return self.within("chunk", [id for id, _, _ in found])
 
     def _best(self, clauses: Clauses, k: int, documents: Collection[int] | None) -> list[Row]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from ragkit.store import sums
@@ -102,14 +102,14 @@ def in_memory(catalog: Catalog, at: int) -> LexicalIndex:
 
 def _update(index: LexicalIndex, catalog: Catalog, since: int, at: int, tell: Tell | None = None) -> None:
     came, went = catalog.documents.changes(since, at)
-    index.update(add=_rows(catalog, came, tell), remove_documents=went, generation=at)
+    total = catalog.documents.chunks_since(since) if tell else 0
+    index.update(add=_rows(catalog, came, total, tell), remove_documents=went, generation=at)
 
 
-def _rows(catalog: Catalog, documents: Sequence[int], tell: Tell | None) -> Iterator[tuple[int, int, str]]:
-    """(chunk id, document id, text in context) of every chunk of these document versions."""
+def _rows(catalog: Catalog, documents: Iterable[int], total: int, tell: Tell | None) -> Iterator[tuple[int, int, str]]:
+    """(chunk id, document id, text in context) of every chunk of these document versions: `total` to tell of."""
     from ragkit.positions import contextual_text  # few searches need it
 
-    total = sum(map(catalog.documents.chunk_count, documents)) if tell else 0
     done = 0
     for document in documents:
         title = catalog.documents.title(document)

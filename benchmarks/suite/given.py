@@ -20,7 +20,7 @@ Array = np.ndarray[Any, Any]
 
 K = 10
 BLOCK = 8192  # rows that are made at once: nothing here grows with their number
-# A value of each field and the share of the rows that have it: 50 %, 1 %, 0.01 %.
+# A value of each field and the share of the rows that have it: 50 %, 5 %, 1 %, 0.01 %.
 FIELDS = {"half": 2, "twentieth": 20, "hundredth": 100, "rare": 10_000}
 WANTED = {"half": 1, "twentieth": 7, "hundredth": 7, "rare": 7}
 DELETED = 42  # rows whose "hundredth" is this are deleted: 1 %

@@ -5,9 +5,9 @@ Pure functions over numbers and hits; they know nothing of indexes, models or ho
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from ragkit.types import FloatMatrix, Hit
 # five sets; 0.01 loses nothing, and still orders what shares no word with the query.
 DENSE_WEIGHT = 0.4
 OFFLINE_WEIGHT = 0.01
+
+Span: TypeAlias = tuple[Hashable, int, int]  # the source, the first character, and the one after the last
 
 _TOP = 5  # hits of a leg that the other leg is asked about
 _NO_AGREEMENT, _FULL_AGREEMENT = 0.55, 0.8  # mean percentile of one leg's top in the other; 0.5 is chance
@@ -101,48 +103,38 @@ def _peak(scores: _Scores) -> float:
     return float((scores.max() - median) / spread) if spread > 0 else 0.0
 
 
-def merge_neighbours(hits: Iterable[Hit]) -> list[Hit]:
-    """Hits of one source whose spans touch or overlap as one hit, in the place and with the scores of the best.
+def merge_neighbours(spans: Iterable[Span]) -> list[list[int]]:
+    """Which of the spans, by their places, grow together: those of one source that touch or overlap.
 
-    The text of the whole is stitched from the parts and stays a slice of the document. At most 2400 characters
-    grow together.
-
-    Args:
-        hits: best first.
+    Each is in one group, by itself where it has no neighbour. At most 2400 characters grow together. Groups are in the
+    order of the first place that each holds, and so are the places in it: as the spans, best first.
     """
-    merged: list[Hit] = []
-    sources: set[str] = set()
-    for hit in hits:
-        place = _neighbour(merged, hit) if hit.chunk.source in sources else None
-        sources.add(hit.chunk.source)
-        if place is None:
-            merged.append(hit)
-            continue
-        merged[place] = _joined(merged[place], hit)
-        other = _neighbour(merged, merged[place])  # a hit between two closes the gap
-        if other is not None:
-            first, second = sorted((place, other))
-            merged[first] = _joined(merged[first], merged.pop(second))
-    return merged
+    sources: dict[Hashable, list[_Passage]] = {}
+    for place, (source, start, end) in enumerate(spans):
+        passages = sources.setdefault(source, [])
+        group = [place]
+        while (near := _neighbour(passages, start, end)) is not None:  # one between two others joins both
+            other = passages.pop(near)
+            start, end, group = min(start, other.start), max(end, other.end), sorted(other.group + group)
+        passages.append(_Passage(start, end, group))
+    return sorted(passage.group for passages in sources.values() for passage in passages)
 
 
-def _neighbour(merged: Sequence[Hit], hit: Hit) -> int | None:
-    """The place of the first other hit that may grow together with this one."""
-    here = hit.chunk
-    for place, other in enumerate(merged):
-        there = other.chunk
-        if there.source != here.source or there.start > here.end or here.start > there.end:
-            continue
-        length = max(here.end, there.end) - min(here.start, there.start)
-        if length <= _LONGEST_MERGED and other is not hit:
-            return place
-    return None
+class _Passage(NamedTuple):
+    start: int
+    end: int
+    group: list[int]  # of the places of what has grown together
 
 
-def _joined(better: Hit, other: Hit) -> Hit:
-    first, second = sorted((better.chunk, other.chunk), key=lambda chunk: (chunk.start, -chunk.end))
-    whole = replace(first, end=max(first.end, second.end), text=first.text + second.text[first.end - second.start :])
-    return replace(better, chunk=whole)
+def _neighbour(passages: Sequence[_Passage], start: int, end: int) -> int | None:
+    """The place of the passage that may grow together with this span; of several, the one that holds the best."""
+
+    def may_grow(passage: _Passage) -> bool:
+        touches = passage.start <= end and start <= passage.end
+        return touches and max(end, passage.end) - min(start, passage.start) <= _LONGEST_MERGED
+
+    near = [(passage.group[0], place) for place, passage in enumerate(passages) if may_grow(passage)]
+    return min(near)[1] if near else None
 
 
 def coverage(query: str, passage: str, idf: Mapping[str, float]) -> float:

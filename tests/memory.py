@@ -253,7 +253,15 @@ class MemoryStore:
                     scores["lexical"] = float(len(asked.intersection(words(chunk.text))))
                 if vector is not None or scores["lexical"]:
                     hits.append(Hit(id, chunk, sum(scores.values()), scores))
-        return merge_neighbours(sorted(hits, key=lambda hit: (-hit.score, hit.id)))[:k]
+        hits.sort(key=lambda hit: (-hit.score, hit.id))
+        groups = merge_neighbours((hit.chunk.source, hit.chunk.start, hit.chunk.end) for hit in hits)
+        return [self._whole([hits[place] for place in group]) for group in groups[:k]]
+
+    def _whole(self, hits: Sequence[Hit]) -> Hit:
+        """The best of neighbours, which comes first, with the passage that all make together."""
+        first, end = min((hit.chunk for hit in hits), key=lambda chunk: chunk.start), max(hit.chunk.end for hit in hits)
+        text = self._state().entries[first.source].document.text[first.start : end]
+        return replace(hits[0], chunk=replace(first, end=end, text=text))
 
     def idf(self, terms: Sequence[str]) -> Mapping[str, float]:
         return dict.fromkeys(terms, 1.0)

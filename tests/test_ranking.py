@@ -84,60 +84,65 @@ def test_fused_scores_lie_between_0_and_1(both: dict[int, tuple[float, float]], 
             assert fused[id] == pytest.approx(max(fused.values()))
 
 
-def hit(id: int, start: int, end: int, score: float = 0.5, source: str = "a.txt") -> Hit:
-    return Hit(id, Chunk(source, start, end, TEXT[start:end], page=start // 1000 + 1), score, {"fused": score})
+def grown(*spans: tuple[int, int]) -> list[list[int]]:
+    """Of one document."""
+    return merge_neighbours(("a.txt", start, end) for start, end in spans)
 
 
-def spans(hits: list[Hit]) -> list[tuple[int, int]]:
-    return [(h.chunk.start, h.chunk.end) for h in hits]
+def test_overlapping_spans_become_one() -> None:
+    """In the place of the better."""
+    assert grown((900, 1400), (5000, 5100), (700, 1000)) == [[0, 2], [1]]
 
 
-def test_overlapping_hits_become_one() -> None:
-    """The whole is a slice of the document, in the place and with the scores of the better; it begins on its page."""
-    merged = merge_neighbours([hit(1, 900, 1400, 0.9), hit(9, 5000, 5100, 0.8), hit(2, 700, 1000, 0.3)])
-    assert spans(merged) == [(700, 1400), (5000, 5100)]
-    assert (merged[0].id, merged[0].score, merged[0].scores) == (1, 0.9, {"fused": 0.9})
-    assert merged[0].chunk.text == TEXT[700:1400]
-    assert merged[0].chunk.page == 1
-
-
-def test_a_hit_between_two_joins_both() -> None:
+def test_a_span_between_two_joins_both() -> None:
     """The gap closes whichever comes first."""
-    assert spans(merge_neighbours([hit(1, 0, 100), hit(2, 200, 300), hit(3, 100, 200)])) == [(0, 300)]
-    assert spans(merge_neighbours([hit(2, 200, 300), hit(1, 0, 100), hit(3, 90, 210)])) == [(0, 300)]
+    assert grown((0, 100), (200, 300), (100, 200)) == [[0, 1, 2]]
+    assert grown((200, 300), (0, 100), (90, 210)) == [[0, 1, 2]]
+    assert grown((0, 10), (20, 30), (40, 50), (0, 50)) == [[0, 1, 2, 3]]
 
 
 def test_other_sources_and_gaps_stay_apart() -> None:
     """One character between two passages is text that was not found."""
-    hits = [hit(1, 0, 100), hit(2, 101, 200), hit(3, 50, 150, source="b.txt")]
-    assert merge_neighbours(hits) == hits
+    assert grown((0, 100), (101, 200)) == [[0], [1]]
+    assert merge_neighbours([("a.txt", 0, 100), ("b.txt", 50, 150)]) == [[0], [1]]
 
 
-def test_a_hit_inside_another_adds_nothing() -> None:
+def test_a_span_inside_another_adds_nothing() -> None:
     """The larger passage holds it."""
-    assert merge_neighbours([hit(1, 100, 200), hit(2, 0, 800)])[0].chunk.text == TEXT[0:800]
-    assert merge_neighbours([hit(1, 0, 800), hit(2, 100, 200)])[0].chunk.text == TEXT[0:800]
+    assert grown((100, 200), (0, 800)) == grown((0, 800), (100, 200)) == [[0, 1]]
 
 
-def test_a_merged_hit_stays_a_passage() -> None:
+def test_the_better_of_two_neighbours_grows() -> None:
+    """Where both would be too long."""
+    assert grown((1000, 2300), (0, 1200), (2300, 3000)) == [[0, 1], [2]]
+    assert grown((0, 1200), (2300, 3000), (1000, 2300)) == [[0, 2], [1]]
+
+
+def test_merged_spans_stay_a_passage() -> None:
     """Twenty neighbours are several passages, not the whole document."""
-    hits = [hit(n, 600 * n, 600 * n + 800) for n in range(20)]
-    merged = merge_neighbours(hits)
-    assert max(h.chunk.end - h.chunk.start for h in merged) <= 2400
-    assert len(merged) < 20
+    spans = [(600 * n, 600 * n + 800) for n in range(20)]
+    groups = grown(*spans)
+    assert all(spans[max(group)][1] - spans[min(group)][0] <= 2400 for group in groups)
+    assert 1 < len(groups) < 20
 
 
 @given(st.lists(st.tuples(st.integers(0, 5000), st.integers(1, 900)), max_size=12))
-def test_merged_hits_hold_the_same_text(pieces: list[tuple[int, int]]) -> None:
-    """Whatever overlaps, every character found before is found after, and text is the document's."""
-    hits = [hit(n, start, start + length) for n, (start, length) in enumerate(pieces)]
-    merged = merge_neighbours(hits)
-
-    def characters(of: list[Hit]) -> set[int]:
-        return {at for h in of for at in range(h.chunk.start, h.chunk.end)}
-
-    assert characters(merged) == characters(hits)
-    assert all(h.chunk.text == TEXT[h.chunk.start : h.chunk.end] for h in merged)
+def test_every_span_is_in_one_group(pieces: list[tuple[int, int]]) -> None:
+    """Best first, groups and in groups; each group is one stretch without a gap, and no two that touch could grow."""
+    spans = [(start, start + length) for start, length in pieces]
+    groups = grown(*spans)
+    assert sorted(place for group in groups for place in group) == list(range(len(spans)))
+    assert groups == sorted(sorted(group) for group in groups)
+    wholes = []
+    for group in groups:
+        ordered = sorted(spans[place] for place in group)
+        start, end = ordered[0]
+        for low, high in ordered[1:]:
+            assert low <= end
+            end = max(end, high)
+        wholes.append((start, end))
+    for (start, end), (low, high) in pairwise(sorted(wholes)):
+        assert low > end or max(end, high) - start > 2400
 
 
 PASSAGE = (

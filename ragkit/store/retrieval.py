@@ -12,12 +12,12 @@ from ragkit.filters import Condition
 from ragkit.ranking import dense_weight, fuse, is_offline, merge_neighbours
 from ragkit.store import depth
 from ragkit.store.catalog import Catalog
-from ragkit.store.catalog.chunks import WAITS, ChunkRow
+from ragkit.store.catalog.chunks import WAITS
 from ragkit.store.catalog.rows import damaged
 from ragkit.store.catalog.selection import FEW, Selection
 from ragkit.store.lexical import LexicalIndex, LexicalUnusable
 from ragkit.store.vectors import VectorSet
-from ragkit.types import Chunk, FloatVector, Hit, IntVector
+from ragkit.types import FloatVector, Hit, IntVector
 
 CANDIDATES = 100  # of each leg, at least: the legs' scores are compared over the union of them
 _ALONE = 40  # of one leg that is compared with no other
@@ -180,34 +180,23 @@ def _hits(
         rows = catalog.chunks.rows(order[:taken])
         if len(rows) < len(order[:taken]):
             raise _lost(catalog, [id for id in order[:taken] if id not in rows])
-        merged = merge_neighbours(Hit(id, _place(rows[id]), fused[id]) for id in order[:taken])
+        best_first = [rows[id] for id in order[:taken]]
+        merged = merge_neighbours((row.document, row.start, row.end) for row in best_first)
         if len(merged) >= k or taken >= len(order):
             break
         taken *= 2
-    best = merged[:k]
-    passages = catalog.chunks.passages([_inside(hit.chunk, rows.values()) for hit in best])
+    groups = [[best_first[place] for place in group] for group in merged[:k]]
+    passages = catalog.chunks.passages([sorted(group, key=lambda row: (row.start, -row.end)) for group in groups])
     return [
         Hit(
-            hit.id,
+            best.id,
             passage,
-            hit.score,
-            {name: leg[hit.id] for name, leg in scores.items()},
-            {name: leg[hit.id] for name, leg in ranks.items() if hit.id in leg},
+            fused[best.id],
+            {name: leg[best.id] for name, leg in scores.items()},
+            {name: leg[best.id] for name, leg in ranks.items() if best.id in leg},
         )
-        for hit, passage in zip(best, passages, strict=True)
+        for (best, *_), passage in zip(groups, passages, strict=True)
     ]
-
-
-def _place(row: ChunkRow) -> Chunk:
-    """Where the chunk stands, its document by number, without its text."""
-    return Chunk(str(row.document), row.start, row.end, "")
-
-
-def _inside(place: Chunk, rows: Iterable[ChunkRow]) -> list[ChunkRow]:
-    """Those of the rows that grew together to a passage at this place, the first of them first."""
-    document = int(place.source)
-    inside = [row for row in rows if row.document == document and place.start <= row.start and row.end <= place.end]
-    return sorted(inside, key=lambda row: (row.start, -row.end))
 
 
 def _ascending(ids: Iterable[int]) -> IntVector:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from ragkit.store.catalog.documents import DocumentTable
@@ -102,11 +102,12 @@ class ChunkTable:
         for rows, (document, start, end), text in zip(groups, spans, self._documents.texts(spans), strict=True):
             if document not in sources:
                 raise damaged(f"the document of chunk {rows[0].id}")
-            source, first = sources[document], rows[0]
-            for row in rows:
-                if row.chunk(source, text, start) is None:
-                    raise damaged(f"chunk {row.id} of {source}")
-            passages.append(Chunk(source, start, end, text, first.page, first.heading, first.line))
+            source = sources[document]
+            chunks = [row.chunk(source, text, start) for row in rows]
+            first = chunks[0]
+            if first is None or None in chunks:
+                raise damaged(f"chunk {rows[chunks.index(None)].id} of {source}")
+            passages.append(replace(first, end=end, text=text) if len(rows) > 1 else first)
         return passages
 
     def by_id(self, ids: Iterable[int]) -> list[StoredChunk]:

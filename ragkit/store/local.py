@@ -64,6 +64,7 @@ class LocalStore:
         self._idle: list[Catalog] = []  # connections that no thread is using
         self._lock = threading.Lock()
         self._view: View | None = None
+        self._checked: tuple[int, str, Preparation | None] | None = None  # what `check_model` agreed to, and when
         self._warned = False
 
     def close(self) -> None:
@@ -107,8 +108,12 @@ class LocalStore:
         """Raise IndexMismatch where another model made the vectors.
 
         Queries that are prepared in another way than those of whoever made the index find something, but not the
-        best: that is warned of, once.
+        best: that is warned of, once. What was agreed to is not asked again of the view that searches have: where a
+        newer one is of another model, `search` notices.
         """
+        checked = (self._view.generation, model, preparation) if self._view else None
+        if checked and checked == self._checked:
+            return
         with self._catalog() as catalog:
             catalog.check_model(model)
             kept = catalog.preparation() if preparation and not self._warned else None
@@ -121,6 +126,7 @@ class LocalStore:
                 logging.getLogger("ragkit").warning(
                     "the index was made for the %s %r, now it is %r", name, made_for, given
                 )
+        self._checked = checked
 
     def search(
         self,

@@ -20,7 +20,6 @@ from ragkit.store.vectors import VectorSet
 from ragkit.types import FloatVector, Hit, IntVector
 
 CANDIDATES = 100  # of each leg, at least: the legs' scores are compared over the union of them
-_ALONE = 40  # of one leg that is compared with no other
 _MULTIPLIED = 4096  # vectors that repeat the words are looked at up to so many: some 10 ms of a new process
 _WIDER = 4  # times as many are looked at where too few of them may be returned
 
@@ -54,7 +53,7 @@ def retrieve(
     """
     selection = catalog.documents.selection(view.at, conditions) if conditions else None
     by_words = repeats_the_words(view.model, len(view.vectors))
-    wanted = max(CANDIDATES if query and vector is not None else _ALONE, 4 * k)
+    wanted = max(CANDIDATES, 4 * k) if query and vector is not None else 2 * k  # for neighbours come as one
     while True:
         if selection and selection.is_few and not len(selection.documents()):
             return []

@@ -140,10 +140,12 @@ class Codes:
     def _near(self, query: FloatVector, wanted: int) -> Iterator[tuple[IntVector, CodeMatrix]]:
         """The lists within the margin of the nearest one, and more where they hold too little."""
         nearness = self.lists.nearness(query[None, :])[0]
-        order = np.argsort(-nearness)
-        held = np.cumsum(sum(np.diff(part.starts)[order] for part in self.parts))  # codes in so many of the nearest
-        near = np.count_nonzero(nearness >= nearness.max() - self.about.margin)
-        return self._stretches(np.sort(order[: max(near, np.searchsorted(held, wanted) + 1)]))
+        near = np.flatnonzero(nearness >= nearness.max() - self.about.margin)
+        held = np.diff(np.sum([part.starts for part in self.parts], axis=0))  # codes in each list
+        if held[near].sum() < wanted:
+            order = np.argsort(-nearness)
+            near = np.sort(order[: max(len(near), np.searchsorted(np.cumsum(held[order]), wanted) + 1)])
+        return self._stretches(near)
 
     def _stretches(self, lists: IntVector) -> Iterator[tuple[IntVector, CodeMatrix]]:
         """What these lists hold, ascending; neighbours at once."""

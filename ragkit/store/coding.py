@@ -56,7 +56,7 @@ _LEAST_NEW = 1024  # rows without codes, or a hundredth of the index: so many ar
 _REACHED = ((0.99, 1.75), (1.0, 1.3))
 _SPARE = 0.005  # recall is to be above what is asked for: other queries than the probes find a little less
 _FARTHEST = 2.0  # no list is less near than the nearest by more, of vectors of length 1
-_RESCORED = (400, 800, 1600)  # candidates whose cosines are taken: as many as it takes
+_RESCORED = (200, 400, 800, 1600)  # candidates whose cosines are taken: as many as it takes
 
 
 Segment: TypeAlias = tuple[str, int]  # name and checksum

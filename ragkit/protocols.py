@@ -319,7 +319,9 @@ class Store(Protocol):
 
     def document(self, source: str) -> Document: ...
 
-    def neighbours(self, id: int, before: int, after: int) -> list[tuple[int, Chunk]]: ...
+    def neighbours(self, id: int, before: int, after: int) -> list[Hit]:
+        """A chunk with those around it, in order, score 0. Raises ConfigError for an id that is not in the index."""
+        ...
 
     def vectors(self, limit: int, wanted: Collection[int] = ()) -> tuple[list[tuple[int, Chunk]], FloatMatrix]:
         """At most `limit` chunks with their ids, ascending, and their unit vectors (n, d).

@@ -382,7 +382,7 @@ class RAG:
 
         Raises ConfigError for an id that is not in the index.
         """
-        return [Hit(stored_id, chunk, 0.0) for stored_id, chunk in self._store.neighbours(id, before, after)]
+        return self._store.neighbours(id, before, after)
 
     def map(self, query: str = "", k: int = 10, *, most: int = 5_000) -> Map:
         """The index in two dimensions: passages whose vectors are alike lie together, and a query among its k hits.

@@ -74,7 +74,7 @@ class Hit:
     """A chunk that was found. `score` orders the list, higher is better, within one query only.
 
     `scores` names each leg: "dense" is a cosine, "lexical" a BM25 sum, "fused" what they make together.
-    `ranks` is the 1-based place in each leg that found it by itself.
+    `ranks` is the 1-based place in each leg that found it by itself. `metadata` is that of its document.
     """
 
     id: int
@@ -82,6 +82,7 @@ class Hit:
     score: float
     scores: Mapping[str, float] = field(default_factory=dict)
     ranks: Mapping[str, int] = field(default_factory=dict)
+    metadata: Metadata = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,8 +167,8 @@ class Reading:
                 near = self.store.neighbours(self._chance.choice(self._ids), LINES, LINES)
             except ConfigError:
                 return  # a later version has taken its place
-            text = "\n".join(chunk.text for _, chunk in near)
-            version, name = int(text.split("version")[1].split()[0]), near[0][1].source
+            text = "\n".join(hit.chunk.text for hit in near)
+            version, name = int(text.split("version")[1].split()[0]), near[0].chunk.source
             if text.split("\n") != lines(name, version):
                 self.faults.append(f"around saw {text!r}")
 

@@ -252,7 +252,7 @@ class MemoryStore:
                 if asked:
                     scores["lexical"] = float(len(asked.intersection(words(chunk.text))))
                 if vector is not None or scores["lexical"]:
-                    hits.append(Hit(id, chunk, sum(scores.values()), scores))
+                    hits.append(Hit(id, chunk, sum(scores.values()), scores, metadata=entry.document.metadata))
         hits.sort(key=lambda hit: (-hit.score, hit.id))
         groups = merge_neighbours((hit.chunk.source, hit.chunk.start, hit.chunk.end) for hit in hits)
         return [self._whole([hits[place] for place in group]) for group in groups[:k]]
@@ -286,11 +286,12 @@ class MemoryStore:
             raise ConfigError(f"{source!r} is not in the index")
         return self._state().entries[source].document
 
-    def neighbours(self, id: int, before: int, after: int) -> list[tuple[int, Chunk]]:
+    def neighbours(self, id: int, before: int, after: int) -> list[Hit]:
         for entry in self._state().entries.values():
             if id in entry.ids:
                 n = entry.ids.index(id)
-                return list(zip(entry.ids, entry.chunks, strict=True))[max(0, n - before) : n + after + 1]
+                near = list(zip(entry.ids, entry.chunks, strict=True))[max(0, n - before) : n + after + 1]
+                return [Hit(of, chunk, 0.0, metadata=entry.document.metadata) for of, chunk in near]
         raise ConfigError(f"chunk {id} is not in the index")
 
     def vectors(self, limit: int, wanted: Collection[int] = ()) -> tuple[list[tuple[int, Chunk]], FloatMatrix]:

@@ -228,9 +228,9 @@ def seen(rag: RAG) -> dict[str, Any]:
     }
 
 
-def placed(hit: Hit) -> tuple[str, int, int, str, float]:
+def placed(hit: Hit) -> tuple[str, int, int, str, float, dict[str, Any]]:
     chunk = hit.chunk
-    return chunk.source, chunk.start, chunk.end, chunk.text, round(hit.scores["dense"], 5)
+    return chunk.source, chunk.start, chunk.end, chunk.text, round(hit.scores["dense"], 5), dict(hit.metadata)
 
 
 def shades() -> list[Document]:
@@ -347,6 +347,7 @@ def test_neighbours_come_in_the_order_of_the_document(store: protocols.Store) ->
     starts = [hit.chunk.start for hit in around]
     assert starts == sorted(starts)
     assert {hit.chunk.source for hit in around} == {"wood"}
+    assert all(hit.metadata == {"letters": len("wood")} for hit in around)
     middle = around[2].id
     assert [hit.id for hit in rag.neighbours(middle, before=1, after=1)] == [hit.id for hit in around[1:4]]
     assert [hit.id for hit in rag.neighbours(middle, before=0, after=0)] == [middle]

@@ -162,3 +162,17 @@ def test_damage_gets_no_right_checksum_when_its_row_is_written_again(sound: Path
         with pytest.raises(IndexCorrupt, match="what is known of the file 3"), LocalStore(index).writing() as writer:
             act(writer)
     assert not all(finding.ok for finding in colour_rag(index).check())
+
+
+@pytest.mark.parametrize("column", ["source", "record"])
+def test_what_a_hit_says_of_its_document_holds(sound: Path, tmp_path: Path, column: str) -> None:
+    """Another name, or other metadata, is no hit's but an error."""
+    index = Path(shutil.copytree(sound, tmp_path / "index"))
+    with colour_rag(index) as rag:
+        (hit,) = rag.search("red house", 1, where={"n": 3})
+    with closing(sqlite3.connect(index / "catalog.sqlite", isolation_level=None)) as db:
+        db.execute(f"UPDATE document SET {column} = replace({column}, '3', '77') WHERE source = '3'")
+    with colour_rag(index) as rag:
+        for find in (lambda: rag.search("red house", 1, where={"n": 3}), lambda: rag.neighbours(hit.id)):
+            with pytest.raises(IndexCorrupt, match="the record of"):
+                find()

@@ -313,7 +313,7 @@ class Index(RuleBasedStateMachine):
                 if hit.chunk.source == source:
                     n = [start for start, _, _ in spans].index(hit.chunk.start)
                     near = store.neighbours(hit.id, before, after)
-                    found = [(chunk.start, chunk.end, chunk.text) for _, chunk in near]
+                    found = [(hit.chunk.start, hit.chunk.end, hit.chunk.text) for hit in near]
                     assert found == spans[max(0, n - before) : n + after + 1]
             store.close()
 

@@ -29,6 +29,7 @@ def of_hit(hit: Hit, *, explain: bool = False) -> Json:
         "score": hit.score,
         "scores": dict(hit.scores),
         "text": chunk.text,
+        "metadata": dict(hit.metadata),
     }
     if explain:
         found["ranks"] = dict(hit.ranks)

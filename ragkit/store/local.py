@@ -171,8 +171,8 @@ class LocalStore:
                     return document
         raise ConfigError(f"{source!r} is not in the index", "see what is: ragkit list")
 
-    def neighbours(self, id: int, before: int, after: int) -> list[tuple[int, Chunk]]:
-        """A chunk with those around it, in order. Raises ConfigError for an id that is not in the index."""
+    def neighbours(self, id: int, before: int, after: int) -> list[Hit]:
+        """A chunk with those around it, in order, score 0. Raises ConfigError for an id that is not in the index."""
         with self._catalog() as catalog, catalog.snapshot():
             found = catalog.chunks.by_id([id])
             if not found:
@@ -181,7 +181,8 @@ class LocalStore:
                 )
             here = found[0]
             around = catalog.chunks.of_document(here.document, here.n - before, here.n + after)
-            return [(stored.id, stored.chunk) for stored in around]
+            metadata = catalog.documents.record(here.document)["metadata"]
+            return [Hit(stored.id, stored.chunk, 0.0, metadata=metadata) for stored in around]
 
     def vectors(self, limit: int, wanted: Collection[int] = ()) -> tuple[list[tuple[int, Chunk]], FloatMatrix]:
         """At most `limit` chunks at even distances, and those that are `wanted`, by id; and their vectors (n, d)."""

@@ -193,8 +193,9 @@ def _hits(
             fused[best.id],
             {name: leg[best.id] for name, leg in scores.items()},
             {name: leg[best.id] for name, leg in ranks.items() if best.id in leg},
+            metadata,
         )
-        for (best, *_), passage in zip(groups, passages, strict=True)
+        for (best, *_), (passage, metadata) in zip(groups, passages, strict=True)
     ]
 
 

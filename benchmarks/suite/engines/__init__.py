@@ -34,7 +34,6 @@ ENGINES = {
     "numpy-mapped": Entry("raw_numpy:NumpyMapped", EXACT, ("numpy",)),
     "faiss": Entry("raw_faiss:Faiss", LIMIT, ("faiss-cpu",)),
     "ragkit": Entry("ragkit_index:Ragkit", OURS, ("ragkit-search",)),
-    "ragkit-metadata": Entry("ragkit_index:RagkitMetadata", OURS, ("ragkit-search",), index_of="ragkit"),
     "ragkit-hybrid": Entry("ragkit_index:RagkitHybrid", OURS, ("ragkit-search",), index_of="ragkit"),
     "ragkit-lexical": Entry("ragkit_index:RagkitLexical", OURS, ("ragkit-search",), index_of="ragkit"),
     "langchain-faiss": Entry("langchain_faiss:LangChainFaiss", PEER, ("langchain-community", "faiss-cpu")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -48,15 +48,14 @@ class Ragkit(Engine):
     def open(self) -> None:
         self.rag = ragkit.open(self.folder, embedder=GivenEmbedder(self.given), provider="offline")
 
-    def search(self, query: int) -> Any:
+    def search(self, query: int) -> list[Hit]:
         return self.rag.search(self.given.questions[query], K, mode=self.mode)
 
-    def filtered(self, query: int, field: str, value: int) -> Any:
+    def filtered(self, query: int, field: str, value: int) -> list[Hit]:
         return self.rag.search(self.given.questions[query], K, mode=self.mode, where={field: value})
 
-    def found(self, result: Any) -> list[Found]:
-        """The metadata of a hit is its document's, which a caller gets by name."""
-        return [Found(row_of(hit.chunk.text), hit.chunk.text, self._metadata(hit.chunk.source)) for hit in result]
+    def found(self, result: list[Hit]) -> list[Found]:
+        return [Found(row_of(hit.chunk.text), hit.chunk.text, dict(hit.metadata)) for hit in result]
 
     def delete(self, ids: Sequence[int]) -> None:
         """One document by its name, many by the folder they are in."""
@@ -77,22 +76,6 @@ class Ragkit(Engine):
 
     def _documents(self, ids: Sequence[int]) -> Iterator[ragkit.Document]:
         return (ragkit.Document(_source(id), self.given.text(id), metadata=metadata(id)) for id in ids)
-
-    def _metadata(self, source: str) -> dict[str, object]:
-        return dict(self.rag.document(source).metadata)
-
-
-class RagkitMetadata(Ragkit):
-    note = "the same, and the metadata of each hit's document, by `rag.document`, within the time"
-
-    def search(self, query: int) -> list[tuple[Hit, dict[str, object]]]:
-        return [(hit, self._metadata(hit.chunk.source)) for hit in super().search(query)]
-
-    def filtered(self, query: int, field: str, value: int) -> list[tuple[Hit, dict[str, object]]]:
-        return [(hit, self._metadata(hit.chunk.source)) for hit in super().filtered(query, field, value)]
-
-    def found(self, result: Any) -> list[Found]:
-        return [Found(row_of(hit.chunk.text), hit.chunk.text, fields) for hit, fields in result]
 
 
 class RagkitHybrid(Ragkit):

@@ -12,7 +12,7 @@ from ragkit.store.catalog.documents import DocumentTable
 from ragkit.store.catalog.meta import MetaTable
 from ragkit.store.catalog.rows import ALIVE, chunk_crc, damaged, id_array
 from ragkit.store.catalog.selection import Selection
-from ragkit.types import Chunk
+from ragkit.types import Chunk, Metadata
 
 WAITS = 0  # in the place of a vector's id: it was lost in a repair, and the chunk is found by words until it has one
 _PORTION = 1024  # chunks
@@ -90,24 +90,24 @@ class ChunkTable:
         )
         return {row[0]: ChunkRow(*row) for row in rows}
 
-    def passages(self, groups: Sequence[Sequence[ChunkRow]]) -> list[Chunk]:
+    def passages(self, groups: Sequence[Sequence[ChunkRow]]) -> list[tuple[Chunk, Metadata]]:
         """Each group, neighbours in one document, as one passage from the first of them to the last.
 
-        Page, heading and line are those of the group's first row. Every row is compared with its checksum. Raises
-        IndexCorrupt where one does not hold.
+        Page, heading and line are those of the group's first row; the metadata is the document's. Every row is
+        compared with its checksum. Raises IndexCorrupt where one does not hold.
         """
         spans = [(rows[0].document, min(row.start for row in rows), max(row.end for row in rows)) for rows in groups]
-        sources = self._documents.sources_of({document for document, _, _ in spans})
+        records = self._documents.records({document for document, _, _ in spans})
         passages = []
         for rows, (document, start, end), text in zip(groups, spans, self._documents.texts(spans), strict=True):
-            if document not in sources:
+            if document not in records:
                 raise damaged(f"the document of chunk {rows[0].id}")
-            source = sources[document]
+            source, record = records[document]
             chunks = [row.chunk(source, text, start) for row in rows]
             first = chunks[0]
             if first is None or None in chunks:
                 raise damaged(f"chunk {rows[chunks.index(None)].id} of {source}")
-            passages.append(replace(first, end=end, text=text) if len(rows) > 1 else first)
+            passages.append((replace(first, end=end, text=text) if len(rows) > 1 else first, record["metadata"]))
         return passages
 
     def by_id(self, ids: Iterable[int]) -> list[StoredChunk]:

@@ -218,7 +218,7 @@ class DocumentTable:
     def touch(self, source: str, stamp: FileStamp) -> None:
         """The file has a new time, and the same bytes."""
         ((id, root, _, indexed, problems),) = self._states(source)
-        fields = self._record(id)
+        fields = self.record(id)
         self._delete_attributes([id])
         state = state_crc(id, root, stamp, indexed, problems)
         self._db.execute(
@@ -244,14 +244,23 @@ class DocumentTable:
             raise damaged(f"what is known of the file {source}")
         return states
 
-    def _record(self, id: int) -> dict[str, Any]:
+    def record(self, id: int) -> dict[str, Any]:
         """What is known of a version beside its text. Raises IndexCorrupt where it does not hold."""
-        *fields, check = self._db.execute(
-            "SELECT source, sha256, characters, chunks, record, layout, crc FROM document WHERE id = ?", (id,)
-        ).fetchone()
-        if check != crc(*fields):
-            raise damaged(f"the record of {fields[0]}")
-        return record_from(fields[-2])
+        return self.records([id])[id][1]
+
+    def records(self, ids: Iterable[int]) -> dict[int, tuple[str, dict[str, Any]]]:
+        """The same of each of these versions that is here, with its source."""
+        rows = self._db.execute(
+            "SELECT id, source, sha256, characters, chunks, record, layout, crc FROM document"
+            " WHERE id IN (SELECT value FROM json_each(?))",
+            (id_array(ids),),
+        )
+        found = {}
+        for id, *fields, check in rows:
+            if check != crc(*fields):
+                raise damaged(f"the record of {fields[0]}")
+            found[id] = fields[0], record_from(fields[-2])
+        return found
 
     def retire(self, source: str, removed: int) -> int:
         """Mark the living version as gone from generation `removed` on; gives how many there were (0 or 1)."""
@@ -373,13 +382,8 @@ class DocumentTable:
 
         return DictionaryTable(self._db)
 
-    def sources_of(self, ids: Iterable[int]) -> dict[int, str]:
-        """The source of each of these versions that is here."""
-        sql = "SELECT id, source FROM document WHERE id IN (SELECT value FROM json_each(?))"
-        return dict(self._db.execute(sql, (id_array(ids),)).fetchall())
-
     def title(self, id: int) -> str:
-        return str(self._record(id)["metadata"].get("title", ""))
+        return str(self.record(id)["metadata"].get("title", ""))
 
     def selection(self, at: int, conditions: Sequence[Condition]) -> Selection:
         """The living documents that fulfil every condition; what was found is kept until the index changes.

@@ -182,7 +182,7 @@ class Verification:
         found = dict(self._db.execute(f"SELECT document, count(*) FROM attribute {where} GROUP BY document", seen))
         for id, expected in zip(self._seen, self._attributes, strict=True):
             if found.get(id, 0) != expected:
-                yield damaged(_filtered(self._documents.sources_of([id])[id], id)).message
+                yield damaged(_filtered(self._documents.length(id)[0], id)).message
 
     def names(self, taken: Callable[[int], bool]) -> Iterator[str]:
         """The names of vectors, some at a time as they stand: a damaged one is out of order, and found by no bounds."""

@@ -188,6 +188,21 @@ def test_what_was_measured_holds_for_questions_that_are_far_from_all(tmp_path: P
     assert sum(shares) / 100 > codes.about.recall - 0.01
 
 
+def test_what_all_vectors_share_makes_no_question_far(tmp_path: Path) -> None:
+    """Those of a service have cosines of .9 with one another, questions too: few lists are enough for them."""
+    chance = np.random.default_rng(5)
+    centres = chance.standard_normal((200, 256))
+    rows = centres[chance.integers(0, 200, 20_000)] + 0.8 * chance.standard_normal((20_000, 256))
+    rows += 5 * np.linalg.norm(rows, axis=1).mean() * np.eye(256)[0]
+    (tmp_path / "vectors").mkdir()
+    info = write_segment(tmp_path / "vectors", [VectorBlock(np.arange(1, 20_001), stored_rows(rows.astype("f4")))])
+    update_codes(tmp_path, "a" * 32, [info], are_wanted=True, least_recall=LEAST_RECALL)
+    codes = open_codes(tmp_path, "a" * 32, [info], LEAST_RECALL)
+    assert codes is not None
+    queries = unit_rows((rows[:50] + 0.2 * chance.standard_normal((50, 256))).astype(np.float32))
+    assert np.median([near_codes(codes, query) for query in queries]) < 2000
+
+
 def test_at_a_recall_of_one_every_search_is_exact(place: Path) -> None:
     """No codes are used that are there, and the next writer deletes them."""
     expected = exact(place)

@@ -94,7 +94,7 @@ def conditions(measured: dict[str, Any]) -> str:
     machine, given = measured["machine"], measured["given"]
     return (
         f"{given['rows']:,} {given['kind']} vectors of {given['dimension']} float32, each with a text of 300 to 800 "
-        f"characters and three fields of metadata. {machine['date']}, {machine['processor']}, {machine['cores']} "
+        f"characters and four fields of metadata. {machine['date']}, {machine['processor']}, {machine['cores']} "
         f"cores, {machine['memory_gb']:.0f} GB, {machine['system']}, Python {machine['python']}; {machine['threads']} "
         f"{'thread' if machine['threads'] == 1 else 'threads'} for each process; load at the beginning "
         f"{machine['load']}. Read ratios rather than milliseconds."

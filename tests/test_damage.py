@@ -14,6 +14,7 @@ from toys import colour_rag
 from ragkit.errors import IndexCorrupt, RagkitError
 from ragkit.rag import RAG
 from ragkit.reports import FileStamp
+from ragkit.store.catalog.rows import crc
 from ragkit.store.local import LocalStore
 from ragkit.store.lock import WriterLock
 from ragkit.store.sizes import Sizes
@@ -176,3 +177,18 @@ def test_what_a_hit_says_of_its_document_holds(sound: Path, tmp_path: Path, colu
         for find in (lambda: rag.search("red house", 1, where={"n": 3}), lambda: rag.neighbours(hit.id)):
             with pytest.raises(IndexCorrupt, match="the record of"):
                 find()
+
+
+@pytest.mark.parametrize("record", ["{", "[1]", "7", '{"metadata": 7}', '{"metadata": null}'])
+def test_a_record_that_somebody_else_made_is_damaged(sound: Path, tmp_path: Path, record: str) -> None:
+    """Its checksum is right, and it says nothing that a hit could say of its document."""
+    index = Path(shutil.copytree(sound, tmp_path / "index"))
+    with closing(sqlite3.connect(index / "catalog.sqlite", isolation_level=None)) as db:
+        columns = "source, sha256, characters, chunks, record, layout"
+        rows = db.execute(f"SELECT id, {columns} FROM document").fetchall()
+        db.executemany(
+            "UPDATE document SET record = ?, crc = ? WHERE id = ?",
+            [(record, crc(*fields, record, layout), id) for id, *fields, _, layout in rows],
+        )
+    with colour_rag(index) as rag, pytest.raises(IndexCorrupt, match="the record of"):
+        rag.search("red house")

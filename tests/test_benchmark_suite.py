@@ -181,6 +181,18 @@ def test_the_page_names_what_is_missing_and_marks_what_is_wrong(measured: dict[s
     assert "| filtered at 1 % | right ≥ 0.999, ≤ 1× unfiltered |" in text
 
 
+def test_a_peer_is_compared_round_by_round(measured: dict[str, Any]) -> None:
+    """An hour in which all were slow counts for neither."""
+    engines = json.loads(json.dumps(measured["engines"]))
+    ours = engines["ragkit"]["search"]["all"]["rounds"] = 3 * engines["ragkit"]["search"]["all"]["rounds"]
+    theirs = json.loads(json.dumps(engines["ragkit"]))
+    theirs["role"] = "peer"
+    for n, each in enumerate(theirs["search"]["all"]["rounds"]):
+        each["ms"] = [(2.0 if n else 0.25) * time for time in ours[n]["ms"]]
+    text = page({**measured, "engines": {**engines, "other": theirs}})
+    assert "| warm query | < 1× every peer with recall@10 ≥ 0.99 | 0.50× other; " in text
+
+
 def test_the_readme_is_written_between_its_markers(measured: dict[str, Any], tmp_path: Path) -> None:
     """What stands around the markers stays, and writing twice changes nothing more."""
     readme = tmp_path / "README.md"

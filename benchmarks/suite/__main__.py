@@ -31,6 +31,7 @@ from benchmarks.suite.rounds import ROOT, Plan, measure, save
 
 RESULTS = ROOT / "benchmarks" / "results"
 PARTS = ("engines", "shell", "ingest", "embedding")
+STARTS = 5  # of a new process each
 QUICK = 5_000
 
 
@@ -75,7 +76,14 @@ def run(options: argparse.Namespace, work: Path, results: Path) -> None:
         folder = work / f"engines-{options.kind}-{rows}-{options.dimension}"
         folder.mkdir(parents=True, exist_ok=True)
         names = with_their_base(options.only or USUAL)
-        plan = Plan(given.folder, folder, pythons, threads=options.threads, rounds=options.rounds, cold=options.rounds)
+        plan = Plan(
+            given.folder,
+            folder,
+            pythons,
+            threads=options.threads,
+            rounds=options.rounds,
+            cold=min(STARTS, options.rounds),
+        )
         measured["engines"] = measure(plan, names, say)
         save(measured, path)
     for part, found in other_parts(options, given, peers, work, say):
@@ -103,7 +111,7 @@ def other_parts(
     from benchmarks.suite import embedding, ingest, shell
 
     if "shell" in options.parts:
-        yield "shell", shell.measure(given, peers, work / "shell", options.rounds, options.threads, say)
+        yield "shell", shell.measure(given, peers, work / "shell", min(STARTS, options.rounds), options.threads, say)
     if "ingest" in options.parts:
         yield "ingest", ingest.measure(peers, work / "ingest", 3, options.threads, say, small=options.quick)
     if "embedding" in options.parts:
@@ -125,7 +133,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--kind", choices=["clustered", "anisotropic"], default="clustered")
     parser.add_argument("--only", nargs="+", choices=list(ENGINES), metavar="NAME", help=", ".join(ENGINES))
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="what is measured")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=9, help=f"of searches; of new processes at most {STARTS}")
     parser.add_argument("--threads", type=int, default=1, help="of each process, for numpy, faiss and Rust alike")
     parser.add_argument("--peers", type=Path, help="the Python of the peers' environment")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK} vectors, to see that it works")

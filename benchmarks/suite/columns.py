@@ -60,7 +60,7 @@ SHORT = [
 RATIOS = (
     "The limit is the faster of numpy and faiss in each round; both keep nothing but vectors. `× limit` is the time "
     "over the limit's, the × beside a filtered time that over the engine's own unfiltered one. They are medians of the "
-    "ratios of rounds, and no quotients of the ms shown, which are medians of all searches."
+    "ratios of rounds, and no quotients of the ms shown, which are medians of all searches; so is a time over a peer's."
 )
 RIGHT = (
     "Right: the share of the hits that should have come. It and recall@10 are rounded down; less than "

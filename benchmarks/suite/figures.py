@@ -25,6 +25,7 @@ class Asked:
     ratio: float | None = None
     unsupported: str = ""
     searches: int = 0  # those that were judged
+    medians: tuple[float, ...] = ()  # of each round
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,7 @@ def _asked(measure: dict[str, Any], limit: Sequence[float]) -> Asked:
         right=statistics.fmean(score for each in rounds for score in each["right"]),
         ratio=statistics.median(ratios) if ratios else None,
         searches=len(every),
+        medians=tuple(medians),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import dataclass
 
 from benchmarks.suite.figures import GOOD, Asked, Figures
@@ -32,18 +33,26 @@ def of_the_suite(figures: list[Figures]) -> list[Target]:
         met = warm.ratio <= WARM and warm.right >= GOOD
         what = f"{times(warm.ratio)}, recall@10 {thousandths(warm.right)}"
         found.append(Target("warm query over the limit", f"≤ {WARM}×, recall@10 ≥ {GOOD}", what, met))
-    peers = {each.name: each.asked["all"].p50 for each in figures if _answers(each)}
+    peers = [each for each in figures if _answers(each)]
     if peers:
-        fastest = min(peers, key=lambda name: peers[name])
-        what = f"{number(warm.p50)} ms; {fastest} {number(peers[fastest])} ms"
-        wanted = f"faster than every peer with recall@10 ≥ {GOOD}"
-        found.append(Target("warm query", wanted, what, warm.p50 < peers[fastest]))
+        over = {each.name: _ratio(warm, each.asked["all"]) for each in peers}
+        fastest = max(peers, key=lambda each: over[each.name])
+        what = (
+            f"{times(over[fastest.name])} {fastest.name}; {number(warm.p50)} and {number(fastest.asked['all'].p50)} ms"
+        )
+        wanted = f"< 1× every peer with recall@10 ≥ {GOOD}"
+        found.append(Target("warm query", wanted, what, over[fastest.name] < 1))
     found.append(filtered("filtered at 1 %", ours.asked["hundredth"]))
     if ours.replace and ours.build:
         found.append(changed("one changed document", ours.replace / ours.build))
     if ours.disk:
         found.append(disk(ours))
     return found
+
+
+def _ratio(ours: Asked, theirs: Asked) -> float:
+    """Of the rounds' medians, the median over rounds: both were asked at about the same time."""
+    return statistics.median(a / b for a, b in zip(ours.medians, theirs.medians, strict=True))
 
 
 def filtered(what: str, asked: Asked) -> Target:

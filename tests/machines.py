@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from hypothesis import HealthCheck, settings
@@ -19,7 +21,17 @@ def driven(examples: int, steps: int) -> settings:
     )
 
 
-def memory_folder() -> tempfile.TemporaryDirectory[str]:
+class MemoryFolder(tempfile.TemporaryDirectory[str]):
     """A new folder, in memory where the system has such a place: syncing costs nothing there."""
-    shared = Path("/dev/shm")
-    return tempfile.TemporaryDirectory(dir=shared if os.access(shared, os.W_OK) else None)
+
+    def __init__(self) -> None:
+        shared = Path("/dev/shm")
+        super().__init__(dir=shared if os.access(shared, os.W_OK) else None)
+
+    def cleanup(self) -> None:
+        """A thread of tantivy tidies for a moment after a commit, and may put a file where all were just deleted."""
+        for _ in range(20):
+            with suppress(OSError):
+                return super().cleanup()
+            time.sleep(0.1)
+        return super().cleanup()

@@ -13,7 +13,7 @@ from typing import BinaryIO
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from machines import driven, memory_folder
+from machines import MemoryFolder, driven
 from paid import PaidEmbedder, StreamedEmbedder
 
 from ragkit.chunking import RecursiveChunker
@@ -55,7 +55,7 @@ class Folder(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.place = memory_folder()
+        self.place = MemoryFolder()
         self.docs = Path(self.place.name) / "docs"
         self.docs.mkdir()
         self.files: dict[str, str | None] = {}

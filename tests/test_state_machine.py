@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from machines import driven, memory_folder
+from machines import MemoryFolder, driven
 from paid import PaidEmbedder
 from toys import ColourEmbedder
 
@@ -68,7 +68,7 @@ class Index(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.place = memory_folder()
+        self.place = MemoryFolder()
         self.folder = Path(self.place.name) / "index"
         self.embedder, self.other = EMBEDDERS
         self.rag = open_rag(self.folder, self.embedder)

@@ -60,14 +60,21 @@ def answers(store: LocalStore) -> dict[tuple[int, int, int], float]:
     return {(n, rank, hit.id): hit.scores["dense"] for n, hits in enumerate(found) for rank, hit in enumerate(hits)}
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An index with codes, and one whose codes do not yet cover its newest vectors."""
-    store = LocalStore(tmp_path / "index", approximate_from=5000)
+    index = tmp_path_factory.mktemp("codes") / "index"
+    store = LocalStore(index, approximate_from=5000)
     fill(store, clustered(ROWS, seed=2), "a")
     fill(store, clustered(300, seed=3), "b")
     store.close()
-    return tmp_path / "index"
+    return index
+
+
+@pytest.fixture
+def place(made: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return Path(shutil.copytree(made, tmp_path / "index"))
 
 
 def exact(place: Path) -> Any:

@@ -190,5 +190,7 @@ def test_a_record_that_somebody_else_made_is_damaged(sound: Path, tmp_path: Path
             "UPDATE document SET record = ?, crc = ? WHERE id = ?",
             [(record, crc(*fields, record, layout), id) for id, *fields, _, layout in rows],
         )
-    with colour_rag(index) as rag, pytest.raises(IndexCorrupt, match="the record of"):
-        rag.search("red house")
+    with colour_rag(index) as rag:
+        for act in ("search", "documents", "document", "neighbours"):
+            with pytest.raises(IndexCorrupt, match="the record of"):
+                ACTS[act](rag)

@@ -257,13 +257,9 @@ class DocumentTable:
         )
         found = {}
         for id, *fields, check in rows:
-            try:
-                record = record_from(fields[-2]) if check == crc(*fields) else {}
-            except (ValueError, TypeError):  # the checksum is right: somebody else made it
-                record = {}
-            if not isinstance(record.get("metadata"), dict):
+            if check != crc(*fields):
                 raise damaged(f"the record of {fields[0]}")
-            found[id] = fields[0], record
+            found[id] = fields[0], record_from(fields[-2])
         return found
 
     def retire(self, source: str, removed: int) -> int:

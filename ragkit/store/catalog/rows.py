@@ -117,7 +117,14 @@ def record_text(document: Document) -> str:
 
 
 def record_from(text: str) -> dict[str, Any]:
-    return {"media_type": "text/plain", "metadata": {}, **json.loads(text)}
+    """Raises IndexCorrupt where it is no record: with a right checksum too, an index may be somebody else's."""
+    try:
+        said = json.loads(text)
+    except ValueError as error:
+        raise damaged("the record of a document") from error
+    if not isinstance(said, dict) or not isinstance(said.get("metadata", {}), dict):
+        raise damaged("the record of a document")
+    return {"media_type": "text/plain", "metadata": {}, **said}
 
 
 def layout_text(document: Document) -> str:

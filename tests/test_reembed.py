@@ -56,10 +56,10 @@ def with_model(place: Path, embedder: ColourEmbedder | None = None) -> RAG:
     return colour_rag(place / "index", embedder)
 
 
-def answers(rag: RAG) -> list[list[tuple[str, float]]]:
+def answers(rag: RAG, k: int = 7) -> list[list[tuple[str, float]]]:
     """What every mode finds, and its cosines: word scores differ a little after each commit of the word index."""
     return [
-        [(hit.chunk.source, round(hit.scores.get("dense", 0), 5)) for hit in rag.search(query, 7, mode=mode)]
+        [(hit.chunk.source, round(hit.scores.get("dense", 0), 5)) for hit in rag.search(query, k, mode=mode)]
         for query in ("red", "green blue", "house 17")
         for mode in ("hybrid", "dense", "lexical")
     ]
@@ -369,11 +369,8 @@ def dry_run_after_the_move(rag: RAG, docs: Path) -> IndexReport:
 def test_codes_follow_the_model(tmp_path: Path) -> None:
     """In an index so large that codes choose what is searched, the new model has its own.
 
-    Codes choose other documents among those that are equally near.
+    Codes choose other documents among those that are equally near, and give each its own cosine.
     """
-
-    def cosines(rag: RAG) -> list[list[float]]:
-        return [[cosine for _, cosine in found] for found in answers(rag)]
 
     def rag_with(embedder: ColourEmbedder) -> RAG:
         store = LocalStore(tmp_path / "index", approximate_from=40)
@@ -393,11 +390,13 @@ def test_codes_follow_the_model(tmp_path: Path) -> None:
     with rag_with(new()) as rag:
         rag.reembed()
         assert (tmp_path / "index" / "ann" / "codes").read_bytes() != old_codes
-        approximate = cosines(rag)
+        approximate = answers(rag)
         assert faults(rag) == []
     shutil.rmtree(tmp_path / "index" / "ann")
     with with_model(tmp_path, new()) as rag:
-        assert cosines(rag) == approximate
+        for found, truth, every in zip(approximate, answers(rag), answers(rag, 100), strict=True):
+            assert [cosine for _, cosine in found] == [cosine for _, cosine in truth]
+            assert set(found) <= set(every)
 
 
 POINTS = 150

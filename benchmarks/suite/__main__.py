@@ -31,7 +31,7 @@ from benchmarks.suite.rounds import ROOT, Plan, measure, save
 
 RESULTS = ROOT / "benchmarks" / "results"
 PARTS = ("engines", "shell", "ingest", "embedding")
-STARTS = 5  # of a new process each
+STARTS = 5  # at most
 QUICK = 5_000
 
 
@@ -82,13 +82,18 @@ def run(options: argparse.Namespace, work: Path, results: Path) -> None:
             pythons,
             threads=options.threads,
             rounds=options.rounds,
-            cold=min(STARTS, options.rounds),
+            cold=starts(options),
         )
         measured["engines"] = measure(plan, names, say)
         save(measured, path)
     for part, found in other_parts(options, given, peers, work, say):
         measured[part] = found | {"machine": machine}
         save(measured, path)
+
+
+def starts(options: argparse.Namespace) -> int:
+    """How many new processes of each are timed."""
+    return min(STARTS, options.rounds)
 
 
 def beside(
@@ -111,7 +116,7 @@ def other_parts(
     from benchmarks.suite import embedding, ingest, shell
 
     if "shell" in options.parts:
-        yield "shell", shell.measure(given, peers, work / "shell", min(STARTS, options.rounds), options.threads, say)
+        yield "shell", shell.measure(given, peers, work / "shell", starts(options), options.threads, say)
     if "ingest" in options.parts:
         yield "ingest", ingest.measure(peers, work / "ingest", 3, options.threads, say, small=options.quick)
     if "embedding" in options.parts:

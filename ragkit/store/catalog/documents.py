@@ -16,8 +16,10 @@ from ragkit.store.catalog.pieces import PIECE, Dictionary, pieces, places, place
 from ragkit.store.catalog.rows import (
     ALIVE,
     ATTRIBUTE,
+    RECORD,
     attributes,
     attributes_of,
+    check_record,
     crc,
     damaged,
     id_array,
@@ -203,17 +205,14 @@ class DocumentTable:
     def _attributes(self, id: int) -> dict[str, str | int | float]:
         """Those of a version, by its row. Raises IndexCorrupt, ValueError or TypeError where that does not hold."""
         try:
-            *fields, check, mtime_ns = self._db.execute(
-                "SELECT source, sha256, characters, chunks, record, layout, crc, mtime_ns FROM document WHERE id = ?",
-                (id,),
-            ).fetchone()
+            *row, mtime_ns = self._db.execute(f"SELECT {RECORD}, mtime_ns FROM document WHERE id = ?", (id,)).fetchone()
         except sqlite3.OperationalError as error:
             if getattr(error, "sqlite_errorcode", 0):
                 raise
             raise damaged(f"the record of document {id}") from error  # it is no UTF-8 any more
-        if check != crc(*fields):
-            raise damaged(f"the record of {fields[0]}")
-        return attributes_of(fields[0], fields[4], mtime_ns)
+        check_record(*row)
+        source, _, _, _, record, *_ = row
+        return attributes_of(source, record, mtime_ns)
 
     def touch(self, source: str, stamp: FileStamp) -> None:
         """The file has a new time, and the same bytes."""
@@ -251,15 +250,13 @@ class DocumentTable:
     def records(self, ids: Iterable[int]) -> dict[int, tuple[str, dict[str, Any]]]:
         """The same of each of these versions that is here, with its source."""
         rows = self._db.execute(
-            "SELECT id, source, sha256, characters, chunks, record, layout, crc FROM document"
-            " WHERE id IN (SELECT value FROM json_each(?))",
-            (id_array(ids),),
+            f"SELECT id, {RECORD} FROM document WHERE id IN (SELECT value FROM json_each(?))", (id_array(ids),)
         )
         found = {}
-        for id, *fields, check in rows:
-            if check != crc(*fields):
-                raise damaged(f"the record of {fields[0]}")
-            found[id] = fields[0], record_from(fields[-2])
+        for id, *row in rows:
+            check_record(*row)
+            source, _, _, _, record, *_ = row
+            found[id] = source, record_from(record)
         return found
 
     def retire(self, source: str, removed: int) -> int:
@@ -331,15 +328,12 @@ class DocumentTable:
     def get(self, at: int, source: str) -> Document | None:
         """The version that is alive at that generation; None where there is none."""
         row = self._db.execute(
-            "SELECT id, sha256, characters, chunks, record, layout, crc FROM document"
-            f" WHERE source = :source AND {ALIVE}",
-            {"source": source, "at": at},
+            f"SELECT id, {RECORD} FROM document WHERE source = :source AND {ALIVE}", {"source": source, "at": at}
         ).fetchone()
         if row is None:
             return None
-        id, sha256, characters, chunks, record, layout, check = row
-        if check != crc(source, sha256, characters, chunks, record, layout):
-            raise damaged(f"the record of {source}")
+        check_record(*row[1:])
+        id, _, sha256, characters, _, record, layout, _ = row
         fields, places = record_from(record), layout_from(layout)
         return Document(
             source,

@@ -37,6 +37,9 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 # A version of a document is alive in the generations from `added` up to, and without, `removed`.
 ALIVE = "added <= :at AND (removed IS NULL OR removed > :at)"
 
+# What of a document's row its checksum covers, and the checksum.
+RECORD = "source, sha256, characters, chunks, record, layout, crc"
+
 # The row of one attribute: the name of its key, its value, its document. A number equals another of another type.
 ATTRIBUTE = "key = (SELECT id FROM attribute_key WHERE name = ?) AND value = ? AND document = ?"
 
@@ -92,6 +95,13 @@ def id_array(ids: Iterable[int]) -> str:
 def packed_sha256(sha256: str) -> str | bytes:
     """As it is stored: 32 bytes, or the caller's own word where it is no such number."""
     return bytes.fromhex(sha256) if _SHA256.fullmatch(sha256) else sha256
+
+
+def check_record(*row: Any) -> None:
+    """Raises IndexCorrupt where the columns RECORD of a document differ from the last of them, their checksum."""
+    *fields, check = row
+    if check != crc(*fields):
+        raise damaged(f"the record of {fields[0]}")
 
 
 def sha256_from(stored: str | bytes) -> str:
@@ -193,8 +203,7 @@ def info_from(
     stored_crc: int,
 ) -> DocumentInfo:  # fmt: skip - the parameters stand as the columns do
     """A row of the table of documents as the noun. Raises IndexCorrupt where its checksum differs."""
-    if stored_crc != crc(source, sha256, characters, chunks, record, layout):
-        raise damaged(f"the record of {source}")
+    check_record(source, sha256, characters, chunks, record, layout, stored_crc)
     from ragkit.reports import DocumentInfo  # no search needs it
 
     fields = record_from(record)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TypeAlias
@@ -25,12 +26,17 @@ class Condition:
     value: str
 
     @property
-    def number(self) -> float | None:
-        """The value as a number, where it reads as one: a year is compared as a number, a date as text."""
-        try:
+    def number(self) -> int | float | None:
+        """The value as a number, where it reads as one: a year is compared as a number, a date as text.
+
+        A whole one of 64 bits is exact, which a float is up to 2**53 only.
+        """
+        with suppress(ValueError):
+            if abs(whole := int(self.value)) < 1 << 63:
+                return whole
+        with suppress(ValueError):
             return float(self.value)
-        except ValueError:
-            return None
+        return None
 
     @property
     def negated(self) -> bool:

@@ -174,6 +174,24 @@ def test_conditions_compare_numbers_as_numbers_and_dates_as_text(rag: RAG) -> No
     assert "letters" in error.value.hint
 
 
+def test_large_whole_numbers_are_compared_exactly(index: Path) -> None:
+    """Above 2**53 a float has no place for each: ids of other systems are that large."""
+    numbers = [2**53 - 1, 2**53, 2**53 + 1, 1234567890123456789, 2**63 - 1, -(2**63) + 1]
+    with colour_rag(index) as rag:
+        rag.add(Document(f"{number}", "a red house", metadata={"id": number}) for number in numbers)
+
+        def found(where: dict[str, int] | list[str]) -> set[int]:
+            return {int(source) for source in sources(rag.search("red", where=where))}
+
+        for number in numbers:
+            assert found({"id": number}) == found([f"id={number}"]) == {number}
+            assert found([f"id!={number}"]) == {*numbers} - {number}
+            assert found([f"id>={number}"]) == {each for each in numbers if each >= number}
+            assert found([f"id<{number}"]) == {each for each in numbers if each < number}
+        assert found([f"id<{2**63}"]) == {*numbers}
+        assert found([f"id>{2**70}"]) == set()
+
+
 def test_a_second_writer_is_refused_at_once_with_the_holders_pid(rag: RAG, index: Path) -> None:
     """In the same process too; and a reader goes on."""
     store = LocalStore(index)

@@ -192,6 +192,16 @@ def test_large_whole_numbers_are_compared_exactly(index: Path) -> None:
         assert found([f"id>{2**70}"]) == set()
 
 
+def test_what_is_done_to_the_metadata_of_a_hit_reaches_no_other(index: Path) -> None:
+    """Nor the index."""
+    with colour_rag(index) as rag:
+        rag.add([Document("long", "A red house. " * 800, metadata={"year": 2024})])
+        one, other = rag.search("red", 2)
+        one.metadata.clear()  # type: ignore[attr-defined]  # a caller may
+        assert other.metadata == {"year": 2024}
+        assert all(hit.metadata == {"year": 2024} for hit in rag.search("red", 2))
+
+
 def test_a_second_writer_is_refused_at_once_with_the_holders_pid(rag: RAG, index: Path) -> None:
     """In the same process too; and a reader goes on."""
     store = LocalStore(index)

@@ -98,7 +98,7 @@ class ChunkTable:
         """
         spans = [(rows[0].document, min(row.start for row in rows), max(row.end for row in rows)) for rows in groups]
         records = self._documents.records({document for document, _, _ in spans})
-        passages = []
+        passages: list[tuple[Chunk, Metadata]] = []
         for rows, (document, start, end), text in zip(groups, spans, self._documents.texts(spans), strict=True):
             if document not in records:
                 raise damaged(f"the document of chunk {rows[0].id}")
@@ -107,7 +107,8 @@ class ChunkTable:
             first = chunks[0]
             if first is None or None in chunks:
                 raise damaged(f"chunk {rows[chunks.index(None)].id} of {source}")
-            passages.append((replace(first, end=end, text=text) if len(rows) > 1 else first, record["metadata"]))
+            passage = replace(first, end=end, text=text) if len(rows) > 1 else first
+            passages.append((passage, dict(record["metadata"])))  # hits of one document share nothing
         return passages
 
     def by_id(self, ids: Iterable[int]) -> list[StoredChunk]:

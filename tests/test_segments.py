@@ -21,6 +21,7 @@ from ragkit.store.segments import (
     write_segment,
 )
 from ragkit.store.vectors import VectorSet
+from ragkit.types import IntVector
 
 
 def block(first: int, rows: int, seed: int = 0) -> VectorBlock:
@@ -152,6 +153,21 @@ def test_search_is_brute_force(sizes: list[int], n: int, seed: int) -> None:
         found = vectors.top(query, n, within)
         assert [id for id, _ in found] == expected
         assert np.allclose([score for _, score in found], [min(1.0, cosines[id]) for id in expected], atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [-6156.0, 6156.0, np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("within", [None, np.arange(3, 9)])
+def test_a_vector_that_no_cosine_can_come_of_is_damaged(value: float, within: "IntVector | None") -> None:
+    """One bit of an exponent makes a number so large that its row would be nearest to half of all questions."""
+    rows = block(1, 12, 0).rows.copy()
+    rows[5, 2] = value
+    query = unit_rows(np.ones((1, 8), np.float32))[0]
+    vectors = VectorSet([VectorBlock(np.arange(1, 13), rows)])
+    with pytest.raises(IndexCorrupt, match="the vector 6 is damaged"):
+        vectors.top(query, 12, within)
+    with pytest.raises(IndexCorrupt, match="the vector 6 is damaged"):
+        vectors.scores(query, np.arange(4, 8))
+    assert vectors.scores(query, np.array([5, 7])).keys() == {5, 7}
 
 
 def flip(path: Path, offset: int) -> None:

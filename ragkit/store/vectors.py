@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _WHOLE = 16_384
 _MULTIPLIED = 4096  # rows of a filter up to which numpy multiplies them; above, faiss does, and where it is there
 _SPARSE = 16  # one row in so many, or fewer, are taken out of all; of more each row is asked whether it is wanted
+_LONGEST = 1.01  # a cosine that rounding to half precision makes of 1 is less; that of a damaged row may be anything
 _AT_ONCE = 256  # rows converted, or taken out, at a time: 1 MB of float32 stays in the processor's cache
 
 
@@ -59,9 +60,9 @@ class VectorSet:
         if n < len(scores):
             best = np.argpartition(-scores, n - 1)[:n]
             ids, scores = ids[best], scores[best]
-        order = np.lexsort((ids, -scores))
-        # Rounded rows can be a little longer than 1.
-        return [(int(ids[i]), min(1.0, float(scores[i]))) for i in order[:n]]
+        order = np.lexsort((ids, -scores))[:n]
+        ids, scores = ids[order], scores[order]
+        return list(zip(ids.tolist(), _cosines(ids, scores), strict=True))
 
     def rows(self, ids: IntVector) -> FloatMatrix:
         """The vectors themselves, (n, d), row i for id i. `ids` is ascending, without doubles.
@@ -79,7 +80,7 @@ class VectorSet:
     def scores(self, query: FloatVector, ids: IntVector) -> dict[int, float]:
         """The cosine of each given vector that is here. `ids` is ascending."""
         found, scores = _scores(_taken(self._blocks(), ids), query)
-        return dict(zip(found.tolist(), np.minimum(scores, 1.0).tolist(), strict=True))
+        return dict(zip(found.tolist(), _cosines(found, scores), strict=True))
 
     def _blocks(self) -> list[VectorBlock]:
         return self._coded + self._exact
@@ -137,6 +138,14 @@ def _scores(blocks: Iterable[VectorBlock], query: FloatVector) -> tuple[IntVecto
         found.append(block.ids)
         scores += [cast("FloatVector", rows @ query) for rows in float_rows(block, _AT_ONCE)]  # (m, d) @ (d,) -> (m,)
     return np.concatenate(found), np.concatenate(scores)
+
+
+def _cosines(ids: IntVector, scores: FloatVector) -> list[float]:
+    """At most 1: rounded rows can be a little longer. Raises IndexCorrupt for what no row that was written gives."""
+    wrong = ~(np.abs(scores) <= _LONGEST)  # so that it is true of what is no number
+    if wrong.any():
+        raise IndexCorrupt(f"the vector {int(ids[wrong][0])} is damaged", CURE)
+    return cast("list[float]", np.minimum(scores, 1.0).tolist())
 
 
 def _taken(blocks: Sequence[VectorBlock], ids: IntVector) -> Iterator[VectorBlock]:

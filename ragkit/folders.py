@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from ragkit.errors import LoadError
 from ragkit.numbers import number
@@ -317,11 +317,13 @@ def _sidecar_metadata(file: FoundFile) -> Metadata:
     fault = metadata_fault(fields) if isinstance(fields, dict) else "it is no JSON object"
     if fault:
         raise _load_error(f"its {SIDECAR}: {fault}", 'write it like {"year": 2024, "author": "…"}', "sidecar")
-    return {key: int(value) if isinstance(value, bool) else value for key, value in fields.items()}
+    return cast("Metadata", fields)
 
 
 def metadata_fault(metadata: Mapping[Any, Any]) -> str:
     """What of the metadata cannot be stored and compared; empty where all can."""
+    if not isinstance(metadata, Mapping):
+        return f"its metadata is no mapping of names to values: {metadata!r:.40}"
     for key, value in metadata.items():
         if not isinstance(key, str) or not is_text(key):
             return f"the key {key!r} is not text"

@@ -96,11 +96,12 @@ def test_one_file_is_found_as_its_folder_would_find_it(tmp_path: Path) -> None:
 def test_an_open_file_brings_its_checksum_and_its_sidecar(tmp_path: Path) -> None:
     """Keys of the sidecar keep their types."""
     (tmp_path / "a.txt").write_text("abc")
-    (tmp_path / "a.txt.meta.json").write_text('{"year": 2024, "author": "Иванов"}')
+    (tmp_path / "a.txt.meta.json").write_text('{"year": 2024, "author": "Иванов", "signed": true}')
     with opened(found(tmp_path)["a.txt"]) as file:
         assert file.sha256 == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         assert file.stream.read() == b"abc"
-        assert file.metadata == {"year": 2024, "author": "Иванов"}
+        assert file.metadata == {"year": 2024, "author": "Иванов", "signed": True}
+        assert file.metadata["signed"] is True  # which equals 1
 
 
 @pytest.mark.parametrize("text", ['["a"]', '{"a": {"b": 1}}', "{", '{"a": null}'])

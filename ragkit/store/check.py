@@ -149,7 +149,9 @@ def _vectors(catalog: Catalog, folder: Path, data: bool, taken: Callable[[int], 
     held += [tail_block(*batch, spans.of(batch[0]).dimension).ids for batch in catalog.vectors.tail()]
     ids = np.sort(np.concatenate([np.empty(0, np.int64), *held]))
     if not np.array_equal(ids, catalog.vectors.names()):
-        yield Finding("vectors", False, f"{len(ids)} vectors are stored, {catalog.vectors.count()} are named", _REPAIR)
+        named = catalog.vectors.count()
+        told = f"{len(ids)} vectors are stored, {named} are named" + ", and not the same ones" * (len(ids) == named)
+        yield Finding("vectors", False, told, _REPAIR)
     if waiting := catalog.chunks.count_waiting():
         yield Finding("embedding", False, f"{count(waiting, *_WAITING)}, found by words until then", _REPAIR)
     if lost := catalog.chunks.count_without_vector():

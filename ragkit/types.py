@@ -71,9 +71,10 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A chunk that was found. `score` orders the list, higher is better, within one query only.
+    """A chunk that was found. `score` orders the list, higher is better, from 0 to 1 over what this search looked at.
 
-    `scores` names each leg: "dense" is a cosine, "lexical" a BM25 sum, "fused" what they make together.
+    It compares with nothing else: another k looks at others. `scores` names each leg, whatever was looked at:
+    "dense" is a cosine, "lexical" a BM25 sum; "fused" is what they make together, the score.
     `ranks` is the 1-based place in each leg that found it by itself. `metadata` is that of its document.
     """
 

@@ -20,8 +20,9 @@ demo: $(VENV)/installed
 	$(BIN)/ragkit ask "В какой срок возвращается залог?" -i $(VENV)/demo.ragkit
 	$(BIN)/ragkit ask "How long is the warranty?" -i $(VENV)/demo.ragkit
 
+# A process for each core; tests of one file stay together, for they share what takes long to make.
 test: $(VENV)/installed-for-tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 crash: $(VENV)/installed-for-tests
 	PYTHONPATH=tests $(BIN)/python -m crash --long

@@ -105,6 +105,9 @@ def _parse(text: str) -> Condition:
 
 
 def _condition(key: str, op: str, value: str) -> Condition:
+    key = unicodedata.normalize("NFC", key)  # as metadata is stored
+    if key != "source":
+        value = unicodedata.normalize("NFC", value)
     if op in ("=", "!=") and any(mark in value for mark in "*?["):
         return Condition(key, op.replace("=", "glob"), value)
     return Condition(key, op, value)

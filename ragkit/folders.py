@@ -14,11 +14,12 @@ import os
 import stat
 import sys
 import time
+import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 from ragkit.errors import LoadError
 from ragkit.numbers import number
@@ -317,23 +318,37 @@ def _sidecar_metadata(file: FoundFile) -> Metadata:
     fault = metadata_fault(fields) if isinstance(fields, dict) else "it is no JSON object"
     if fault:
         raise _load_error(f"its {SIDECAR}: {fault}", 'write it like {"year": 2024, "author": "…"}', "sidecar")
-    return cast("Metadata", fields)
+    return composed(fields)
 
 
 def metadata_fault(metadata: Mapping[Any, Any]) -> str:
     """What of the metadata cannot be stored and compared; empty where all can."""
     if not isinstance(metadata, Mapping):
         return f"its metadata is no mapping of names to values: {metadata!r:.40}"
+    names: set[str] = set()
     for key, value in metadata.items():
-        if not isinstance(key, str) or not is_text(key):
-            return f"the key {key!r} is not text"
+        if not isinstance(key, str) or not key or not is_text(key):
+            return f"the key {key!r} is no name"
+        if (name := _composed(key)) in names:
+            return f"two of its keys are the same name, {name!r}"
+        names.add(name)
         if isinstance(value, str):
-            storable = is_text(value)
-        else:
-            storable = isinstance(value, int | float) and math.isfinite(value) and abs(value) < 1 << 63
-        if not storable:
-            return f"the value of {key!r} is neither text nor a number of common size: {value!r:.40}"
+            if not is_text(value):
+                return f"the value of {key!r} is not valid Unicode: {value!r:.40}"
+        elif not isinstance(value, int | float):
+            return f"the value of {key!r} is {value!r:.40}, neither text nor number"
+        elif not math.isfinite(value) or abs(value) >= 1 << 63:
+            return f"the value of {key!r} is no number of common size: {value!r:.40}"
     return ""
+
+
+def composed(metadata: Metadata) -> Metadata:
+    """The metadata in NFC, as texts are stored: й in a key or a value is one character, however it was written."""
+    return {_composed(key): _composed(value) if isinstance(value, str) else value for key, value in metadata.items()}
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
 
 
 def is_text(text: str) -> bool:

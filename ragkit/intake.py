@@ -13,7 +13,7 @@ from functools import partial
 
 from ragkit.crew import Crew, Job
 from ragkit.errors import ConfigError, LoadError
-from ragkit.folders import SIDECAR, FoundFile, is_text, metadata_fault, opened
+from ragkit.folders import SIDECAR, FoundFile, composed, is_text, metadata_fault, opened
 from ragkit.loaders.hygiene import normalise
 from ragkit.protocols import Parsers
 from ragkit.reports import FileStamp, Known, Loaded, Problem
@@ -167,4 +167,4 @@ def clean(document: Document) -> Document:
             "make the text with ragkit.normalise(text), and the offsets in that",
         )
     sha256 = document.sha256 or hashlib.sha256(document.text.encode("utf-8", "surrogatepass")).hexdigest()
-    return replace(document, text=text, sha256=sha256, metadata=dict(document.metadata))
+    return replace(document, text=text, sha256=sha256, metadata=composed(document.metadata))

@@ -15,6 +15,13 @@ def test_a_mapping_compares_for_equality() -> None:
     )
 
 
+def test_keys_and_values_are_composed_as_metadata_is() -> None:
+    """й is one character, or и and its breve. A source stays as it is given: files are named in both ways."""
+    assert parse_where({"автои\u0306": "Андреи\u0306"}) == (Condition("автой", "=", "Андрей"),)
+    assert parse_where(["автои\u0306!=Андреи\u0306*"]) == (Condition("автой", "!glob", "Андрей*"),)
+    assert parse_where({"source": "краи\u0306.txt"}) == (Condition("source", "=", "краи\u0306.txt"),)
+
+
 @pytest.mark.parametrize("value", [["a", "b"], None])
 def test_a_value_that_nothing_could_equal_is_refused(value: object) -> None:
     """It would find nothing, and say nothing."""

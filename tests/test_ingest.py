@@ -1,11 +1,13 @@
 """Folders to the index: what is embedded, what is not, what is reported."""
 
+import json
 import os
 import sys
 import time
 import tracemalloc
 from pathlib import Path
 
+import numpy as np
 import pytest
 from toys import ColourEmbedder, colour_rag
 
@@ -226,6 +228,18 @@ def test_a_sidecar_gives_metadata_to_filter_by(desk: Desk) -> None:
     assert desk.run().changed == 1
 
 
+@pytest.mark.parametrize("written", ["Андрей", "Андреи\u0306"])
+def test_metadata_is_found_in_either_spelling(desk: Desk, written: str) -> None:
+    """й may be one character, or и and its breve: in a sidecar, in a document of the library, in a condition."""
+    desk.write("a.txt", RED)
+    desk.write("a.txt.meta.json", json.dumps({"автои\u0306": "Андреи\u0306"}))
+    desk.run()
+    desk.rag.add([Document("b", GREEN, metadata={"автои\u0306": "Андреи\u0306", "year": 2024})])
+    for where in ({"автой": written}, [f"автои\u0306={written}*"]):
+        assert {hit.chunk.source for hit in desk.rag.search("house", where=where)} == {"a.txt", "b"}
+    assert desk.rag.document("b").metadata == {"автой": "Андрей", "year": 2024}
+
+
 def test_two_folders_with_equal_names_do_not_meet(desk: Desk, tmp_path: Path) -> None:
     """Sources of a second folder begin with its name; each run minds its own folder only."""
     desk.write("a.txt", RED)
@@ -348,6 +362,26 @@ def test_a_document_that_cannot_be_named_or_stored_is_refused(desk: Desk, docume
         desk.rag.add([document])
 
 
+@pytest.mark.parametrize(
+    ("metadata", "fault"),
+    [
+        ({"year": np.int64(2024)}, "the value of 'year' is np.int64(2024), neither text nor number"),
+        ({"tags": ["x"]}, "the value of 'tags' is ['x'], neither text nor number"),
+        ({"n": 2**70}, "the value of 'n' is no number of common size: 1180591620717411303424"),
+        ({"n": float("nan")}, "the value of 'n' is no number of common size: nan"),
+        ({"n": "\ud800"}, r"the value of 'n' is not valid Unicode: '\ud800'"),
+        ({"": "x"}, "the key '' is no name"),
+        ({3: "x"}, "the key 3 is no name"),
+        ({"й": 1, "и\u0306": 2}, "two of its keys are the same name, 'й'"),
+    ],
+)
+def test_the_reason_says_what_of_metadata_cannot_be_stored(desk: Desk, metadata: dict[str, int], fault: str) -> None:
+    """A caller sees what to change."""
+    with pytest.raises(ConfigError) as error:
+        desk.rag.add([Document("a", "text", metadata=metadata)])
+    assert error.value.message == f"'a': {fault}"
+
+
 def test_a_document_without_text_is_reported_and_the_others_stay(desk: Desk) -> None:
     """One empty row of a table does not cost the rest."""
     report = desk.rag.add([Document("a", "A red house."), Document("b", " \n"), Document("c", "A blue boat.")])
@@ -417,7 +451,15 @@ def test_a_device_is_reported_and_its_folder_is_none_of_the_index(desk: Desk) ->
 
 @pytest.mark.parametrize(
     "text",
-    ['{"n": 99999999999999999999999}', '{"n": NaN}', '{"n": "\\ud800"}', '{"\\ud800": 1}', "[" * 100_000],
+    [
+        '{"n": 99999999999999999999999}',
+        '{"n": NaN}',
+        '{"n": "\\ud800"}',
+        '{"\\ud800": 1}',
+        '{"": 1}',
+        '{"й": 1, "и\u0306": 2}',
+        "[" * 100_000,
+    ],
 )
 def test_a_sidecar_that_cannot_be_stored_costs_one_file(desk: Desk, text: str) -> None:
     """The others are indexed, and nothing is half done."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,13 +30,16 @@ class Condition:
     def number(self) -> int | float | None:
         """The value as a number, where it reads as one: a year is compared as a number, a date as text.
 
-        A whole one of 64 bits is exact, which a float is up to 2**53 only.
+        A whole one of 64 bits is exact, which a float is up to 2**53 only. Neither "nan" nor "7_0" is one, whatever
+        Python says: the first equals nothing, the second is a number of Python's programs only.
         """
+        if "_" in self.value:
+            return None
         with suppress(ValueError):
             if abs(whole := int(self.value)) < 1 << 63:
                 return whole
         with suppress(ValueError):
-            return float(self.value)
+            return None if math.isnan(number := float(self.value)) else number
         return None
 
     @property

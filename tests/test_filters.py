@@ -46,6 +46,22 @@ def test_a_text_is_key_operator_value(text: str, expected: Condition) -> None:
     assert parse_where([text]) == (expected,)
 
 
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [("2024", 2024), ("-7", -7), ("1e3", 1000.0), (str(2**63 - 1), 2**63 - 1), (str(2**63), 2.0**63)],
+)
+def test_what_reads_as_a_number_is_one(value: str, number: float) -> None:
+    """A whole one stays whole as long as it has 64 bits."""
+    found = Condition("n", "=", value).number
+    assert (found, type(found)) == (number, type(number))
+
+
+@pytest.mark.parametrize("value", ["nan", "-NaN", "7_0", "2024-01-01", "Иванов", ""])
+def test_what_no_number_is_written_as_is_a_word(value: str) -> None:
+    """Python would take some of them."""
+    assert Condition("n", "=", value).number is None
+
+
 @pytest.mark.parametrize("text", ["contracts", "=2024", "year=", ""])
 def test_a_text_without_key_operator_or_value_is_refused(text: str) -> None:
     """The error shows how a condition is written."""

@@ -453,6 +453,7 @@ def test_a_device_is_reported_and_its_folder_is_none_of_the_index(desk: Desk) ->
     "text",
     [
         '{"n": 99999999999999999999999}',
+        f'{{"n": {10**400}}}',
         '{"n": NaN}',
         '{"n": "\\ud800"}',
         '{"\\ud800": 1}',

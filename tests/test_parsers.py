@@ -9,6 +9,7 @@ import io
 import json
 import os
 import tempfile
+import unicodedata
 from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
@@ -226,25 +227,30 @@ def test_clean_pieces_joined_by_newlines_are_clean(pieces: list[str]) -> None:
 
 
 @ANY
+@example("n=7")
+@example("n>0.5")
 @given(TEXTS)
 def test_any_condition_is_parsed_or_refused(text: str) -> None:
     with suppress(ConfigError):
         (condition,) = parse_where([text])
         assert condition.key
         assert condition.value
-        assert condition.number is None or isinstance(condition.number, float)
+        assert condition.number is None or isinstance(condition.number, int | float)
 
 
 @ANY
+@example("a", "=", "\uf900")  # a character of one's own that stands for another
+@example("a\u0301", ">=", "и\u0306")
 @given(
-    st.text(min_size=1).filter(lambda key: not any(c.isspace() or c in "=<>!" for c in key)),
+    st.text(min_size=1).filter(lambda key: key != "source" and not any(c.isspace() or c in "=<>!" for c in key)),
     st.sampled_from(["=", "!=", ">=", "<=", ">", "<"]),
     st.text(min_size=1).map(str.strip).filter(lambda value: value and value[0] not in "=<>"),
 )
 def test_a_condition_that_is_written_out_is_parsed_back(key: str, op: str, value: str) -> None:
-    """With any blanks around the operator."""
+    """With any blanks around the operator, and composed, as metadata is."""
     glob = op in ("=", "!=") and any(mark in value for mark in "*?[")
-    expected = (Condition(key, {"=": "glob", "!=": "!glob"}[op] if glob else op, value),)
+    name, meant = (unicodedata.normalize("NFC", text) for text in (key, value))
+    expected = (Condition(name, {"=": "glob", "!=": "!glob"}[op] if glob else op, meant),)
     assert parse_where([f"{key}{op}{value}"]) == parse_where([f" {key} {op}  {value} "]) == expected
 
 

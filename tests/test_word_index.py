@@ -80,3 +80,21 @@ def test_an_update_that_broke_off_is_not_answered_by_making_all_again(index: Pat
 
 def segments(index: Path) -> set[str]:
     return {path.name for path in index.glob("lexical/*/chunks/*.idx")}
+
+
+def test_what_came_in_half_an_update_and_went_before_the_next_is_gone(index: Path, tmp_path: Path) -> None:
+    """A death between the commits of two parts: one of them has a document that the other never heard of."""
+    with closing(Catalog(index)) as catalog:
+        path = lexical_path(catalog)
+    shutil.copytree(path, tmp_path / "before")
+    with ragkit.open(index, provider="offline") as rag:
+        rag.add([Document("fox", "Лиса бежит.")])
+    shutil.rmtree(path / "sections")
+    shutil.copytree(tmp_path / "before" / "sections", path / "sections")
+    shutil.copy2(tmp_path / "before" / "sums.json", path / "sums.json")
+    with closing(Catalog(index)) as catalog:
+        assert not open_words(catalog).settled
+    with ragkit.open(index, provider="offline") as rag:
+        rag.remove("fox")
+        assert [finding.message for finding in rag.check() if not finding.ok] == []
+        assert rag.search("лиса", mode="lexical") == []

@@ -101,7 +101,7 @@ def in_memory(catalog: Catalog, at: int) -> LexicalIndex:
 
 
 def _update(index: LexicalIndex, catalog: Catalog, since: int, at: int, tell: Tell | None = None) -> None:
-    came, went = catalog.documents.changes(since, at)
+    came, went = catalog.documents.changes(since, at, max(since, *index.generations.values()))
     total = catalog.documents.chunks_since(since) if tell else 0
     index.update(add=_rows(catalog, came, total, tell), remove_documents=went, generation=at)
 

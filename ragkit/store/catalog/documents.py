@@ -409,13 +409,16 @@ class DocumentTable:
                 known = [row[0] for row in self._db.execute("SELECT name FROM attribute_key ORDER BY name")]
                 raise ConfigError(f"no document has the key {key!r}", f"the keys are: {', '.join(['source', *known])}")
 
-    def changes(self, since: int, at: int) -> tuple[list[int], list[int]]:
-        """Ids of the document versions that came and that went between two generations."""
+    def changes(self, since: int, at: int, reached: int) -> tuple[list[int], list[int]]:
+        """Ids of the document versions that came and that went between two generations.
+
+        Of those that came and went, too, the ones that generation `reached` had: who took part of it may know them.
+        """
         came = self._db.execute(
             f"SELECT id FROM document WHERE added > :since AND {ALIVE} ORDER BY id", {"since": since, "at": at}
         ).fetchall()
         went = self._db.execute(
-            "SELECT id FROM document WHERE removed > ? AND removed <= ? AND added <= ?", (since, at, since)
+            "SELECT id FROM document WHERE removed > ? AND removed <= ? AND added <= ?", (since, at, reached)
         ).fetchall()
         return [row[0] for row in came], [row[0] for row in went]
 

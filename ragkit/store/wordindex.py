@@ -35,11 +35,10 @@ def catch_up(catalog: Catalog, tell: Tell | None = None) -> None:
     generation, path = catalog.generation(), lexical_path(catalog)
     try:
         index = open_words(catalog)
-        seen = index.generation
-        if seen < int(catalog.meta().get("purged", 0)):
+        if index.generation < int(catalog.meta().get("purged", 0)):
             raise LexicalUnusable("what went since its last update is not known any more", "it is made again")
-        if seen < generation:
-            _update(index, catalog, seen, generation, tell)
+        if index.generation < generation:
+            _update(index, catalog, generation, tell)
         if index.generation == generation:
             if not sums.is_noted(path, generation):
                 sums.note(catalog, path, generation)
@@ -47,7 +46,7 @@ def catch_up(catalog: Catalog, tell: Tell | None = None) -> None:
     except LexicalUnusable:
         pass  # a cache: what is wrong with it does not matter, it is made again
     delete(catalog.path.parent)
-    _update(LexicalIndex.create(path), catalog, 0, generation, tell)
+    _update(LexicalIndex.create(path), catalog, generation, tell)
     sums.note(catalog, path, generation)
 
 
@@ -77,7 +76,7 @@ def shrink(catalog: Catalog, sizes: Sizes) -> None:
         if dead <= max(every - dead, sizes.dead_words) or beside.is_symlink():
             return
         generation = catalog.generation()
-        _update(LexicalIndex.create(beside), catalog, 0, generation)
+        _update(LexicalIndex.create(beside), catalog, generation)
         sums.note(catalog, beside, generation)
         path.rename(old)
         beside.rename(path)
@@ -96,12 +95,13 @@ def delete(folder: Path) -> None:
 def in_memory(catalog: Catalog, at: int) -> LexicalIndex:
     """The word index of a catalog whose folder cannot be written."""
     index = LexicalIndex.create(None)
-    _update(index, catalog, 0, at)
+    _update(index, catalog, at)
     return index
 
 
-def _update(index: LexicalIndex, catalog: Catalog, since: int, at: int, tell: Tell | None = None) -> None:
-    came, went = catalog.documents.changes(since, at, max(since, *index.generations.values()))
+def _update(index: LexicalIndex, catalog: Catalog, at: int, tell: Tell | None = None) -> None:
+    since = index.generation
+    came, went = catalog.documents.changes(since, at, max(index.generations.values()))
     total = catalog.documents.chunks_since(since) if tell else 0
     index.update(add=_rows(catalog, came, total, tell), remove_documents=went, generation=at)
 

@@ -1,5 +1,6 @@
 """A damaged index answers with an error that names the cure, or rightly; never with anything else."""
 
+import os
 import random
 import shutil
 import sqlite3
@@ -96,6 +97,26 @@ def test_a_missing_folder_of_segments_is_a_finding(tmp_path: Path) -> None:
     assert "is missing" in faults[0].message
     with colour_rag(tmp_path / "index") as rag, pytest.raises(IndexCorrupt, match=r"seg-.* is missing"):
         rag.search("green")
+
+
+@pytest.mark.parametrize("cut", [None, 500])
+def test_nothing_is_added_beside_a_segment_that_is_missing_or_cut(tmp_path: Path, cut: int | None) -> None:
+    """A run that brings the index up to date every night says that no search works any more."""
+    with colour_rag(tmp_path / "index") as rag:
+        rag.add(Document(f"{n}", f"Green house number {n}.") for n in range(3000))
+    segment = next((tmp_path / "index" / "vectors").iterdir())
+    if cut is None:
+        segment.unlink()
+    else:
+        os.truncate(segment, cut)
+    with colour_rag(tmp_path / "index") as rag:
+        for change in (lambda: rag.add([Document("new", "Red house.")]), lambda: rag.remove("1")):
+            with pytest.raises(IndexCorrupt, match=f"{segment.name} (is missing|has {cut} bytes)") as caught:
+                change()
+            assert "doctor --repair" in caught.value.hint
+        rag.repair()
+        assert rag.add([Document("new", "Red house.")]).new == 1
+        assert rag.search("red")[0].chunk.source == "new"
 
 
 def test_a_check_beside_a_writer_raises_no_alarm(sound: Path, tmp_path: Path) -> None:

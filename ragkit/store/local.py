@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from ragkit.errors import ConfigError, IndexCorrupt, IndexLocked, StoreError
+from ragkit.errors import ConfigError, IndexLocked, StoreError
 from ragkit.filters import spellings
 from ragkit.store.catalog import Catalog
 from ragkit.store.catalog.chunks import WAITS
@@ -24,7 +24,7 @@ from ragkit.store.catalog.rows import unreadable
 from ragkit.store.catalog.schema import FORMAT
 from ragkit.store.lexical import LexicalUnusable
 from ragkit.store.retrieval import View, repeats_the_words, retrieve
-from ragkit.store.segments import CURE, map_segment, tail_block, unit_rows
+from ragkit.store.segments import map_segment, missing, tail_block, unit_rows
 from ragkit.store.sizes import APPROXIMATE_FROM, LEAST_RECALL, Sizes
 from ragkit.store.vectors import VectorSet
 from ragkit.store.wordindex import delete as delete_word_index
@@ -329,7 +329,7 @@ class LocalStore:
                         view = self._view_of(catalog, generation, behind_is_fine, in_memory_only)
                     except FileNotFoundError as error:  # a compaction has replaced a segment since the snapshot began
                         if error.filename in replaced:  # and this one began later
-                            raise IndexCorrupt(f"{error.filename} is missing", CURE) from error
+                            raise missing(error) from error
                         replaced.add(error.filename)
                         continue
                     if view is not None:

@@ -14,7 +14,7 @@ import os
 import re
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -174,6 +174,20 @@ def check_header(folder: Path, info: SegmentInfo) -> None:
         raise IndexCorrupt(f"{path} has {size} bytes, the catalog says {info.size}", CURE)
     if header != _header(info):
         raise IndexCorrupt(f"the header of {path} is not the one the catalog names", CURE)
+
+
+def check_headers(folder: Path, infos: Iterable[SegmentInfo]) -> None:
+    """The same of several, of which none may be missing: only the holder of the writer's lock can say so."""
+    for info in infos:
+        try:
+            check_header(folder, info)
+        except FileNotFoundError as error:
+            raise missing(error) from error
+
+
+def missing(error: FileNotFoundError) -> IndexCorrupt:
+    """The error for a file that the catalog names."""
+    return IndexCorrupt(f"{error.filename} is missing", CURE)
 
 
 def map_segment(folder: Path, info: SegmentInfo) -> VectorBlock:

@@ -29,7 +29,7 @@ from ragkit.store.heap import release, return_large
 from ragkit.store.lexical import LexicalUnusable
 from ragkit.store.lock import WriterLock
 from ragkit.store.moving import move
-from ragkit.store.segments import SegmentInfo, VectorBlock, stored_rows, unit_rows
+from ragkit.store.segments import SegmentInfo, VectorBlock, check_headers, stored_rows, unit_rows
 from ragkit.store.sizes import APPROXIMATE_FROM, LEAST_RECALL, SEAL_ROWS, Sizes
 from ragkit.store.wordindex import Tell, catch_up, shrink
 from ragkit.types import Chunk, Document, FloatMatrix, FloatVector, Preparation
@@ -79,6 +79,7 @@ class Writer:
                 if not self._catalog.generation():
                     keep_names(folder)  # before the first commit
                 self._sweep()
+                check_headers(self._vectors, self._catalog.vectors.segments())
             except BaseException:
                 self._catalog.close()
                 raise

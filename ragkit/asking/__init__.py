@@ -76,6 +76,10 @@ def _from_passages(index: Index, question: str, writer: Writer, max_cost: float 
     from ragkit.metering import metered
 
     began = time.perf_counter()
+    if writer.chat:
+        from ragkit.generative import Layout, check_question
+
+        check_question(writer.chat, question, layout=writer.layout or Layout(), history=writer.history)
     with metered() as meter:
         hits = index.search((writer.talk and writer.talk.query) or question)
     found = time.perf_counter()

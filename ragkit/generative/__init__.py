@@ -68,8 +68,7 @@ def from_passages(
             question, Refusal.NOTHING_INDEXED, "nothing is indexed that could answer", mode="generative"
         )
     count = counter(chat, layout.budget)
-    unfilled = [*history, *grounded(question, (), template=layout.template)]
-    [rules], _ = count(["\n".join(message.content for message in unfilled)])
+    rules = _rules(count, question, layout, history)
     packed = pack(
         hits,
         budget=layout.budget - rules,
@@ -90,13 +89,36 @@ def from_passages(
     return replace(answer, dropped=dropped)
 
 
+def check_question(chat: ChatModel, question: str, *, layout: Layout, history: Sequence[Message] = ()) -> None:
+    """Raise BudgetExceeded where no source has room beside the question, before anything is paid to search for it."""
+    rules = _rules(counter(chat, layout.budget), question, layout, history)
+    if rules >= layout.budget:
+        raise _no_room(layout.budget, rules)
+
+
+def _rules(
+    count: Callable[[Sequence[str]], tuple[list[int], bool]],
+    question: str,
+    layout: Layout,
+    history: Sequence[Message],
+) -> int:
+    """Tokens of a prompt without its sources."""
+    unfilled = [*history, *grounded(question, (), template=layout.template)]
+    [rules], _ = count(["\n".join(message.content for message in unfilled)])
+    return rules
+
+
 def _check_room(packed: Packed, budget: int, rules: int) -> None:
     if any(each.reason == NO_ROOM for each in packed.dropped):
-        raise BudgetExceeded(
-            f"the prompt may have {number(budget)} tokens, and with {number(rules)} of rules, question and "
-            "conversation no passage fits into it",
-            "raise context_tokens, or the limit on money where there is one, or ask in fewer words",
-        )
+        raise _no_room(budget, rules)
+
+
+def _no_room(budget: int, rules: int) -> BudgetExceeded:
+    return BudgetExceeded(
+        f"the prompt may have {number(budget)} tokens, and with {number(rules)} of rules, question and "
+        "conversation no passage fits into it",
+        "raise context_tokens, or the limit on money where there is one, or ask in fewer words",
+    )
 
 
 def filtered(question: str, error: ContentRejected, mode: str, hits: Sequence[Hit]) -> Answer:

@@ -137,6 +137,17 @@ def test_a_large_index_is_searched_or_refused(cli: Cli, docs: Path) -> None:
 
 
 @pytest.mark.usefixtures("indexed")
+def test_a_question_that_leaves_no_room_for_a_passage_is_not_paid_for(cli: Cli, sandbox: Sandbox) -> None:
+    """To embed it would cost as much as the documents, and no prompt would hold it."""
+    embedded = sandbox.stats.routes["POST /embeddings"]
+    run = cli("ask", "слово " * 40_000)
+    assert (run.code, run.out) == (6, "")
+    assert "no passage fits" in run.err
+    assert "context_tokens" in run.err
+    assert sandbox.stats.routes["POST /embeddings"] == embedded
+
+
+@pytest.mark.usefixtures("indexed")
 def test_a_setting_chooses_the_route_of_the_index_too(cli: Cli) -> None:
     """Also of a conversation; a model that searches by itself is asked for by a flag, and knows no route."""
     Path("ragkit.toml").write_text('route = "auto"', "utf-8")

@@ -38,7 +38,7 @@ HELP = """/file PATH     ask about this file from now on; /file alone asks the i
 /sources       the passages that the last answer was made from
 /save PATH     write the conversation to a new file, as JSON lines
 /help          this
-/quit          end; so does Ctrl-D. Ctrl-C stops an answer"""
+/quit          end; so does Ctrl-D. Ctrl-C stops an answer, or drops what is typed"""
 
 
 @click.command("chat")
@@ -144,7 +144,7 @@ class Chat:
         self._answered = False
 
     def at_a_terminal(self) -> int:
-        """Until /quit or Ctrl-D. An interrupt ends the answer that is coming, and at the prompt the program."""
+        """Until /quit or Ctrl-D. An interrupt ends the answer that is coming, or what was typed of a line."""
         for line in self._typed():
             try:
                 if not self.take(line):
@@ -177,6 +177,9 @@ class Chat:
             except EOFError:
                 say("")
                 return
+            except KeyboardInterrupt:
+                say("\nCtrl-D ends.")
+                continue
             except UnicodeError:
                 say("That line is not UTF-8.")
                 continue

@@ -279,10 +279,10 @@ def test_at_a_terminal(shelf: Path, end: str) -> None:
 
 
 @pytest.mark.usefixtures("indexed")
-def test_ctrl_c_ends_an_answer_and_at_the_prompt_the_program(
+def test_ctrl_c_ends_an_answer_or_a_line_and_not_the_conversation(
     sandbox: Sandbox, ragkit_sandbox_env: dict[str, str]
 ) -> None:
-    """While an answer comes it stops that answer only; at the prompt the exit code is 130."""
+    """While an answer comes it stops that answer only; at the prompt what was typed is dropped."""
     sandbox.inject("stall-stream", times=1, path="/chat/completions")
     with Terminal(**ragkit_sandbox_env) as terminal:
         terminal.until("> ")
@@ -295,9 +295,16 @@ def test_ctrl_c_ends_an_answer_and_at_the_prompt_the_program(
         terminal.type(f"{FIRST}\n")
         terminal.until("десяти рабочих дней")
         terminal.until("> ")
+        terminal.type("это не вопрос")
+        terminal.until("вопрос")
         terminal.interrupt()
-        terminal.until("again to continue")
-    assert terminal.running.returncode == 130
+        terminal.until("Ctrl-D ends")
+        terminal.until("> ")
+        terminal.type(f"{FIRST}\n")
+        terminal.until("десяти рабочих дней")
+        terminal.until("> ")
+        terminal.type("\x04")
+    assert terminal.running.returncode == 0
 
 
 def test_a_closed_window_leaves_no_file_behind(

@@ -13,6 +13,7 @@ from ragkit.numbers import count
 from ragkit_cli.exits import DONE
 from ragkit_cli.options import index_option, json_option, open_index, quiet_option, settings
 from ragkit_cli.render import near_path, out, out_json, say
+from ragkit_cli.saving import save
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +64,7 @@ def map_command(
     else:
         from ragkit.evaluation.map_html import map_page
 
-        Path(output).write_text(map_page(drawn, title), "utf-8")
+        save(Path(output), map_page(drawn, title).encode())
     if as_json:
         out_json(
             "map",
@@ -127,4 +128,4 @@ def draw_curves(path: str, runs: Sequence[Run], chosen: TestSet, k: int) -> None
     else:
         from ragkit.evaluation.curves_html import curves_page
 
-        Path(path).write_text(curves_page(drawn, title, about, rows_of(runs)), "utf-8")
+        save(Path(path), curves_page(drawn, title, about, rows_of(runs)).encode())

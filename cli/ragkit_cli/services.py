@@ -14,6 +14,7 @@ from ragkit_cli import payload
 from ragkit_cli.exits import DONE, FAILED, PARTLY
 from ragkit_cli.options import json_option, open_index, quiet_option, settings, text_of
 from ragkit_cli.render import columns, escape, moment, one_line, out, out_json, say, size, spent, style, write_error
+from ragkit_cli.saving import save
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -166,19 +167,20 @@ def image_command(
     options = ImageOptions(n=wanted, size=shape or "", quality=quality or "", style=manner or "", system=system or "")
     rows = []
     names = [place] if wanted == 1 else [place.with_stem(f"{place.stem}-{n}") for n in range(1, wanted + 1)]
+    made = [name for name in names if not name.exists()]
     for name in names:  # before anything is paid for
         name.open("ab").close()
     with metered() as meter:
         try:
             for name, image in zip(names, connect(chosen, "image").generate(text, options), strict=False):
-                name.write_bytes(image.data)  # at once: a later one may fail
+                save(name, image.data)  # at once: a later one may fail
                 rows.append(payload.of_image(str(name), image))
                 if not as_json:
                     out(f"{one_line(str(name))}  {size(len(image.data))}  {image.media_type}".rstrip())
                 for words in filter(None, (image.text, image.revised_prompt)):
                     say(escape(words), quiet=quiet or as_json)
         finally:
-            for name in names[len(rows) :]:
+            for name in made:
                 if not name.stat().st_size:
                     name.unlink()
             if as_json and rows:
@@ -252,7 +254,7 @@ def get_file(id: str, output: str | None, quiet: bool) -> int:
     place = Path(output) if output else Path(Path(store.file(id).name).name or id)
     if output is None and place.exists():
         raise ConfigError(f"{place} is there already", "name another place with -o")
-    place.write_bytes(store.content(id))
+    save(place, store.content(id))
     out(one_line(str(place)))
     say(size(place.stat().st_size), quiet=quiet)
     return DONE

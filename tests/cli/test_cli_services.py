@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -226,6 +229,39 @@ def test_a_picture_is_saved(cli: Cli, tmp_path: Path) -> None:
     cli("image", "розовый кот", "-n", "2", "-o", "cats.jpg")
     assert {path.name for path in tmp_path.glob("cats-*.jpg")} == {"cats-1.jpg", "cats-2.jpg"}
     assert cli("image", "кот", "-o", "nowhere/cat.jpg").code == 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no limit on the size of files")
+def test_a_picture_that_does_not_fit_leaves_what_was_there(cli: Cli, tmp_path: Path) -> None:
+    """The error names the file, and nothing lies beside it; a picture that fits takes its place, a link stays one."""
+    (tmp_path / "old.jpg").write_bytes(b"old")
+    (tmp_path / "link.jpg").symlink_to("old.jpg")
+    command = ["image", "кот", "-o", "link.jpg"]
+    limit = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))"
+    limited = f"{limit}; from ragkit_cli.main import main; sys.exit(main(sys.argv[1:]))"
+    run = subprocess.run(
+        [sys.executable, "-c", limited, *command], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (run.returncode, run.stdout) == (1, "")
+    assert "link.jpg: File too large" in run.stderr
+    assert (tmp_path / "old.jpg").read_bytes() == b"old"
+    assert {path.name for path in tmp_path.glob("*.*")} >= {"old.jpg", "link.jpg"}
+    assert not list(tmp_path.glob(".ragkit-*"))
+    assert cli(*command).code == 0
+    assert (tmp_path / "old.jpg").read_bytes().startswith(b"\xff\xd8")
+    assert (tmp_path / "link.jpg").is_symlink()
+
+
+def test_a_picture_that_is_not_made_leaves_the_files_that_were_there(
+    cli: Cli, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Empty ones too, as a device is; those that were made for it go."""
+    monkeypatch.setenv("OPENAI_API_KEY", sandbox.api_key)
+    monkeypatch.setenv("OPENAI_BASE_URL", sandbox.openai_url)
+    monkeypatch.setenv("RAGKIT_IMAGE_PROVIDER", "openai")
+    (tmp_path / "cat-1.jpg").touch()
+    assert cli("image", "forbidden", "-n", "2", "-o", "cat.jpg").code == 6
+    assert [path.name for path in tmp_path.glob("*.jpg")] == ["cat-1.jpg"]
 
 
 def test_pictures_of_another_service(cli: Cli, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

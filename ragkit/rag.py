@@ -173,8 +173,12 @@ class RAG:
     def remove(self, *sources: str) -> int:
         """Take out documents, by their sources or by globs; gives how many.
 
-        A file that stays in its folder comes back with the next run over the folder.
+        A file that stays in its folder comes back with the next run over the folder. Raises ConfigError for what is
+        no text.
         """
+        for source in sources:
+            if not isinstance(source, str):  # a list of them, as likely as not
+                raise ConfigError(f"a source is text, not {type(source).__name__}", "rag.remove(*sources)")
         return self._store.remove(*sources)
 
     def search(self, query: str, k: int = 10, *, mode: str = "hybrid", where: Where | None = None) -> list[Hit]:
@@ -382,6 +386,8 @@ class RAG:
 
         Raises ConfigError for an id that is not in the index.
         """
+        if not isinstance(id, int):
+            raise ConfigError(f"an id is a whole number, not {type(id).__name__}", "take it from a hit: hit.id")
         return self._store.neighbours(id, before, after)
 
     def map(self, query: str = "", k: int = 10, *, most: int = 5_000) -> Map:

@@ -153,6 +153,16 @@ def test_remove_takes_a_name_or_a_glob(rag: RAG) -> None:
     assert sources(rag, "shore", mode="lexical") == []
 
 
+def test_what_names_nothing_is_a_mistake_and_no_damage(rag: RAG) -> None:
+    """A list in place of its sources, a text in place of an id: the index is as sound as before."""
+    with pytest.raises(ConfigError, match="a source is text, not list") as caught:
+        rag.remove(["colours.txt"])  # type: ignore[arg-type]
+    assert "*sources" in caught.value.hint
+    with pytest.raises(ConfigError, match="an id is a whole number, not str"):
+        rag.neighbours("1")  # type: ignore[arg-type]
+    assert rag.status().documents == len(rag.documents())
+
+
 def test_a_document_comes_back_whole(rag: RAG) -> None:
     """Text and metadata as given; an unknown one is an error that tells where to look."""
     document = rag.document("house.txt")
